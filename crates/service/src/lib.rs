@@ -1,1 +1,17 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod run;
+
+pub mod clock;
+pub mod config;
+pub mod drain;
+pub mod error;
+pub mod grpc;
+pub mod metrics;
+pub mod retry;
+pub mod telemetry;
+
+mod addresses;
+
+pub use clock::Clock;
+pub use run::{Context, run};

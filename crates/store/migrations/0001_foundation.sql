@@ -119,11 +119,11 @@ CREATE TABLE run (
 );
 CREATE INDEX run_by_connection ON run (connection_id, created_at DESC);
 CREATE INDEX run_by_organization ON run (organization_id, created_at DESC);
-COMMENT ON TABLE run IS 'A request for an execution. What became of it: fetch and plan. Written by api.';
+COMMENT ON TABLE run IS 'A request for an execution. What became of it: run_fetch and run_plan. Written by api.';
 COMMENT ON COLUMN run.kind IS 'full, delta or preview, as asked for';
 COMMENT ON COLUMN run.apply_first IS 'apply even though it is the connection''s first run';
 
-CREATE TABLE fetch (
+CREATE TABLE run_fetch (
     run_id uuid PRIMARY KEY REFERENCES run ON DELETE CASCADE,
     attempt integer NOT NULL,
     state text NOT NULL,
@@ -150,15 +150,15 @@ CREATE TABLE fetch (
     cause text,
     error text
 );
-CREATE INDEX fetch_open ON fetch (lease_until) WHERE state = 'fetching';
-COMMENT ON TABLE fetch IS 'The reading of a run. Written by fetcher.';
-COMMENT ON COLUMN fetch.attempt IS 'counts takings of the lease that began anew; pages of an earlier attempt are void';
-COMMENT ON COLUMN fetch.state IS 'fetching, fetched, failed or cancelled';
-COMMENT ON COLUMN fetch.delta IS 'whether it reads changes; a delta asked for may have to read everything, see reason';
-COMMENT ON COLUMN fetch.proved IS 'whether the end of the listing was proved (B3)';
-COMMENT ON COLUMN fetch.cursor_ciphertext IS 'the next delta link, sealed with the connection''s id';
+CREATE INDEX run_fetch_open ON run_fetch (lease_until) WHERE state = 'fetching';
+COMMENT ON TABLE run_fetch IS 'The reading of a run. Written by fetcher.';
+COMMENT ON COLUMN run_fetch.attempt IS 'counts takings of the lease that began anew; pages of an earlier attempt are void';
+COMMENT ON COLUMN run_fetch.state IS 'fetching, fetched, failed or cancelled';
+COMMENT ON COLUMN run_fetch.delta IS 'whether it reads changes; a delta asked for may have to read everything, see reason';
+COMMENT ON COLUMN run_fetch.proved IS 'whether the end of the listing was proved (B3)';
+COMMENT ON COLUMN run_fetch.cursor_ciphertext IS 'the next delta link, sealed with the connection''s id';
 
-CREATE TABLE plan (
+CREATE TABLE run_plan (
     run_id uuid PRIMARY KEY REFERENCES run ON DELETE CASCADE,
     organization_id uuid NOT NULL REFERENCES organization,
     connection_id uuid NOT NULL REFERENCES connection ON DELETE CASCADE,
@@ -188,12 +188,12 @@ CREATE TABLE plan (
     held integer NOT NULL DEFAULT 0,
     failed integer NOT NULL DEFAULT 0
 );
-CREATE INDEX plan_open ON plan (state) WHERE state IN ('planning', 'applying', 'planned');
-CREATE INDEX plan_by_connection ON plan (connection_id, ended_at DESC);
-COMMENT ON TABLE plan IS 'What a run means for the register, and how far that is done. Written by reconciler.';
-COMMENT ON COLUMN plan.state IS 'planning, planned (a preview that waits), applying, finished, failed, cancelled or expired';
-COMMENT ON COLUMN plan.rules_fingerprint IS 'hash of the mappings and policies its decisions were made by';
-COMMENT ON COLUMN plan.seen IS 'tallies, derived from the stored outcomes when planning and when applying ends (design §6, Counting)';
+CREATE INDEX run_plan_open ON run_plan (state) WHERE state IN ('planning', 'applying', 'planned');
+CREATE INDEX run_plan_by_connection ON run_plan (connection_id, ended_at DESC);
+COMMENT ON TABLE run_plan IS 'What a run means for the register, and how far that is done. Written by reconciler.';
+COMMENT ON COLUMN run_plan.state IS 'planning, planned (a preview that waits), applying, finished, failed, cancelled or expired';
+COMMENT ON COLUMN run_plan.rules_fingerprint IS 'hash of the mappings and policies its decisions were made by';
+COMMENT ON COLUMN run_plan.seen IS 'tallies, derived from the stored outcomes when planning and when applying ends (design §6, Counting)';
 
 CREATE TABLE run_page (
     run_id uuid NOT NULL REFERENCES run ON DELETE CASCADE,
