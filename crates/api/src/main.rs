@@ -1,2 +1,25 @@
-//! Under construction.
-fn main() {}
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod auth;
+mod config;
+mod configuration;
+mod console;
+mod fault;
+mod grpc;
+mod once;
+mod page;
+mod runs;
+mod start;
+mod suggest;
+mod sweep;
+mod view;
+
+#[cfg(test)]
+mod testing;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::run("api", config::DEFAULTS, start::start)
+}

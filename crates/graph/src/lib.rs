@@ -1,1 +1,41 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod advice;
+mod answer;
+mod client;
+mod cloud;
+mod decode;
+mod deleted;
+mod delta;
+mod error;
+mod expect;
+mod http;
+mod key;
+mod organization;
+mod page;
+mod paging;
+mod probe;
+mod retry;
+mod row;
+mod salvage;
+mod stats;
+mod text;
+mod token;
+mod user;
+mod users;
+
+pub use advice::{Advice, Cause};
+pub use answer::Answer;
+pub use client::Graph;
+pub use cloud::{Cloud, Endpoints, EndpointsError};
+pub use decode::{Records, Shape, Unusable};
+pub use delta::{DeltaLink, Round};
+pub use error::{Disposition, Error};
+pub use http::{Context, Limits, Transport, TransportError};
+pub use organization::{Organization, VerifiedDomain};
+pub use page::{PageBody, UserBody};
+pub use paging::Pages;
+pub use probe::{Probe, READ_ORGANIZATION, READ_USERS, Reading};
+pub use stats::{CallStats, Snapshot, Wait};
+pub use token::{AppCredential, SignInFailure};
+pub use user::UserKey;

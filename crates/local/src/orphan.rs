@@ -31,7 +31,12 @@ pub async fn stop_all(dir: &Path) -> io::Result<Vec<String>> {
         let path = entry?.path();
         if let Some(pid) = alive(&std::fs::read_to_string(&path)?) {
             stop(pid).await;
-            stopped.push(path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+            stopped.push(
+                path.file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+            );
         }
         std::fs::remove_file(&path)?;
     }
@@ -49,8 +54,9 @@ pub(crate) async fn stop(pid: u32) {
     let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return;
     };
-    rustix::process::kill_process_group(group, Signal::TERM).ok();
-    let gone = async || Ok::<_, std::convert::Infallible>(is_gone(pid).then_some(()));
+    // Not SIGTERM: PostgreSQL would wait for its clients to leave.
+    rustix::process::kill_process_group(group, Signal::INT).ok();
+    let gone = || Ok::<_, std::convert::Infallible>(is_gone(pid).then_some(()));
     if let Ok(None) = wait::until(GRACE, gone).await {
         rustix::process::kill_process_group(group, Signal::KILL).ok();
     }
@@ -83,8 +89,16 @@ mod tests {
     #[tokio::test]
     async fn an_orphan_is_stopped_and_a_stranger_with_its_pid_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let mut orphan = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
-        let mut stranger = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
+        let mut orphan = Command::new("sleep")
+            .arg("1000")
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut stranger = Command::new("sleep")
+            .arg("1000")
+            .process_group(0)
+            .spawn()
+            .unwrap();
         remember(&dir.path().join("orphan.pid"), orphan.id()).unwrap();
         std::fs::write(dir.path().join("stranger.pid"), format!("{} 1\n", stranger.id())).unwrap();
         std::fs::write(dir.path().join("broken.pid"), "not a pid").unwrap();

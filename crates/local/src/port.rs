@@ -59,7 +59,10 @@ impl Port {
     /// Reserves this port if it is free, else another: addresses stay the same between runs where they can.
     pub fn prefer(number: Option<u16>) -> Result<Self, Error> {
         let locks = lock_directory()?;
-        match number.filter(|number| RANGE.contains(number)).and_then(|number| claim(&locks, number)) {
+        match number
+            .filter(|number| RANGE.contains(number))
+            .and_then(|number| claim(&locks, number))
+        {
             Some(port) => Ok(port),
             None => Self::reserve(),
         }
@@ -77,7 +80,12 @@ impl Port {
 }
 
 fn claim(locks: &Path, number: u16) -> Option<Port> {
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(locks.join(number.to_string())).ok()?;
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(locks.join(number.to_string()))
+        .ok()?;
     match lock.try_lock() {
         Ok(()) => (),
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return None,
@@ -89,7 +97,11 @@ fn claim(locks: &Path, number: u16) -> Option<Port> {
 fn lock_directory() -> Result<PathBuf, Error> {
     let us = rustix::process::geteuid().as_raw();
     let path = std::env::temp_dir().join(format!("rollcall-ports-{us}"));
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(&path).and_then(|()| std::fs::metadata(&path));
+    let made = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&path)
+        .and_then(|()| std::fs::metadata(&path));
     match made {
         Ok(found) if found.uid() == us => Ok(path),
         Ok(_) => Err(Error::NotOurs { path }),

@@ -18,8 +18,8 @@ use crate::orphan;
 use crate::user::User;
 use crate::wait;
 
-/// How long a child may take to end after it was asked to; then it is killed.
-pub const GRACE: Duration = Duration::from_secs(20);
+/// How long a child may take to end after it was asked to; then it is killed. Longer than the services' own 25 s.
+pub const GRACE: Duration = Duration::from_secs(30);
 /// How much of a log is shown when a child ends unexpectedly, in bytes.
 const TAIL: u64 = 2_000;
 
@@ -150,7 +150,11 @@ struct Running {
 impl Process {
     /// Starts the program.
     pub fn start(program: Program) -> Result<Self, Error> {
-        let mut process = Self { program, running: None, log_start: 0 };
+        let mut process = Self {
+            program,
+            running: None,
+            log_start: 0,
+        };
         process.restart()?;
         Ok(process)
     }
@@ -197,13 +201,16 @@ impl Process {
         let Some(running) = &mut self.running else {
             return Ok(None);
         };
-        running.child.try_wait().map_err(|source| Error::State { name: self.program.name.clone(), source })
+        running.child.try_wait().map_err(|source| Error::State {
+            name: self.program.name.clone(),
+            source,
+        })
     }
 
     /// Asks it to end, waits up to [`GRACE`], then kills it. `true` when it ended by itself.
     pub async fn stop(&mut self) -> Result<bool, Error> {
         self.signal(self.program.stop_with.signal())?;
-        let ended = wait::until(GRACE, async || self.exited()).await?.is_some();
+        let ended = wait::until(GRACE, || self.exited()).await?.is_some();
         self.finish();
         Ok(ended)
     }
@@ -229,7 +236,10 @@ impl Process {
         };
         match rustix::process::kill_process_group(group, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(source) => Err(Error::Signal { name: self.program.name.clone(), source: source.into() }),
+            Err(source) => Err(Error::Signal {
+                name: self.program.name.clone(),
+                source: source.into(),
+            }),
         }
     }
 
@@ -247,8 +257,10 @@ impl Process {
 
     fn write_pid_file(&self) -> Result<(), Error> {
         match (&self.program.pid_file, self.pid()) {
-            (Some(path), Some(pid)) => orphan::remember(path, pid)
-                .map_err(|source| Error::PidFile { name: self.program.name.clone(), source }),
+            (Some(path), Some(pid)) => orphan::remember(path, pid).map_err(|source| Error::PidFile {
+                name: self.program.name.clone(),
+                source,
+            }),
             _ => Ok(()),
         }
     }
@@ -261,7 +273,11 @@ impl Drop for Process {
 }
 
 fn spawn(program: &Program, log: &File) -> Result<Child, Error> {
-    let failed = |source| Error::Spawn { name: program.name.clone(), path: program.path.clone(), source };
+    let failed = |source| Error::Spawn {
+        name: program.name.clone(),
+        path: program.path.clone(),
+        source,
+    };
     let mut command = Command::new(&program.path);
     for (key, _) in std::env::vars_os() {
         if key.to_string_lossy().starts_with("ROLLCALL_") {
@@ -283,7 +299,13 @@ fn spawn(program: &Program, log: &File) -> Result<Child, Error> {
 
 fn watchdog(program: &Program, child: u32) -> Result<Child, Error> {
     Command::new("/bin/sh")
-        .args(["-c", WATCHDOG, "rollcall-watchdog", program.stop_with.name(), &child.to_string()])
+        .args([
+            "-c",
+            WATCHDOG,
+            "rollcall-watchdog",
+            program.stop_with.name(),
+            &child.to_string(),
+        ])
         .arg(program.scratch.as_deref().unwrap_or(Path::new("")))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -291,7 +313,11 @@ fn watchdog(program: &Program, child: u32) -> Result<Child, Error> {
         .current_dir("/")
         .process_group(0)
         .spawn()
-        .map_err(|source| Error::Spawn { name: format!("{}'s watchdog", program.name), path: "/bin/sh".into(), source })
+        .map_err(|source| Error::Spawn {
+            name: format!("{}'s watchdog", program.name),
+            path: "/bin/sh".into(),
+            source,
+        })
 }
 
 /// Kills a child's whole group and collects it. A child that is gone already is what was wanted.
@@ -312,7 +338,10 @@ fn open_log(path: &Path) -> Result<File, Error> {
         .create(true)
         .append(true)
         .open(path)
-        .map_err(|source| Error::Log { path: path.to_path_buf(), source })
+        .map_err(|source| Error::Log {
+            path: path.to_path_buf(),
+            source,
+        })
 }
 
 fn tail(path: &Path, from: u64) -> io::Result<String> {
@@ -343,8 +372,11 @@ mod tests {
     }
 
     async fn logged(process: &Process, wanted: &str) -> bool {
-        let found = async || Ok::<_, Error>(process.log_tail().contains(wanted).then_some(()));
-        wait::until(Duration::from_secs(10), found).await.unwrap().is_some()
+        let found = || Ok::<_, Error>(process.log_tail().contains(wanted).then_some(()));
+        wait::until(Duration::from_secs(10), found)
+            .await
+            .unwrap()
+            .is_some()
     }
 
     #[tokio::test]
@@ -367,15 +399,27 @@ mod tests {
         let mut process = Process::start(shell(script, dir.path())).unwrap();
         assert!(logged(&process, "given=yes").await);
         let log = process.log_tail();
-        let child = log.lines().find_map(|line| line.strip_prefix("child=")).unwrap().to_owned();
+        let child = log
+            .lines()
+            .find_map(|line| line.strip_prefix("child="))
+            .unwrap()
+            .to_owned();
 
         process.kill();
-        let gone = async || Ok::<_, Error>(orphan::is_gone(child.parse().unwrap()).then_some(()));
-        assert!(wait::until(Duration::from_secs(10), gone).await.unwrap().is_some());
+        let gone = || Ok::<_, Error>(orphan::is_gone(child.parse().unwrap()).then_some(()));
+        assert!(
+            wait::until(Duration::from_secs(10), gone)
+                .await
+                .unwrap()
+                .is_some()
+        );
 
         process.restart().unwrap();
         assert!(logged(&process, "given=yes").await);
-        assert!(!process.log_tail().contains(&child), "the tail begins at the restart");
+        assert!(
+            !process.log_tail().contains(&child),
+            "the tail begins at the restart"
+        );
     }
 
     #[tokio::test]
@@ -390,9 +434,16 @@ mod tests {
 
         // What the system does to the pipe when we die.
         drop(process.running.as_mut().unwrap().watchdog.stdin.take());
-        let ended = wait::until(Duration::from_secs(10), async || process.exited()).await.unwrap();
+        let ended = wait::until(Duration::from_secs(10), || process.exited())
+            .await
+            .unwrap();
         assert!(ended.is_some_and(|status| !status.success()));
-        let removed = async || Ok::<_, Error>((!scratch.exists()).then_some(()));
-        assert!(wait::until(Duration::from_secs(20), removed).await.unwrap().is_some());
+        let removed = || Ok::<_, Error>((!scratch.exists()).then_some(()));
+        assert!(
+            wait::until(Duration::from_secs(20), removed)
+                .await
+                .unwrap()
+                .is_some()
+        );
     }
 }

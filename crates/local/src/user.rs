@@ -83,7 +83,11 @@ fn entry(passwd: &str, wanted: &str) -> Option<User> {
             return None;
         };
         (*name == wanted).then_some(())?;
-        Some(User { name: (*name).to_owned(), uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+        Some(User {
+            name: (*name).to_owned(),
+            uid: uid.parse().ok()?,
+            gid: gid.parse().ok()?,
+        })
     })
 }
 
@@ -94,7 +98,14 @@ mod tests {
     #[test]
     fn a_user_is_found_by_its_whole_name() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\npostgresql:x:7:7::/:/bin/sh\npostgres:x:101:104:,,,:/var:/bin/bash\n";
-        assert_eq!(entry(passwd, "postgres"), Some(User { name: "postgres".into(), uid: 101, gid: 104 }));
+        assert_eq!(
+            entry(passwd, "postgres"),
+            Some(User {
+                name: "postgres".into(),
+                uid: 101,
+                gid: 104
+            })
+        );
         assert_eq!(entry(passwd, "nobody"), None);
     }
 
@@ -103,7 +114,11 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let inner = outer.path().join("inner");
         std::fs::create_dir(&inner).unwrap();
-        let stranger = User { name: "stranger".into(), uid: 54_321, gid: 54_321 };
+        let stranger = User {
+            name: "stranger".into(),
+            uid: 54_321,
+            gid: 54_321,
+        };
 
         std::fs::set_permissions(outer.path(), PermissionsExt::from_mode(0o700)).unwrap();
         assert!(!stranger.can_reach(&inner));

@@ -1,2 +1,5 @@
-//! Under construction.
-fn main() {}
+//! The notifier: tells people what runs came to.
+
+fn main() -> std::process::ExitCode {
+    service::run("notifier", notifier::config::DEFAULTS, notifier::start)
+}

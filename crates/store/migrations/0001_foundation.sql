@@ -166,8 +166,6 @@ CREATE TABLE run_plan (
     state text NOT NULL,
     preview boolean NOT NULL,
     rules_fingerprint bigint NOT NULL,
-    holder text,
-    lease_until timestamptz,
     traceparent text,
     created_at timestamptz NOT NULL,
     planned_at timestamptz,
@@ -205,6 +203,7 @@ CREATE TABLE run_page (
     skip_reasons smallint[] NOT NULL,
     unusable integer NOT NULL DEFAULT 0,
     decisions integer NOT NULL,
+    decided_at timestamptz NOT NULL,
     applied_at timestamptz,
     PRIMARY KEY (run_id, number)
 );
@@ -227,25 +226,31 @@ CREATE TABLE decision (
     link_status smallint NOT NULL,
     hash bigint NOT NULL,
     takes_from uuid,
+    had_link boolean NOT NULL,
+    late boolean NOT NULL,
+    skip smallint NOT NULL,
+    role smallint NOT NULL,
     name text,
     upn text,
     login_key text,
     domain_key text,
     reason text,
     fields bytea NOT NULL,
-    PRIMARY KEY (run_id, page, position),
-    FOREIGN KEY (run_id, page) REFERENCES run_page ON DELETE CASCADE
+    PRIMARY KEY (run_id, page, position)
 );
 CREATE INDEX decision_by_account ON decision (account_id) WHERE outcome IN (2, 5, 6);
+-- No foreign keys on the three largest tables (decision, account, link): a check per row would cost a third of an import.
 COMMENT ON TABLE decision IS 'What to do with one object, and why; once its page is applied, a change. Unchanged objects have none. Written by reconciler.';
 COMMENT ON COLUMN decision.account_version IS 'the account''s version that was decided upon; 0 for a new account';
 COMMENT ON COLUMN decision.takes_from IS 'the object that was linked to the account until now, if another one';
+COMMENT ON COLUMN decision.had_link IS 'whether a link row was there when it was decided';
+COMMENT ON COLUMN decision.late IS 'applied in the transaction that ends the run, because its login is only free when another account has changed its own';
 COMMENT ON COLUMN decision.login_key IS 'the login + domain that the account will hold, when that changes';
 COMMENT ON COLUMN decision.fields IS 'changed fields, old and new: the wire form of store::fields';
 
 CREATE TABLE account (
     id uuid PRIMARY KEY,
-    organization_id uuid NOT NULL REFERENCES organization,
+    organization_id uuid NOT NULL,
     status smallint NOT NULL,
     role smallint NOT NULL,
     version integer NOT NULL,
@@ -304,6 +309,9 @@ CREATE TABLE account (
     updated_at timestamptz NOT NULL,
     CONSTRAINT account_login UNIQUE (organization_id, login_key, domain_key) DEFERRABLE INITIALLY DEFERRED
 );
+CREATE INDEX account_deleted ON account (organization_id, lower(login)) WHERE status = 3 AND deactivated_for <> 0;
+CREATE INDEX account_owner ON account (organization_id) WHERE role = 4 AND status = 1;
+CREATE INDEX account_mailed ON account (organization_id) WHERE role >= 3 AND status = 1 AND email IS NOT NULL;
 CREATE INDEX account_by_upn ON account (organization_id, lower(upn)) WHERE upn IS NOT NULL;
 CREATE INDEX account_by_email ON account (organization_id, lower(email)) WHERE email IS NOT NULL;
 CREATE INDEX account_by_lookup_guid ON account (organization_id, lower(lookup_guid)) WHERE lookup_guid IS NOT NULL;
@@ -316,11 +324,11 @@ COMMENT ON COLUMN account.login_key IS 'login in lower case; null for deleted on
 COMMENT ON COLUMN account.reporting_to IS 'the manager''s object id in Entra; the account is found through link';
 
 CREATE TABLE link (
-    connection_id uuid NOT NULL REFERENCES connection ON DELETE CASCADE,
+    connection_id uuid NOT NULL,
     object_id uuid NOT NULL,
     target smallint NOT NULL,
     organization_id uuid NOT NULL,
-    account_id uuid REFERENCES account,
+    account_id uuid,
     hash bigint NOT NULL,
     status smallint NOT NULL,
     skip smallint NOT NULL,

@@ -1,1 +1,45 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+pub mod account;
+pub mod account_list;
+pub mod audit;
+pub mod candidate;
+pub mod change_list;
+pub mod connection;
+pub mod connection_status;
+pub mod connection_view;
+pub mod console_session;
+pub mod copy;
+pub mod credential;
+pub mod decision;
+pub mod decision_settle;
+pub mod delivery;
+pub mod delivery_list;
+pub mod earlier_runs;
+pub mod error;
+pub mod failed_list;
+pub mod fields;
+pub mod idempotency;
+pub mod inbox;
+pub mod link;
+pub mod link_list;
+pub mod mapping;
+pub mod mapping_field;
+pub mod notice;
+pub mod notice_list;
+pub mod notice_read;
+pub mod organization;
+pub mod outbox;
+pub mod pool;
+pub mod recipient;
+pub mod review;
+pub mod review_list;
+pub mod run;
+pub mod run_page;
+pub mod run_plan;
+pub mod run_view;
+pub mod settings;
+pub mod token;
+
+pub use error::{Inconsistent, StoreError};
+pub use pool::{Store, Tx};

@@ -1,0 +1,37 @@
+# Rollcall: every way in. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Users in the bench's tenant.
+N ?= 100000
+
+.PHONY: help run demo test bench lint ci prerequisites
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: prerequisites ## build, start everything in ./.rollcall, import the demo tenant, stay until Ctrl-C
+	@cargo build --workspace --bins
+	@./target/debug/rollcall-local run
+
+demo: prerequisites ## the same, but print the run's summary, check it and end
+	@cargo build --workspace --bins
+	@./target/debug/rollcall-local demo
+
+test: prerequisites ## all tests, on real PostgreSQL and NATS
+	@cargo build --workspace --bins
+	@if cargo nextest --version >/dev/null 2>&1; then runner="nextest run"; else runner="test"; fi; \
+	./target/debug/rollcall-local with-postgres cargo $$runner --workspace
+
+bench: prerequisites ## the floors and Rollcall side by side; N=1000000 for a million users
+	@cargo build --release --workspace --bins
+	@cargo run --release --package rollcall-tests --bin bench -- --users $(N)
+
+lint: ## formatting and clippy, warnings are errors
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+ci: lint test ## what the CI runs
+
+prerequisites:
+	@deploy/install-prerequisites.sh

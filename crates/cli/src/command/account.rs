@@ -1,0 +1,120 @@
+//! `account`: accounts of the register.
+
+use clap::Subcommand;
+use clap::builder::RangedU64ValueParser;
+use contracts::v1;
+use domain::field::Field;
+
+use crate::command::Session;
+use crate::failure::Failure;
+use crate::page;
+use crate::show;
+use crate::table::{Card, Column, Table};
+use crate::words;
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// List accounts
+    List {
+        /// Only those with all these words in name, login, e-mail or UPN
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        search: String,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
+        limit: u32,
+        /// Deleted ones too
+        #[arg(long)]
+        deleted: bool,
+    },
+    /// Show one account with all its fields
+    Show {
+        /// The account's id
+        #[arg(value_parser = super::id)]
+        id: String,
+    },
+}
+
+impl Command {
+    /// Does it.
+    pub async fn run(self, session: &Session) -> Result<(), Failure> {
+        match self {
+            Self::List { search, limit, deleted } => list(session, &search, limit, deleted).await,
+            Self::Show { id } => show_one(session, id).await,
+        }
+    }
+}
+
+async fn list(session: &Session, search: &str, limit: u32, include_deleted: bool) -> Result<(), Failure> {
+    let api = session.api().await?;
+    let (accounts, next_page_token) = page::read(Some(limit), async |page_size, page_token| {
+        let message =
+            v1::ListAccountsRequest { search: search.to_owned(), page_size, page_token, include_deleted };
+        let page = api.call(message, async |request| api.accounts().list_accounts(request).await).await?;
+        Ok((page.accounts, page.next_page_token))
+    })
+    .await?;
+    let answer = v1::ListAccountsResponse { accounts, next_page_token };
+    session.output.answer(&answer, |answer| {
+        let mut table = Table::new(&[
+            Column::Left("ID"),
+            Column::Left("NAME"),
+            Column::Left("LOGIN"),
+            Column::Left("DOMAIN"),
+            Column::Left("EMAIL"),
+            Column::Left("ROLE"),
+            Column::Left("STATUS"),
+            Column::Left("CONNECTION"),
+        ]);
+        for account in &answer.accounts {
+            table.row([
+                account.id.clone(),
+                account.name.clone(),
+                account.login.clone(),
+                account.domain.clone(),
+                account.email.clone(),
+                words::role(account.role()),
+                status(account),
+                account.connection.clone(),
+            ]);
+        }
+        table.into_text("No accounts.")
+    })?;
+    page::say_if_cut(&answer.next_page_token, answer.accounts.len());
+    Ok(())
+}
+
+async fn show_one(session: &Session, account_id: String) -> Result<(), Failure> {
+    let api = session.api().await?;
+    let message = v1::GetAccountRequest { account_id };
+    let answer = api.call(message, async |request| api.accounts().get_account(request).await).await?;
+    session.output.answer(&answer, card)
+}
+
+fn card(account: &v1::Account) -> String {
+    let mut text = Card::default()
+        .line("Id", account.id.as_str())
+        .line("Name", account.name.as_str())
+        .line("Role", words::role(account.role()))
+        .line("Status", status(account))
+        .line("In Entra", words::integration(account.integration_status()))
+        .line("Connection", account.connection.as_str())
+        .line("Object id", account.object_id.as_str())
+        .line("Reporting to", account.reporting_to.as_str())
+        .line("Created", show::time(account.create_time.as_ref()))
+        .line("Changed", show::time(account.update_time.as_ref()))
+        .into_text();
+    text.push('\n');
+    let mut table = Table::whole(&[Column::Left("FIELD"), Column::Left("VALUE")]);
+    let mut fields: Vec<_> = account.fields.iter().collect();
+    fields.sort_by_key(|(key, _)| (Field::of_key(key), key.as_str()));
+    for (key, value) in fields {
+        table.row([key.clone(), value.clone()]);
+    }
+    text.push_str(&table.into_text("No field has a value."));
+    text
+}
+
+fn status(account: &v1::Account) -> String {
+    words::plain(account.status().as_str_name(), "ACCOUNT_STATUS_")
+}

@@ -1,0 +1,101 @@
+//! The words that YAML, flags and tables use for the API's enums.
+
+use contracts::v1;
+
+/// Clouds in YAML.
+pub const CLOUDS: [(&str, v1::Cloud); 4] = [
+    ("global", v1::Cloud::Global),
+    ("usGov", v1::Cloud::UsGov),
+    ("usGovDod", v1::Cloud::UsGovDod),
+    ("china", v1::Cloud::China),
+];
+
+/// `deletionMode` in YAML.
+pub const DELETION_MODES: [(&str, v1::DeletionMode); 2] =
+    [("automatic", v1::DeletionMode::Automatic), ("manual", v1::DeletionMode::Manual)];
+
+/// What to do with a leaver, in YAML.
+pub const LEAVER_ACTIONS: [(&str, v1::LeaverAction); 4] = [
+    ("nothing", v1::LeaverAction::Nothing),
+    ("deactivate", v1::LeaverAction::Deactivate),
+    ("delete", v1::LeaverAction::Delete),
+    ("review", v1::LeaverAction::Review),
+];
+
+/// `firstRun` in YAML.
+pub const FIRST_RUNS: [(&str, v1::FirstRun); 2] =
+    [("preview", v1::FirstRun::Preview), ("apply", v1::FirstRun::Apply)];
+
+/// Roles in YAML, CSV and tables.
+pub const ROLES: [(&str, v1::Role); 4] = [
+    ("owner", v1::Role::Owner),
+    ("admin", v1::Role::Admin),
+    ("technician", v1::Role::Technician),
+    ("user", v1::Role::User),
+];
+
+/// Whose word counts for a field, in YAML.
+pub const AUTHORITIES: [(&str, v1::Authority); 4] = [
+    ("always", v1::Authority::Always),
+    ("onCreate", v1::Authority::OnCreate),
+    ("ifEmpty", v1::Authority::IfEmpty),
+    ("never", v1::Authority::Never),
+];
+
+/// The word for `value`; nothing for the unspecified one.
+pub fn word_of<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> Option<&'static str> {
+    words.iter().find(|(_, known)| *known == value).map(|(word, _)| *word)
+}
+
+/// An enum's own name as people read it: `RUN_STATE_FINISHED` without `RUN_STATE_` is `finished`; the unspecified one
+/// is nothing.
+pub fn plain(name: &str, prefix: &str) -> String {
+    match name.strip_prefix(prefix).unwrap_or(name) {
+        "UNSPECIFIED" => String::new(),
+        word => word.to_ascii_lowercase().replace('_', " "),
+    }
+}
+
+/// A run's kind.
+pub fn run_kind(kind: v1::RunKind) -> String {
+    plain(kind.as_str_name(), "RUN_KIND_")
+}
+
+/// A run's state.
+pub fn run_state(state: v1::RunState) -> String {
+    plain(state.as_str_name(), "RUN_STATE_")
+}
+
+/// What became of an object.
+pub fn outcome(outcome: v1::Outcome) -> String {
+    plain(outcome.as_str_name(), "OUTCOME_")
+}
+
+/// A role.
+pub fn role(role: v1::Role) -> String {
+    plain(role.as_str_name(), "ROLE_")
+}
+
+/// What the sync knows of a record's object.
+pub fn integration(status: v1::IntegrationStatus) -> String {
+    plain(status.as_str_name(), "INTEGRATION_STATUS_")
+}
+
+/// An action on a leaver.
+pub fn leaver_action(action: v1::LeaverAction) -> String {
+    plain(action.as_str_name(), "LEAVER_ACTION_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_plain() {
+        assert_eq!(run_state(v1::RunState::Finished), "finished");
+        assert_eq!(integration(v1::IntegrationStatus::OutOfScope), "out of scope");
+        assert_eq!(role(v1::Role::Unspecified), "");
+        assert_eq!(word_of(&CLOUDS, v1::Cloud::UsGovDod), Some("usGovDod"));
+        assert_eq!(word_of(&CLOUDS, v1::Cloud::Unspecified), None);
+    }
+}

@@ -1,0 +1,432 @@
+//! From what Entra said of a user, and what the register knows of it, to a decision.
+
+use std::borrow::Cow;
+
+use crate::account::{Account, Status, fold};
+use crate::attribute::Attribute;
+use crate::decision::{Action, Decision, LinkStatus, LoginKey, Outcome, Skip};
+use crate::field::Field;
+use crate::id::{AccountId, ConnectionId, ObjectId};
+use crate::leaver::{self, Cause, Leaving, Policies};
+use crate::mapping::{FieldChange, Mapping};
+use crate::observed::{Completeness, Mention, ObservedUser, Presence};
+use crate::overwrite::{self, Keys, Match, Rule};
+
+/// What a connection decides by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// What is brought in, and how.
+    pub mapping: Mapping,
+    /// What is done about leavers.
+    pub policies: Policies,
+}
+
+/// What the register knows of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The linked account; none for an object that was left out.
+    pub account: Option<&'a Account>,
+    /// What the link says of the object.
+    pub status: LinkStatus,
+}
+
+/// Who holds an account that a rule could hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The account.
+    pub account: AccountId,
+    /// Through this connection.
+    pub connection: ConnectionId,
+    /// The linked object.
+    pub object: ObjectId,
+    /// What the link says of it.
+    pub status: LinkStatus,
+}
+
+/// Accounts that a rule could hit for one user, and who holds them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Candidates<'a> {
+    /// The accounts.
+    pub accounts: &'a [Account],
+    /// Their holders.
+    pub holders: &'a [Holder],
+}
+
+/// Decides on one observed user.
+///
+/// `hash` is the observation's, mixed with the rules' fingerprint; `new_account` is the id that an account would get.
+#[must_use]
+pub fn decide<'a>(
+    observed: &'a ObservedUser<'_>,
+    hash: u64,
+    known: Option<Known<'a>>,
+    candidates: Candidates<'a>,
+    rules: &'a Rules,
+    new_account: AccountId,
+) -> Decision<'a> {
+    let account = known.and_then(|known| known.account);
+    let hash = if observed.completeness == Completeness::Whole {
+        hash
+    } else {
+        0
+    };
+    let blank = Decision {
+        hash,
+        ..blank(observed)
+    };
+    if let Some(problem) = &observed.problem {
+        return failed(
+            Decision {
+                account: account.map(|account| account.id),
+                ..blank
+            },
+            problem.as_ref(),
+        );
+    }
+    match (observed.presence, account) {
+        (Presence::Present, Some(account)) => linked(observed, account, known, rules, blank),
+        (Presence::Present, None) => unlinked(observed, candidates, rules, new_account, blank),
+        (Presence::SoftDeleted, Some(account)) => leaving(Cause::SoftDeleted, account, rules, blank),
+        (Presence::Gone, Some(account)) => leaving(Cause::Gone, account, rules, blank),
+        (Presence::SoftDeleted, None) => skipped(Skip::SoftDeleted, LinkStatus::SoftDeleted, blank),
+        (Presence::Gone, None) => skipped(Skip::Gone, LinkStatus::Gone, blank),
+    }
+}
+
+/// Decides on a linked object that a proved fetch did not contain (D5). `None` when that was dealt with before.
+#[must_use]
+pub fn not_seen<'a>(
+    object: ObjectId,
+    account: &'a Account,
+    status: LinkStatus,
+    policies: &Policies,
+) -> Option<Decision<'a>> {
+    let settled = leaver::leave(Cause::Gone, policies, account) == Leaving::Settled;
+    if status == LinkStatus::Gone && settled {
+        return None;
+    }
+    let blank = Decision {
+        name: account.value(Field::Name).map(Cow::Borrowed),
+        upn: account.value(Field::Upn).map(Cow::Borrowed),
+        ..empty(Some(object))
+    };
+    Some(leave(Cause::Gone, account, policies, blank))
+}
+
+/// A record without a usable id: it fails, and is counted.
+#[must_use]
+pub fn unusable(reason: &str) -> Decision<'_> {
+    failed(empty(None), reason)
+}
+
+fn linked<'a>(
+    observed: &'a ObservedUser<'_>,
+    account: &'a Account,
+    known: Option<Known<'a>>,
+    rules: &'a Rules,
+    blank: Decision<'a>,
+) -> Decision<'a> {
+    let was = known.map_or(LinkStatus::Active, |known| known.status);
+    let enabled = observed.enabled().unwrap_or(match observed.completeness {
+        Completeness::Whole => true,
+        // A delta that says nothing of it: as it was. Someone who was away and is back is enabled unless it says so.
+        Completeness::Partial => was != LinkStatus::Disabled,
+    });
+    update(observed, account, Rule::ObjectId, enabled, rules, blank)
+}
+
+fn unlinked<'a>(
+    observed: &'a ObservedUser<'_>,
+    candidates: Candidates<'a>,
+    rules: &'a Rules,
+    new_account: AccountId,
+    blank: Decision<'a>,
+) -> Decision<'a> {
+    let incomplete = observed.completeness == Completeness::Partial
+        && *observed.mention(Attribute::UserPrincipalName) == Mention::Unmentioned;
+    if incomplete {
+        return Decision {
+            hash: 0,
+            ..skipped(Skip::Incomplete, LinkStatus::OutOfScope, blank)
+        };
+    }
+    let enabled = observed.enabled().unwrap_or(true);
+    let keys = Keys::of(observed, &rules.mapping);
+    match overwrite::decide(&keys, candidates.accounts) {
+        Match::New if !enabled && !rules.mapping.include_disabled => {
+            skipped(Skip::Disabled, LinkStatus::Disabled, blank)
+        }
+        Match::New => create(observed, enabled, rules, new_account, blank),
+        Match::Disputed {
+            by,
+            between: [one, other],
+        } => failed(
+            blank,
+            format!(
+                "{by} matches two accounts, {} and {}; correct one of them, or link the right one by hand",
+                one.label(),
+                other.label()
+            ),
+        ),
+        Match::Overwrites { account, by } => {
+            let holder = candidates
+                .holders
+                .iter()
+                .find(|holder| holder.account == account.id && holder.object != observed.id);
+            match holder {
+                Some(holder) if holder.connection != rules.connection && holder.status.is_alive() => failed(
+                    Decision {
+                        account: Some(account.id),
+                        rule: Some(by),
+                        ..blank
+                    },
+                    format!(
+                        "{by} matches the account {}, which belongs to the object {} of another connection",
+                        account.label(),
+                        holder.object
+                    ),
+                ),
+                holder => Decision {
+                    takes_from: holder.map(|holder| holder.object),
+                    ..update(observed, account, by, enabled, rules, blank)
+                },
+            }
+        }
+    }
+}
+
+/// An account that is there takes over what the directory says.
+fn update<'a>(
+    observed: &'a ObservedUser<'_>,
+    account: &'a Account,
+    rule: Rule,
+    enabled: bool,
+    rules: &'a Rules,
+    blank: Decision<'a>,
+) -> Decision<'a> {
+    let fields = rules.mapping.update(observed, account);
+    if let Some(field) = required_and_emptied(&fields) {
+        return failed(
+            Decision {
+                account: Some(account.id),
+                rule: Some(rule),
+                ..blank
+            },
+            format!(
+                "{} would become empty; give the mapping's row for it a default",
+                field.key()
+            ),
+        );
+    }
+    let decision = Decision {
+        account: Some(account.id),
+        account_version: account.version,
+        rule: Some(rule),
+        login: new_login(account, &fields),
+        fields,
+        status: LinkStatus::Active,
+        ..blank
+    };
+    if !enabled {
+        return leave(Cause::Disabled, account, &rules.policies, decision);
+    }
+    let back = account.status != Status::Active && account.deactivated_for.is_some();
+    let changed = rule != Rule::ObjectId || !decision.fields.is_empty();
+    match (back, changed) {
+        (true, _) => Decision {
+            outcome: Outcome::Updated,
+            action: Action::Reactivate,
+            login: decision.login.or_else(|| {
+                (account.status == Status::Deleted)
+                    .then(|| held_login(account))
+                    .flatten()
+            }),
+            ..decision
+        },
+        (false, true) => Decision {
+            outcome: Outcome::Updated,
+            action: Action::Update,
+            ..decision
+        },
+        (false, false) => decision,
+    }
+}
+
+fn create<'a>(
+    observed: &'a ObservedUser<'_>,
+    enabled: bool,
+    rules: &'a Rules,
+    id: AccountId,
+    blank: Decision<'a>,
+) -> Decision<'a> {
+    let fields = rules.mapping.create(observed);
+    let value = |field| {
+        fields
+            .iter()
+            .find(|change| change.field == field)
+            .and_then(|change| change.new.as_deref())
+    };
+    for field in [Field::Name, Field::Login] {
+        if value(field).is_none() {
+            let why = format!(
+                "{} would be empty; fill it in the directory, or give the mapping's row for it a default",
+                field.key()
+            );
+            return failed(blank, why);
+        }
+    }
+    let login = value(Field::Login).map(|login| LoginKey {
+        login: fold(login),
+        domain: value(Field::Domain).map(fold).unwrap_or_default(),
+    });
+    let away = !enabled && rules.policies.disabled != leaver::Policy::Nothing;
+    Decision {
+        account: Some(id),
+        outcome: Outcome::Added,
+        action: if away {
+            Action::CreateDeactivated
+        } else {
+            Action::Create
+        },
+        cause: (!enabled).then_some(Cause::Disabled),
+        status: if enabled {
+            LinkStatus::Active
+        } else {
+            LinkStatus::Disabled
+        },
+        role: Some(rules.mapping.role),
+        login,
+        fields,
+        ..blank
+    }
+}
+
+fn leaving<'a>(cause: Cause, account: &'a Account, rules: &Rules, blank: Decision<'a>) -> Decision<'a> {
+    let blank = Decision {
+        name: blank.name.or(account.value(Field::Name).map(Cow::Borrowed)),
+        upn: blank.upn.or(account.value(Field::Upn).map(Cow::Borrowed)),
+        ..blank
+    };
+    leave(cause, account, &rules.policies, blank)
+}
+
+fn leave<'a>(cause: Cause, account: &'a Account, policies: &Policies, so_far: Decision<'a>) -> Decision<'a> {
+    let changed = !so_far.fields.is_empty() || so_far.rule.is_some_and(|rule| rule != Rule::ObjectId);
+    let decision = Decision {
+        account: Some(account.id),
+        account_version: account.version,
+        cause: Some(cause),
+        status: cause.into(),
+        ..so_far
+    };
+    match leaver::leave(cause, policies, account) {
+        Leaving::Settled if changed => Decision {
+            outcome: Outcome::Updated,
+            action: Action::Update,
+            ..decision
+        },
+        Leaving::Settled => decision,
+        Leaving::ByItself(removal) => Decision {
+            outcome: Outcome::Removed,
+            action: removal.into(),
+            ..decision
+        },
+        Leaving::Ask { proposed, because } => Decision {
+            outcome: Outcome::Held,
+            action: proposed.into(),
+            hash: 0,
+            reason: Some(because.to_string().into()),
+            ..decision
+        },
+    }
+}
+
+fn skipped(skip: Skip, status: LinkStatus, blank: Decision<'_>) -> Decision<'_> {
+    Decision {
+        outcome: Outcome::Skipped,
+        skip: Some(skip),
+        status,
+        reason: Some(skip.to_string().into()),
+        ..blank
+    }
+}
+
+fn failed<'a>(blank: Decision<'a>, why: impl Into<Cow<'a, str>>) -> Decision<'a> {
+    Decision {
+        outcome: Outcome::Failed,
+        action: Action::None,
+        hash: 0,
+        login: None,
+        takes_from: None,
+        reason: Some(why.into()),
+        fields: Vec::new(),
+        ..blank
+    }
+}
+
+fn blank<'a>(observed: &'a ObservedUser<'_>) -> Decision<'a> {
+    Decision {
+        name: observed.value(Attribute::DisplayName).map(Cow::Borrowed),
+        upn: observed.value(Attribute::UserPrincipalName).map(Cow::Borrowed),
+        ..empty(Some(observed.id))
+    }
+}
+
+fn empty<'a>(object: Option<ObjectId>) -> Decision<'a> {
+    Decision {
+        object,
+        name: None,
+        upn: None,
+        account: None,
+        account_version: 0,
+        outcome: Outcome::Unchanged,
+        action: Action::None,
+        cause: None,
+        rule: None,
+        status: LinkStatus::Active,
+        skip: None,
+        hash: 0,
+        takes_from: None,
+        login: None,
+        reason: None,
+        role: None,
+        fields: Vec::new(),
+    }
+}
+
+fn required_and_emptied(fields: &[FieldChange<'_>]) -> Option<Field> {
+    fields
+        .iter()
+        .find(|change| matches!(change.field, Field::Name | Field::Login) && change.new.is_none())
+        .map(|change| change.field)
+}
+
+/// The login key after these changes, if it is another one than before.
+fn new_login(account: &Account, fields: &[FieldChange<'_>]) -> Option<LoginKey> {
+    let touched = fields
+        .iter()
+        .any(|change| matches!(change.field, Field::Login | Field::Domain));
+    if !touched {
+        return None;
+    }
+    let after = |field: Field| match fields.iter().find(|change| change.field == field) {
+        Some(change) => change.new.as_deref().map(fold),
+        None => account.value(field).map(fold),
+    };
+    let key = LoginKey {
+        login: after(Field::Login)?,
+        domain: after(Field::Domain).unwrap_or_default(),
+    };
+    (Some(&key) != held_login(account).as_ref() || account.status == Status::Deleted).then_some(key)
+}
+
+/// The login key of an account as it is.
+#[must_use]
+pub fn held_login(account: &Account) -> Option<LoginKey> {
+    Some(LoginKey {
+        login: account.value(Field::Login).map(fold)?,
+        domain: account.value(Field::Domain).map(fold).unwrap_or_default(),
+    })
+}

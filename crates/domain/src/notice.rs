@@ -1,0 +1,319 @@
+//! Who is told what when a run has ended: the bell's notices and the mail (N4, N5, N6; design §6, Telling).
+//!
+//! Notices: full runs and previews always; deltas only when something failed; held removals of either. Mails: the
+//! completion of a full run where the settings ask for it; a failure only when the connection worked until then, and
+//! its recovery, so that a delta that fails every hour is one mail and not a storm.
+
+mod recipients;
+mod text;
+
+use crate::id::RunId;
+
+pub use recipients::{MAX_RECIPIENTS, Recipients, recipients};
+pub use text::{single_line, thousands};
+
+/// The failed records that go with a mail, at most (N5).
+pub const MAX_ATTACHED: u32 = 10_000;
+
+/// A run that has ended, or a preview that waits to be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedRun {
+    /// Its key.
+    pub id: RunId,
+    /// The connection's name.
+    pub connection: String,
+    /// What was asked for.
+    pub asked: Asked,
+    /// Whether it read everything: a delta may have had to (R6, F4).
+    pub read_everything: bool,
+    /// Why it read everything although a delta was asked for, or stopped as a preview although a full run was.
+    pub reason: Option<String>,
+    /// Who asked for it.
+    pub requested_by: String,
+    /// How it ended.
+    pub ending: Ending,
+    /// Its outcomes.
+    pub counts: Counts,
+    /// Why removals are held, or why none was considered.
+    pub removals_note: Option<String>,
+    /// The connection until then.
+    pub before: Before,
+}
+
+/// What kind of run was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// All users, applied.
+    Full,
+    /// The changes since the last run, applied.
+    Delta,
+    /// All users, not applied before someone says so.
+    Preview,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its plan is applied.
+    Finished,
+    /// Its plan is there and waits.
+    Planned,
+    /// It could not go on.
+    Failed {
+        /// Why, and what to do next.
+        error: String,
+    },
+    /// A person stopped it.
+    Cancelled {
+        /// Who.
+        by: Option<String>,
+    },
+    /// Its plan waited for too long.
+    Expired,
+}
+
+/// Outcomes by kind. seen + gone = added + updated + unchanged + skipped + removed + held + failed (design §6, Counting).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Distinct objects read.
+    pub seen: u32,
+    /// Linked objects found gone.
+    pub gone: u32,
+    /// New records.
+    pub added: u32,
+    /// Changed records.
+    pub updated: u32,
+    /// Of those updated: taken by overwrite rules 2–6.
+    pub overwritten: u32,
+    /// Of those updated: active again.
+    pub reactivated: u32,
+    /// Records that were as they should be.
+    pub unchanged: u32,
+    /// Objects left out, with a reason.
+    pub skipped: u32,
+    /// Deactivated or deleted.
+    pub removed: u32,
+    /// Removals that await a person.
+    pub held: u32,
+    /// Objects that could not be used.
+    pub failed: u32,
+}
+
+/// What the connection's earlier runs say, for telling a change from more of the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// Whether the run before it failed (cancelled and expired ones aside).
+    pub failing: bool,
+    /// Whether another run of the last day had failed records.
+    pub records_failed_lately: bool,
+}
+
+/// What the policy asks besides the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner<'a> {
+    /// Whether the completion of a full run is mailed.
+    pub mail_on_completion: bool,
+    /// The console's address, for links.
+    pub console: Option<&'a str>,
+}
+
+/// What is to be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    /// For the bell; at most one of each kind.
+    pub notices: Vec<Notice>,
+    /// For every recipient.
+    pub letter: Option<Letter>,
+}
+
+/// A bell entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Its kind.
+    pub kind: Kind,
+    /// One line.
+    pub title: String,
+    /// What happened and what to do next; lines of plain text.
+    pub body: String,
+}
+
+/// A mail, before it has a recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// One line.
+    pub subject: String,
+    /// Plain text.
+    pub body: String,
+    /// Whether the failed users' CSV goes with it.
+    pub attach_failed: bool,
+}
+
+/// Kinds of notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A run has come to its end.
+    RunFinished,
+    /// A run could not go on.
+    RunFailed,
+    /// Removals await a person.
+    ReviewsWaiting,
+    /// A plan waits to be applied.
+    PreviewReady,
+    /// A mail could not be delivered.
+    MailFailed,
+}
+
+/// Why a mail is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    Completed,
+    PreviewWaits,
+    Failed,
+    WorksAgain,
+    RecordsFailed,
+}
+
+/// What to tell of a run, and how.
+#[must_use]
+pub fn tell(run: &EndedRun, manner: Manner<'_>) -> Telling {
+    let notices = notices(run, manner.console);
+    let letter =
+        occasion(run, manner.mail_on_completion).map(|occasion| letter(run, occasion, manner.console));
+    Telling { notices, letter }
+}
+
+/// The bell entry for a mail that could not be delivered.
+#[must_use]
+pub fn mail_failed(recipient: &str, subject: &str, error: &str) -> Notice {
+    Notice {
+        kind: Kind::MailFailed,
+        title: single_line(&format!("A mail to {recipient} could not be delivered")),
+        body: text::mail_failed(recipient, subject, error),
+    }
+}
+
+fn notices(run: &EndedRun, console: Option<&str>) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let mut add = |kind, title: String, body| {
+        notices.push(Notice {
+            kind,
+            title: single_line(&format!("{}: {title}", run.connection)),
+            body,
+        });
+    };
+    match &run.ending {
+        Ending::Finished if run.is_full() || run.counts.failed > 0 => {
+            add(
+                Kind::RunFinished,
+                text::headline(run),
+                text::summary(run, console),
+            );
+        }
+        Ending::Finished => {}
+        Ending::Planned => add(
+            Kind::PreviewReady,
+            text::headline(run),
+            text::preview(run, console),
+        ),
+        Ending::Failed { error } => {
+            add(
+                Kind::RunFailed,
+                text::headline(run),
+                text::failure(run, error, console),
+            );
+        }
+        Ending::Cancelled { .. } if run.asked != Asked::Full => {}
+        Ending::Cancelled { .. } | Ending::Expired => {
+            add(
+                Kind::RunFinished,
+                text::headline(run),
+                text::not_applied(run, console),
+            );
+        }
+    }
+    if run.ending == Ending::Finished && run.counts.held > 0 {
+        add(
+            Kind::ReviewsWaiting,
+            text::waiting(run.counts.held),
+            text::held(run, console),
+        );
+    }
+    notices
+}
+
+/// Whether there is an occasion for a mail. At most one: the first that fits.
+fn occasion(run: &EndedRun, mail_on_completion: bool) -> Option<Occasion> {
+    match run.ending {
+        Ending::Failed { .. } => (!run.before.failing).then_some(Occasion::Failed),
+        Ending::Finished if run.is_full() && mail_on_completion => Some(Occasion::Completed),
+        // Who asks for a preview is waiting for it; a run that stopped as one by itself may have nobody watching.
+        Ending::Planned if run.asked != Asked::Preview && mail_on_completion => Some(Occasion::PreviewWaits),
+        Ending::Finished | Ending::Planned if run.before.failing => Some(Occasion::WorksAgain),
+        Ending::Finished if run.counts.failed > 0 && !run.before.records_failed_lately => {
+            Some(Occasion::RecordsFailed)
+        }
+        Ending::Finished | Ending::Planned | Ending::Cancelled { .. } | Ending::Expired => None,
+    }
+}
+
+fn letter(run: &EndedRun, occasion: Occasion, console: Option<&str>) -> Letter {
+    let attach_failed = run.counts.failed > 0 && matches!(run.ending, Ending::Finished | Ending::Planned);
+    let what = match occasion {
+        Occasion::WorksAgain => "works again".to_owned(),
+        _ => text::headline(run),
+    };
+    let mut body = match &run.ending {
+        Ending::Failed { error } => text::failure_letter(run, error, console),
+        Ending::Planned => text::preview_letter(run, console),
+        _ => text::summary_letter(run, console),
+    };
+    if attach_failed {
+        body.push_str(&text::attached(run.counts.failed));
+    }
+    body.push_str(&text::signature(run));
+    Letter {
+        subject: single_line(&format!("Rollcall: {} {what}", run.connection)),
+        body,
+        attach_failed,
+    }
+}
+
+impl EndedRun {
+    /// Whether it is told of as a full run: one that read everything, whatever was asked for.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.read_everything || self.asked != Asked::Delta
+    }
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [
+        Self::RunFinished,
+        Self::RunFailed,
+        Self::ReviewsWaiting,
+        Self::PreviewReady,
+        Self::MailFailed,
+    ];
+
+    /// Its name in the database.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::RunFinished => "run_finished",
+            Self::RunFailed => "run_failed",
+            Self::ReviewsWaiting => "reviews_waiting",
+            Self::PreviewReady => "preview_ready",
+            Self::MailFailed => "mail_failed",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.key() == key)
+    }
+}
+
+#[cfg(test)]
+mod tests;

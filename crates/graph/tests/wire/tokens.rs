@@ -1,0 +1,176 @@
+//! The token endpoint (graph-facts §1.1, §1.2).
+
+use std::time::Duration;
+
+use rollcall_graph::{Cause, Context, Disposition, Error, Limits};
+
+use crate::server::{Answer, SECRET, Server, TENANT, client_of, quick};
+
+async fn refused(status: u16, body: &'static str) -> Error {
+    let server = Server::start(move |seen| seen.is_token().then(|| Answer::new(status, body))).await;
+    let error = server.client().sign_in().await.unwrap_err();
+    assert_eq!(server.tokens().len(), 1, "no second try for {error}");
+    error
+}
+
+#[tokio::test]
+async fn one_token_serves_all_who_wait_and_later_calls() {
+    let server = Server::start(|seen| (!seen.is_token()).then(|| Answer::ok("7"))).await;
+    let graph = server.client();
+    let counts = tokio::join!(graph.count_users(), graph.count_users(), graph.count_users());
+    assert_eq!(counts.0.unwrap(), Some(7));
+    assert_eq!(graph.count_users().await.unwrap(), Some(7));
+    let tokens = server.tokens();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens[0].target, format!("/{TENANT}/oauth2/v2.0/token"));
+    let host = server.origin.replace(':', "%3A").replace('/', "%2F");
+    let form = format!(
+        "grant_type=client_credentials&client_id=00000000-0000-0000-0000-000000002222&scope={host}%2F.default\
+         &client_secret=s3cret%7Evalue"
+    );
+    assert_eq!(tokens[0].body, form);
+    assert!(
+        server
+            .graph()
+            .iter()
+            .all(|seen| seen.header("authorization") == "Bearer token-1")
+    );
+    graph.forget_token().await;
+    graph.sign_in().await.unwrap();
+    assert_eq!(server.tokens().len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_ends() {
+    let server = Server::start(|seen| {
+        seen.is_token()
+            .then(|| Answer::ok(r#"{"token_type":"bearer","expires_in":"0","access_token":"t"}"#))
+    })
+    .await;
+    let graph = server.client();
+    graph.sign_in().await.unwrap();
+    graph.sign_in().await.unwrap();
+    assert_eq!(server.tokens().len(), 2);
+}
+
+#[tokio::test]
+async fn a_429_in_plain_text_is_waited_out_and_seen() {
+    let server = Server::start(|seen| {
+        (seen.is_token() && seen.before == 0)
+            .then(|| Answer::new(429, "Too Many Requests").with("Retry-After", "1"))
+    })
+    .await;
+    let context = Context::default();
+    server.client().for_run(context.clone()).sign_in().await.unwrap();
+    let counted = context.stats.snapshot();
+    assert_eq!(counted.throttle_waits, 1);
+    assert!(counted.throttled >= Duration::from_secs(1), "{counted:?}");
+    assert_eq!(
+        (counted.answers[&429], counted.answers[&200], counted.tokens),
+        (1, 1, 1)
+    );
+    assert_eq!(counted.waiting, None);
+}
+
+#[tokio::test]
+async fn a_wait_beyond_our_patience_is_not_begun() {
+    let server = Server::start(|seen| {
+        seen.is_token()
+            .then(|| Answer::new(429, "Too Many Requests").with("Retry-After", "60"))
+    })
+    .await;
+    let error = server.client().sign_in().await.unwrap_err();
+    assert_eq!(
+        error.disposition(),
+        Disposition::RetryLater(Some(Duration::from_secs(60)))
+    );
+    assert_eq!(error.cause(), Cause::Throttled);
+}
+
+#[tokio::test]
+async fn a_5xx_is_tried_again_until_the_tries_are_used_up() {
+    let server = Server::start(|seen| seen.is_token().then(|| Answer::new(503, "<html>"))).await;
+    let error = server.client().sign_in().await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    assert_eq!(server.tokens().len(), 4);
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_cause_and_stops() {
+    let wrong = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided.\r\nTrace ID: t\r\n"}"#;
+    let error = refused(401, wrong).await;
+    assert_eq!(error.cause(), Cause::WrongSecret);
+    assert_eq!(error.disposition(), Disposition::Stop);
+    assert!(error.advice().next_step.contains("not its Secret ID"));
+
+    let app = r#"{"error":"unauthorized_client","error_description":"AADSTS700016: Application not found."}"#;
+    assert_eq!(refused(400, app).await.cause(), Cause::UnknownApp);
+    let tenant = r#"{"error":"invalid_request","error_description":"AADSTS90002: Tenant not found."}"#;
+    assert_eq!(refused(400, tenant).await.cause(), Cause::UnknownTenant);
+}
+
+#[tokio::test]
+async fn a_passing_refusal_is_tried_again() {
+    let server = Server::start(|seen| {
+        (seen.is_token() && seen.before == 0).then(|| {
+            Answer::new(
+                400,
+                r#"{"error":"x","error_codes":[90033],"error_description":"AADSTS90033: Busy."}"#,
+            )
+        })
+    })
+    .await;
+    server.client().sign_in().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_entra_is_told_so() {
+    for (status, body) in [
+        (404, "<html>not here</html>"),
+        (200, "<html>hello</html>"),
+        (200, r#"{"token_type":"Bearer","access_token":"t"}"#),
+        (
+            200,
+            r#"{"token_type":"Bearer","expires_in":"soon","access_token":"t"}"#,
+        ),
+        (
+            200,
+            r#"{"token_type":"mac","expires_in":3599,"access_token":"t"}"#,
+        ),
+        (
+            200,
+            r#"{"token_type":"Bearer","expires_in":3599,"access_token":""}"#,
+        ),
+    ] {
+        let error = refused(status, body).await;
+        assert!(matches!(error, Error::NotEntra { .. }), "{body}: {error}");
+        assert!(error.advice().next_step.contains("loginUrl"));
+    }
+}
+
+#[tokio::test]
+async fn an_echoed_secret_is_not_repeated() {
+    let echo = r#"{"error":"invalid_client","error_description":"AADSTS7000215: You sent s3cret~value."}"#;
+    let error = refused(401, echo).await;
+    assert!(!format!("{error} {error:?}").contains(SECRET));
+}
+
+#[tokio::test]
+async fn nobody_there_is_unreachable() {
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let limits = Limits { tries: 2, ..quick() };
+    let context = Context::default();
+    let error = client_of(&origin, limits)
+        .for_run(context.clone())
+        .sign_in()
+        .await
+        .unwrap_err();
+    assert_eq!(error.cause(), Cause::Unreachable);
+    assert!(
+        error.to_string().contains("127.0.0.1 can't be reached"),
+        "{error}"
+    );
+    assert_eq!(context.stats.snapshot().unanswered, 2);
+}

@@ -1,0 +1,88 @@
+//! Events that the bus did not bring: whatever is committed to the outbox is told in the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, consumers};
+use chrono::TimeDelta;
+use domain::id::EventId;
+use service::drain::Stopper;
+use service::error::chain;
+use store::inbox::Untold;
+use store::{StoreError, delivery, inbox};
+use tokio::sync::Notify;
+
+use super::teller::finished_prefix;
+use super::{Event, Teller};
+use crate::config::SweepConfig;
+use crate::earliest_id::earliest_id;
+use crate::wake_up::wake_up;
+
+/// Events told in one sweep, at most; the next one goes on.
+const AT_ONCE: i64 = 100;
+
+/// The inbox remembers events for so many times the days that a sweep looks back.
+const MEMORY: i32 = 2;
+
+/// Looks for untold events from time to time.
+#[derive(Debug)]
+pub struct Sweep {
+    /// What tells of them.
+    pub teller: Teller,
+    /// Where the bell's watchers are woken.
+    pub bus: Bus,
+    /// Woken when there is something to deliver.
+    pub due: Arc<Notify>,
+    /// How often, and how far back.
+    pub config: SweepConfig,
+}
+
+impl Sweep {
+    /// Sweeps until the stop.
+    pub async fn run(self, stopper: Stopper) -> anyhow::Result<()> {
+        let every = Duration::from_secs(self.config.every_seconds);
+        while stopper.until(tokio::time::sleep(every)).await.is_some() {
+            if let Err(error) = self.once().await {
+                tracing::warn!(error = %chain(&error), "the sweep failed; the next one goes on");
+            }
+            if let Err(error) = self.bus.lag(&consumers::NOTIFIER_FINISHED).await {
+                tracing::debug!(error = %chain(&error), "the queue's length is not known");
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of the events that have waited for long enough; how many.
+    pub async fn once(&self) -> Result<usize, StoreError> {
+        let untold = self.look().await?;
+        let count = untold.len();
+        for untold in untold {
+            let Some(run) = untold.run else {
+                tracing::error!(event.id = %untold.event, "an event of the outbox names no run");
+                continue;
+            };
+            let Untold { event: id, organization, traceparent, .. } = untold;
+            let told = self.teller.tell(&Event { id, organization, run, traceparent }).await?;
+            self.teller.metrics().swept.add(1, &[]);
+            tracing::info!(run.id = %run, "told of an event that the bus had not brought");
+            if told.deliveries > 0 {
+                self.due.notify_one();
+            }
+            wake_up(&self.bus, organization, &told.notices).await;
+        }
+        Ok(count)
+    }
+
+    async fn look(&self) -> Result<Vec<Untold>, StoreError> {
+        let now = self.teller.clock().now();
+        let back = TimeDelta::days(i64::from(self.config.days));
+        let settle = TimeDelta::seconds(i64::try_from(self.config.settle_seconds).unwrap_or(i64::MAX / 1_000));
+        let bound = |at| EventId(earliest_id(at));
+
+        let mut connection = self.teller.store().connection().await?;
+        self.teller.metrics().waiting.set(delivery::waiting(&mut connection).await?, &[]);
+        let forgotten = inbox::purge(&mut connection, bound(now - back * MEMORY)).await?;
+        tracing::debug!(forgotten, "swept the inbox");
+        inbox::untold(&mut connection, &finished_prefix(), bound(now - back), bound(now - settle), AT_ONCE).await
+    }
+}

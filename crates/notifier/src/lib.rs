@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod start;
+
+pub mod config;
+pub mod decide;
+pub mod deliver;
+pub mod metrics;
+
+mod earliest_id;
+mod wake_up;
+
+pub use start::start;

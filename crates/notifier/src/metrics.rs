@@ -1,0 +1,48 @@
+//! What the notifier counts.
+
+use service::metrics::{Counter, Gauge, counter, gauge};
+
+/// Notices written, by `kind`.
+pub const NOTICES: &str = "rollcall.notifier.notices";
+/// Tries at a mail, by `result` (`sent`, `retried`, `failed`).
+pub const DELIVERIES: &str = "rollcall.notifier.deliveries";
+/// Mails that wait to be sent.
+pub const WAITING: &str = "rollcall.notifier.deliveries_waiting";
+/// Events that the sweep found because the bus had not brought them.
+pub const SWEPT: &str = "rollcall.notifier.events_swept";
+
+/// Label of [`NOTICES`].
+pub const KIND: &str = "kind";
+/// Label of [`DELIVERIES`].
+pub const RESULT: &str = "result";
+
+/// The instruments, made when telemetry is set up.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// [`NOTICES`]
+    pub notices: Counter,
+    /// [`DELIVERIES`]
+    pub deliveries: Counter,
+    /// [`WAITING`]
+    pub waiting: Gauge,
+    /// [`SWEPT`]
+    pub swept: Counter,
+}
+
+impl Metrics {
+    /// All instruments.
+    pub fn new() -> Self {
+        Self {
+            notices: counter(NOTICES, "Notices written."),
+            deliveries: counter(DELIVERIES, "Tries at a mail."),
+            waiting: gauge(WAITING, "Mails that wait to be sent."),
+            swept: counter(SWEPT, "Events found by the sweep."),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,52 @@
+//! The smallest service: it waits until it is told to stop, or fails when its configuration says so.
+
+use std::process::ExitCode;
+
+use rollcall_service::grpc::Surface;
+use rollcall_service::{Context, run};
+use serde::Deserialize;
+
+const DEFAULTS: &str = r#"
+[idle]
+# What to do: wait, fail, panic or deaf.
+behaviour = "wait"
+"#;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    idle: Idle,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Idle {
+    behaviour: Behaviour,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Behaviour {
+    Wait,
+    Fail,
+    Panic,
+    Deaf,
+}
+
+fn main() -> ExitCode {
+    run("idle", DEFAULTS, start)
+}
+
+async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
+    let stopper = context.stopper.clone();
+    context.tasks.spawn("idler", async move {
+        match config.idle.behaviour {
+            Behaviour::Wait => stopper.stopped().await,
+            Behaviour::Fail => anyhow::bail!("told to fail"),
+            Behaviour::Panic => panic!("told to panic"),
+            Behaviour::Deaf => std::future::pending().await,
+        }
+        Ok(())
+    });
+    Ok(Surface::new())
+}

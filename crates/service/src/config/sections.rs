@@ -1,0 +1,175 @@
+//! The sections that services share. Each refuses keys it does not know.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::{Deserializer, Unexpected, Visitor};
+use tracing_subscriber::filter::Targets;
+
+/// `[process]`: of the chassis.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessConfig {
+    /// Where to write the addresses this process listens on, as JSON.
+    #[serde(deserialize_with = "path_or_none")]
+    pub address_file: Option<PathBuf>,
+    /// Seconds that tasks and calls have to end after the signal to stop.
+    pub grace_seconds: u64,
+}
+
+/// `[log]`: of the chassis.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Which events become lines, as `info,module=debug`.
+    #[serde(deserialize_with = "targets")]
+    pub filter: Targets,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object.
+    Json,
+    /// Text for people.
+    Pretty,
+}
+
+/// `[grpc]`: of the chassis. The port on which the service answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrpcServerConfig {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Calls at a time on one connection; more wait.
+    pub concurrency_per_connection: usize,
+    /// Seconds until an answer must have begun (a stream may then go on).
+    pub request_timeout_seconds: u64,
+    /// TLS; without it the port speaks plain HTTP/2.
+    #[serde(default)]
+    pub tls: Option<ServerTls>,
+}
+
+/// A server's side of TLS. The files are PEM and are read once, at the start.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerTls {
+    /// Certificate chain.
+    pub cert: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+    /// Only clients with a certificate from this CA may connect; `None` asks for none.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Another service's gRPC port.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrpcClientConfig {
+    /// `http://host:port`, or `https://…` with `tls`.
+    pub url: String,
+    /// Needed for `https`.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
+}
+
+/// A client's side of TLS. The files are PEM and are read once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientTls {
+    /// The CA that the server's certificate must come from; `None` takes the system's.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// This client's certificate chain, for mutual TLS; with `key`.
+    #[serde(default)]
+    pub cert: Option<PathBuf>,
+    /// The key of `cert`.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// The name that the server's certificate must have, where it is not the URL's host.
+    #[serde(default)]
+    pub domain: Option<String>,
+}
+
+/// `[database]`: PostgreSQL.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// `postgres://user:password@host:port/name`.
+    #[serde(deserialize_with = "secret")]
+    pub url: SecretString,
+    /// Connections that this process may hold at a time.
+    pub max_connections: u32,
+}
+
+/// `[nats]`: NATS with `JetStream`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NatsConfig {
+    /// `nats://host:port`, several with commas; may hold a user and password.
+    #[serde(deserialize_with = "secret")]
+    pub url: SecretString,
+    /// A `.creds` file (JWT and seed).
+    #[serde(default)]
+    pub credentials: Option<PathBuf>,
+    /// TLS; its `domain` has no use here.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
+}
+
+/// `[vault]`: the keys that encrypt secrets at rest. One of the two is needed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VaultConfig {
+    /// A file with the keys.
+    #[serde(default, deserialize_with = "path_or_none")]
+    pub keys_file: Option<PathBuf>,
+    /// The keys themselves; meant for the environment.
+    #[serde(default, deserialize_with = "secret_or_none")]
+    pub keys: Option<SecretString>,
+}
+
+/// Reads a secret, for `#[serde(deserialize_with = "service::config::secret")]`. Its text is in no error.
+pub fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    deserializer.deserialize_str(SecretVisitor)
+}
+
+/// Reads a secret that may be left out; empty is left out. With `#[serde(default)]`.
+pub fn secret_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    use secrecy::ExposeSecret;
+    Ok(Some(secret(deserializer)?).filter(|secret| !secret.expose_secret().is_empty()))
+}
+
+/// Reads a path; empty is none. Defaults can so name every key.
+pub fn path_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    Ok(Some(PathBuf::deserialize(deserializer)?).filter(|path| !path.as_os_str().is_empty()))
+}
+
+fn targets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Targets, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        let expected = &"levels by module, such as info,async_nats=warn";
+        serde::de::Error::invalid_value(Unexpected::Str(&text), expected)
+    })
+}
+
+struct SecretVisitor;
+
+impl Visitor<'_> for SecretVisitor {
+    type Value = SecretString;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text (a secret made of digits alone needs quotes, also in a variable)")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretString, E> {
+        Ok(SecretString::from(text.to_owned()))
+    }
+}

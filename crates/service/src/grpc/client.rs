@@ -1,0 +1,96 @@
+//! A channel to another service.
+
+use std::time::Duration;
+
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+use super::tls::{self, TlsError};
+use crate::config::GrpcClientConfig;
+use crate::telemetry;
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
+
+/// What generated clients are made of: a channel whose calls carry the current trace.
+pub type GrpcChannel = InterceptedService<Channel, Propagate>;
+
+/// Why a channel could not be made. That the other side is away is not among these: it shows with the first call.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The URL is none.
+    #[error("{url} is not the URL of a gRPC server, such as http://127.0.0.1:7400")]
+    Url {
+        /// What was given.
+        url: String,
+        /// Why.
+        #[source]
+        source: tonic::transport::Error,
+    },
+    /// `https` and the TLS section must come together.
+    #[error("{url}: a tls section needs an https URL, and https needs a tls section")]
+    Scheme {
+        /// What was given.
+        url: String,
+    },
+    /// The TLS files cannot be used.
+    #[error("cannot set up TLS towards {url}")]
+    Files {
+        /// The other side.
+        url: String,
+        /// Why.
+        #[source]
+        source: TlsError,
+    },
+    /// The TLS files are not what they should be.
+    #[error("cannot use the TLS files for {url}")]
+    Tls {
+        /// The other side.
+        url: String,
+        /// Why.
+        #[source]
+        source: tonic::transport::Error,
+    },
+}
+
+/// A channel to the server of `config`. Connects with the first call and again whenever the connection breaks.
+///
+/// Each call needs its own deadline (`Request::set_timeout`): a stream may live long.
+pub fn channel(config: &GrpcClientConfig) -> Result<GrpcChannel, ChannelError> {
+    let url = || config.url.clone();
+    let mut endpoint =
+        Endpoint::from_shared(url()).map_err(|source| ChannelError::Url { url: url(), source })?;
+    if (endpoint.uri().scheme_str() == Some("https")) != config.tls.is_some() {
+        return Err(ChannelError::Scheme { url: url() });
+    }
+    if let Some(files) = &config.tls {
+        let tls = tls::client(files).map_err(|source| ChannelError::Files { url: url(), source })?;
+        endpoint = endpoint
+            .tls_config(tls)
+            .map_err(|source| ChannelError::Tls { url: url(), source })?;
+    }
+    let channel = endpoint
+        .connect_timeout(CONNECT_LIMIT)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_ANSWER)
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true)
+        .connect_lazy();
+    Ok(InterceptedService::new(channel, Propagate))
+}
+
+/// Puts the current trace context into a call's metadata.
+#[derive(Clone, Copy, Debug)]
+pub struct Propagate;
+
+impl Interceptor for Propagate {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let mut headers = std::mem::take(request.metadata_mut()).into_headers();
+        telemetry::inject(&mut headers);
+        *request.metadata_mut() = tonic::metadata::MetadataMap::from_headers(headers);
+        Ok(request)
+    }
+}

@@ -1,0 +1,22 @@
+//! gRPC: the port on which a service answers, and the channels to others.
+
+mod client;
+mod health;
+mod observe;
+mod server;
+mod surface;
+mod tls;
+
+pub use client::{ChannelError, GrpcChannel, Propagate, channel};
+pub use health::Health;
+pub(crate) use health::{DRAINING, STARTING};
+pub use server::ServeError;
+pub(crate) use server::{Port, serve};
+pub use surface::Surface;
+pub use tls::TlsError;
+
+/// The largest message that a server or client of ours decodes, in bytes. tonic's own default, stated.
+pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

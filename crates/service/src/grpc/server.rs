@@ -1,0 +1,142 @@
+//! The gRPC port: bound early, served last.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use super::health::{Health, STARTING};
+use super::observe::Observe;
+use super::surface::Surface;
+use super::tls::{self, TlsError};
+use crate::config::GrpcServerConfig;
+use crate::drain::{Stopper, Tasks};
+
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
+
+/// Why the gRPC port could not be opened or served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Somebody else has the port, or the address is not ours.
+    #[error("cannot listen on {listen} (grpc.listen)")]
+    Bind {
+        /// What was asked for.
+        listen: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The TLS files cannot be read.
+    #[error("cannot set up TLS (grpc.tls)")]
+    TlsFiles(#[source] TlsError),
+    /// The TLS files are not what they should be.
+    #[error("cannot use the TLS files (grpc.tls)")]
+    Tls(#[source] tonic::transport::Error),
+    /// The descriptors given for reflection are broken.
+    #[error("cannot describe the services for reflection")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// Serving ended by an error.
+    #[error("serving gRPC failed")]
+    Serve(#[source] tonic::transport::Error),
+}
+
+/// A bound port, and the health that will be told on it.
+pub(crate) struct Port {
+    listener: TcpListener,
+    address: SocketAddr,
+    server: Server,
+    health_service: HealthService,
+    health: Health,
+}
+
+type HealthService = tonic_health::pb::health_server::HealthServer<tonic_health::server::HealthService>;
+
+impl Port {
+    /// Binds the port of `config`. Nobody is answered before [`serve`].
+    pub(crate) async fn bind(config: &GrpcServerConfig) -> Result<Self, ServeError> {
+        let server = limited(config)?;
+        let unbound = |source| ServeError::Bind {
+            listen: config.listen,
+            source,
+        };
+        let listener = TcpListener::bind(config.listen).await.map_err(unbound)?;
+        let address = listener.local_addr().map_err(unbound)?;
+        let reporter = tonic_health::server::HealthReporter::new();
+        let health_service = HealthService::new(tonic_health::server::HealthService::from_health_reporter(
+            reporter.clone(),
+        ));
+        let health = Health::new(reporter);
+        health.hold(STARTING).await;
+        Ok(Self {
+            listener,
+            address,
+            server,
+            health_service,
+            health,
+        })
+    }
+
+    /// Where it listens; the port is a real one even if port 0 was asked for.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The health told here.
+    pub(crate) fn health(&self) -> Health {
+        self.health.clone()
+    }
+}
+
+fn limited(config: &GrpcServerConfig) -> Result<Server, ServeError> {
+    let server = Server::builder()
+        .timeout(Duration::from_secs(config.request_timeout_seconds))
+        .concurrency_limit_per_connection(config.concurrency_per_connection)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER));
+    match &config.tls {
+        None => Ok(server),
+        Some(files) => {
+            let tls = tls::server(files).map_err(ServeError::TlsFiles)?;
+            server.tls_config(tls).map_err(ServeError::Tls)
+        }
+    }
+}
+
+/// Answers on `port` with `surface`, health and reflection, as a task, until the stop.
+pub(crate) async fn serve(
+    port: Port,
+    surface: Surface,
+    tasks: &Tasks,
+    stopper: &Stopper,
+) -> Result<(), ServeError> {
+    port.health.cover(&surface.names).await;
+    let mut reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    let mut reflection_alpha = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    for set in &surface.descriptors {
+        reflection = reflection.register_encoded_file_descriptor_set(set);
+        reflection_alpha = reflection_alpha.register_encoded_file_descriptor_set(set);
+    }
+    let routes = surface
+        .routes
+        .add_service(port.health_service)
+        .add_service(reflection.build_v1().map_err(ServeError::Reflection)?)
+        // Tools of some age still ask for v1alpha only.
+        .add_service(reflection_alpha.build_v1alpha().map_err(ServeError::Reflection)?);
+    let incoming = TcpIncoming::from(port.listener)
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(KEEPALIVE));
+    let mut server = port.server.layer(Observe::new(stopper.clone()));
+    let stop = stopper.clone().into_stopped();
+    tasks.spawn("grpc", async move {
+        let serving = server
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, stop);
+        serving.await.map_err(ServeError::Serve)
+    });
+    Ok(())
+}

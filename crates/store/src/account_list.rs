@@ -1,0 +1,226 @@
+//! Accounts as people see them, with the link that feeds them. Only reads.
+
+use chrono::{DateTime, Utc};
+use domain::account::{Role, Status};
+use domain::decision::LinkStatus;
+use domain::field::Field;
+use domain::id::{AccountId, ObjectId, OrganizationId};
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, PgConnection};
+use uuid::Uuid;
+
+use crate::{Inconsistent, StoreError};
+
+/// An account as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its key.
+    pub id: AccountId,
+    /// Whether it can be used.
+    pub status: Status,
+    /// What it may do.
+    pub role: Role,
+    /// The fields that have a value, by number.
+    pub fields: Vec<(Field, String)>,
+    /// The manager's account, while that is in the register.
+    pub reporting_to: Option<AccountId>,
+    /// The object that feeds it.
+    pub link: Option<Link>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The object that feeds an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The connection's name.
+    pub connection: String,
+    /// The object.
+    pub object: ObjectId,
+    /// What is known of it (I6).
+    pub status: LinkStatus,
+}
+
+impl Account {
+    /// A field's value.
+    #[must_use]
+    pub fn value(&self, field: Field) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|(of, _)| *of == field)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Which accounts are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// Words that must all occur in name, login, e-mail or UPN.
+    pub words: Vec<String>,
+    /// Deleted ones too.
+    pub include_deleted: bool,
+}
+
+/// The organization's account of this id.
+pub async fn find(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    id: AccountId,
+) -> Result<Option<Account>, StoreError> {
+    let sql =
+        format!("-- account_list.find\n{SELECT} WHERE account.organization_id = $1 AND account.id = $2");
+    let row: Option<Row> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(organization.0)
+        .bind(id.0)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(Account::try_from).transpose()?)
+}
+
+/// Up to `limit` of the organization's accounts as they were made, those behind `after`.
+pub async fn list(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    search: &Search,
+    after: Option<AccountId>,
+    limit: i64,
+) -> Result<Vec<Account>, StoreError> {
+    let sql = format!(
+        "-- account_list.list
+         {SELECT}
+         JOIN (
+             SELECT id FROM account
+             WHERE organization_id = $1 AND ($2::uuid IS NULL OR id > $2) AND ($3 OR status <> 3)
+               AND NOT EXISTS (
+                   SELECT FROM unnest($4::text[]) AS word
+                   WHERE concat_ws(' ', name, login, email, upn) NOT ILIKE word)
+             ORDER BY id LIMIT $5
+         ) AS found ON found.id = account.id
+         ORDER BY account.id"
+    );
+    let patterns: Vec<String> = search
+        .words
+        .iter()
+        .map(|word| format!("%{}%", literal(word)))
+        .collect();
+    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(organization.0)
+        .bind(after.map(|after| after.0))
+        .bind(search.include_deleted)
+        .bind(patterns)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter()
+        .map(|row| Account::try_from(row).map_err(StoreError::from))
+        .collect()
+}
+
+/// Of several links the one to an object that is there comes first (its status is lowest).
+const SELECT: &str = "
+    SELECT account.id, account.status, account.role, account.created_at, account.updated_at,
+        to_jsonb(account) AS columns, feed.name AS connection, feed.object_id, feed.status AS link_status,
+        manager.account_id AS reporting_to_account
+    FROM account
+    LEFT JOIN LATERAL (
+        SELECT link.connection_id, link.object_id, link.status, connection.name,
+            CASE WHEN account.reporting_to ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN account.reporting_to::uuid END AS manager
+        FROM link JOIN connection ON connection.id = link.connection_id
+        WHERE link.account_id = account.id
+        ORDER BY link.status, link.connection_id, link.object_id LIMIT 1
+    ) AS feed ON true
+    LEFT JOIN link AS manager ON manager.connection_id = feed.connection_id AND manager.target = 1
+        AND manager.object_id = feed.manager";
+
+/// The word without the pattern's special characters.
+fn literal(word: &str) -> String {
+    let mut literal = String::with_capacity(word.len());
+    for c in word.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            literal.push('\\');
+        }
+        literal.push(c);
+    }
+    literal
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    status: i16,
+    role: i16,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    columns: Json<serde_json::Map<String, Value>>,
+    connection: Option<String>,
+    object_id: Option<Uuid>,
+    link_status: Option<i16>,
+    reporting_to_account: Option<Uuid>,
+}
+
+impl TryFrom<Row> for Account {
+    type Error = Inconsistent;
+
+    fn try_from(row: Row) -> Result<Self, Inconsistent> {
+        let bad = |column| Inconsistent::new("account", column, row.id);
+        let link = match (row.connection, row.object_id, row.link_status) {
+            (Some(connection), Some(object), Some(status)) => Some(Link {
+                connection,
+                object: ObjectId(object),
+                status: LinkStatus::of_number(status)
+                    .ok_or_else(|| Inconsistent::new("link", "status", object))?,
+            }),
+            _ => None,
+        };
+        let mut fields: Vec<(Field, String)> = row
+            .columns
+            .0
+            .into_iter()
+            .filter_map(|(column, value)| match (Field::of_key(&column), value) {
+                (Some(field), Value::String(value)) => Some((field, value)),
+                _ => None,
+            })
+            .collect();
+        fields.sort_by_key(|(field, _)| *field);
+        Ok(Self {
+            id: AccountId(row.id),
+            status: Status::of_number(row.status).ok_or_else(|| bad("status"))?,
+            role: Role::of_number(row.role).ok_or_else(|| bad("role"))?,
+            fields,
+            reporting_to: row.reporting_to_account.map(AccountId),
+            link,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_is_found_by_its_column() {
+        for field in Field::ALL {
+            let column: String = field
+                .key()
+                .chars()
+                .flat_map(|c| {
+                    c.is_uppercase()
+                        .then_some('_')
+                        .into_iter()
+                        .chain(c.to_lowercase())
+                })
+                .collect();
+            assert_eq!(Field::of_key(&column), Some(field), "{column}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_taken_as_it_stands() {
+        assert_eq!(literal(r"50%_a\b"), r"50\%\_a\\b");
+    }
+}

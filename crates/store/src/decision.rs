@@ -1,0 +1,268 @@
+//! `decision`: what to do with one object, and why. Written by reconciler.
+
+use domain::account::Role;
+use domain::decision::{Action, Decision, LinkStatus, LoginKey, Outcome, Skip};
+use domain::id::{AccountId, ObjectId, RunId};
+use domain::leaver::Cause;
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use crate::copy::Rows;
+use crate::{Inconsistent, StoreError, fields};
+
+/// How many columns `COPY` names.
+const COLUMNS: i16 = 23;
+
+const COPY: &str = "COPY decision (run_id, page, position, object_id, account_id, outcome, rule, action, cause, \
+    account_version, link_status, hash, takes_from, had_link, late, skip, role, name, upn, login_key, domain_key, \
+    reason, fields) FROM STDIN (FORMAT binary)";
+
+/// Decisions on their way into the table.
+#[derive(Debug)]
+pub struct Insert {
+    rows: Rows,
+    fields: Vec<u8>,
+}
+
+/// What applying needs of a decision.
+#[derive(Clone, Debug)]
+pub struct Applicable {
+    /// The page.
+    pub page: i32,
+    /// The place in the page.
+    pub position: i32,
+    /// The object.
+    pub object: ObjectId,
+    /// The account.
+    pub account: Option<AccountId>,
+    /// The account's version that was decided upon; 0 for a new one.
+    pub account_version: i32,
+    /// What counts.
+    pub outcome: Outcome,
+    /// What happens to the account.
+    pub action: Action,
+    /// Why it leaves.
+    pub cause: Option<Cause>,
+    /// What the link will say.
+    pub status: LinkStatus,
+    /// Why the object is left out.
+    pub skip: Option<Skip>,
+    /// The hash to remember.
+    pub hash: u64,
+    /// The object that held the account until now.
+    pub takes_from: Option<ObjectId>,
+    /// Whether a link row was there.
+    pub had_link: bool,
+    /// The role of a new account.
+    pub role: Role,
+    /// The login that the account will hold, when that changes.
+    pub login: Option<LoginKey>,
+    /// Why, in words.
+    pub reason: Option<String>,
+    /// Changed fields, as [`fields`] writes them.
+    pub fields: Vec<u8>,
+}
+
+impl Default for Insert {
+    fn default() -> Self {
+        Self {
+            rows: Rows::new(COLUMNS),
+            fields: Vec::new(),
+        }
+    }
+}
+
+impl Insert {
+    /// Adds a decision at its place. `had_link`: whether the object has a link row.
+    pub fn push(&mut self, run: RunId, page: i32, position: i32, decision: &Decision<'_>, had_link: bool) {
+        self.fields.clear();
+        fields::encode(&decision.fields, &mut self.fields);
+        self.rows
+            .row()
+            .uuid(Some(run.0))
+            .integer(page)
+            .integer(position)
+            .uuid(decision.object.map(|object| object.0))
+            .uuid(decision.account.map(|account| account.0))
+            .smallint(decision.outcome as i16)
+            .smallint(decision.rule.map_or(0, |rule| rule as i16))
+            .smallint(decision.action as i16)
+            .smallint(decision.cause.map_or(0, |cause| cause as i16))
+            .integer(decision.account_version)
+            .smallint(decision.status as i16)
+            .bigint(decision.hash.cast_signed())
+            .uuid(decision.takes_from.map(|object| object.0))
+            .boolean(had_link)
+            .boolean(false)
+            .smallint(decision.skip.map_or(0, |skip| skip as i16))
+            .smallint(decision.role.map_or(0, |role| role as i16))
+            .text(decision.name.as_deref())
+            .text(decision.upn.as_deref())
+            .text(decision.login.as_ref().map(|key| key.login.as_str()))
+            .text(decision.login.as_ref().map(|key| key.domain.as_str()))
+            .text(decision.reason.as_deref())
+            .bytes(&self.fields);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Sends them.
+    pub async fn send(self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        self.rows.send(connection, COPY).await
+    }
+}
+
+/// The decisions of these pages that have something to apply: no failed ones, and late ones only when `late`.
+pub async fn applicable(
+    connection: &mut PgConnection,
+    run: RunId,
+    pages: &[i32],
+) -> Result<Vec<Applicable>, StoreError> {
+    let rows: Vec<Lookup> = sqlx::query_as(
+        "-- decision.applicable
+         SELECT page, position, object_id, account_id, account_version, outcome, action, cause, link_status, skip,
+             hash, takes_from, had_link, role, login_key, domain_key, reason, fields
+         FROM decision
+         WHERE run_id = $1 AND page = ANY($2) AND outcome <> 7 AND NOT late AND object_id IS NOT NULL
+         ORDER BY page, position",
+    )
+    .bind(run.0)
+    .bind(pages)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| row.read(run)).collect()
+}
+
+/// Up to `limit` late decisions of the run behind a place.
+pub async fn late(
+    connection: &mut PgConnection,
+    run: RunId,
+    after: (i32, i32),
+    limit: i64,
+) -> Result<Vec<Applicable>, StoreError> {
+    let rows: Vec<Lookup> = sqlx::query_as(
+        "-- decision.late
+         SELECT page, position, object_id, account_id, account_version, outcome, action, cause, link_status, skip,
+             hash, takes_from, had_link, role, login_key, domain_key, reason, fields
+         FROM decision
+         WHERE run_id = $1 AND late AND outcome <> 7 AND object_id IS NOT NULL AND (page, position) > ($2, $3)
+         ORDER BY page, position LIMIT $4",
+    )
+    .bind(run.0)
+    .bind(after.0)
+    .bind(after.1)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| row.read(run)).collect()
+}
+
+/// Turns decisions into failed ones, with the reasons beside their places.
+pub async fn fail(
+    connection: &mut PgConnection,
+    run: RunId,
+    failures: &[((i32, i32), String)],
+) -> Result<(), StoreError> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- decision.fail
+         UPDATE decision d SET outcome = 7, action = 0, hash = 0, takes_from = NULL, login_key = NULL,
+             domain_key = NULL, fields = '', reason = u.reason
+         FROM unnest($2::int[], $3::int[], $4::text[]) AS u (page, position, reason)
+         WHERE d.run_id = $1 AND d.page = u.page AND d.position = u.position",
+    )
+    .bind(run.0)
+    .bind(failures.iter().map(|((page, _), _)| *page).collect::<Vec<_>>())
+    .bind(
+        failures
+            .iter()
+            .map(|((_, position), _)| *position)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        failures
+            .iter()
+            .map(|(_, reason)| reason.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes every decision of a run; its pages are void.
+pub async fn delete_of_run(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
+    sqlx::query("-- decision.delete_of_run\nDELETE FROM decision WHERE run_id = $1")
+        .bind(run.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct Lookup {
+    page: i32,
+    position: i32,
+    object_id: Uuid,
+    account_id: Option<Uuid>,
+    account_version: i32,
+    outcome: i16,
+    action: i16,
+    cause: i16,
+    link_status: i16,
+    skip: i16,
+    hash: i64,
+    takes_from: Option<Uuid>,
+    had_link: bool,
+    role: i16,
+    login_key: Option<String>,
+    domain_key: Option<String>,
+    reason: Option<String>,
+    fields: Vec<u8>,
+}
+
+impl Lookup {
+    fn read(self, run: RunId) -> Result<Applicable, StoreError> {
+        let broken = |column| {
+            Inconsistent::new(
+                "decision",
+                column,
+                format!("{run} {} {}", self.page, self.position),
+            )
+        };
+        Ok(Applicable {
+            page: self.page,
+            position: self.position,
+            object: ObjectId(self.object_id),
+            account: self.account_id.map(AccountId),
+            account_version: self.account_version,
+            outcome: Outcome::of_number(self.outcome).ok_or_else(|| broken("outcome"))?,
+            action: Action::of_number(self.action).ok_or_else(|| broken("action"))?,
+            cause: Cause::of_number(self.cause),
+            status: LinkStatus::of_number(self.link_status).ok_or_else(|| broken("link_status"))?,
+            skip: Skip::of_number(self.skip),
+            hash: self.hash.cast_unsigned(),
+            takes_from: self.takes_from.map(ObjectId),
+            had_link: self.had_link,
+            role: Role::of_number(self.role).unwrap_or(Role::User),
+            login: self.login_key.map(|login| LoginKey {
+                login,
+                domain: self.domain_key.unwrap_or_default(),
+            }),
+            reason: self.reason,
+            fields: self.fields,
+        })
+    }
+}

@@ -1,0 +1,452 @@
+//! What only the whole of a run's decisions tells: contested accounts and logins, removals to be weighed. Reads and
+//! writes `decision`.
+
+use domain::decision::{LoginKey, Skip};
+use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
+use domain::overwrite::Rule;
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use crate::{Inconsistent, StoreError};
+
+/// A decision's place: page and position.
+pub type Place = (i32, i32);
+
+/// A decision by rules 2–6 on an account that others may claim too.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Where it stands.
+    pub place: Place,
+    /// The user.
+    pub object: ObjectId,
+    /// How people tell the user from others.
+    pub label: String,
+    /// By which rule.
+    pub rule: Rule,
+    /// The account.
+    pub account: AccountId,
+    /// How people tell the account from others.
+    pub account_label: String,
+}
+
+/// A decision that takes an account from the object which held it.
+#[derive(Clone, Debug)]
+pub struct Takeover {
+    /// The claim.
+    pub claim: Claim,
+    /// How people tell the holder from others.
+    pub holder_label: String,
+    /// Whether the holder is still in the directory.
+    pub holder_alive: bool,
+}
+
+/// Two records that would hold one login.
+#[derive(Clone, Debug)]
+pub struct LoginClash {
+    /// The decision that can't be.
+    pub place: Place,
+    /// The login.
+    pub key: LoginKey,
+    /// Who else would hold it.
+    pub others: Vec<String>,
+}
+
+/// Takeovers of the run, with the holder's fate: as decided in this run, else as it was seen, else (after a proved full
+/// read) gone, else as the link says.
+pub async fn takeovers(
+    connection: &mut PgConnection,
+    run: RunId,
+    unseen_is_gone: bool,
+) -> Result<Vec<Takeover>, StoreError> {
+    let rows: Vec<TakeoverRow> = sqlx::query_as(
+        "-- decision_settle.takeovers
+         WITH takeover AS (
+             SELECT * FROM decision WHERE run_id = $1 AND takes_from IS NOT NULL AND outcome <> 7
+         ),
+         seen AS (
+             SELECT DISTINCT object_id FROM run_page, unnest(seen) AS object_id
+             WHERE run_id = $1 AND object_id IN (SELECT takes_from FROM takeover)
+         )
+         SELECT t.page, t.position, t.object_id, coalesce(t.upn, t.name, t.object_id::text) AS label, t.rule,
+             t.account_id, coalesce(a.upn, a.login, a.name, a.id::text) AS account_label,
+             coalesce(h.upn, h.name, a.upn, t.takes_from::text) AS holder_label,
+             CASE
+                 WHEN h.link_status IS NOT NULL THEN h.link_status IN (1, 2, 5)
+                 WHEN s.object_id IS NULL AND $2 THEN false
+                 ELSE coalesce(l.status IN (1, 2, 5), false)
+             END AS holder_alive
+         FROM takeover t
+         JOIN account a ON a.id = t.account_id
+         JOIN run r ON r.id = t.run_id
+         LEFT JOIN link l ON l.connection_id = r.connection_id AND l.object_id = t.takes_from AND l.target = 1
+         LEFT JOIN seen s ON s.object_id = t.takes_from
+         LEFT JOIN decision h ON h.run_id = $1 AND h.object_id = t.takes_from",
+    )
+    .bind(run.0)
+    .bind(unseen_is_gone)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Takeover {
+                holder_label: row.holder_label,
+                holder_alive: row.holder_alive,
+                claim: row.claim.read(run)?,
+            })
+        })
+        .collect()
+}
+
+/// Claims by rules 2–6 to accounts that more than one user claims, those to one account side by side.
+pub async fn contested(connection: &mut PgConnection, run: RunId) -> Result<Vec<Claim>, StoreError> {
+    let rows: Vec<ClaimRow> = sqlx::query_as(
+        "-- decision_settle.contested
+         SELECT d.page, d.position, d.object_id, coalesce(d.upn, d.name, d.object_id::text) AS label, d.rule,
+             d.account_id, coalesce(a.upn, a.login, a.name, a.id::text) AS account_label
+         FROM decision d JOIN account a ON a.id = d.account_id
+         WHERE d.run_id = $1 AND d.rule > 1 AND d.outcome <> 7 AND d.account_id IN (
+             SELECT account_id FROM decision WHERE run_id = $1 AND rule > 1 AND outcome <> 7
+             GROUP BY account_id HAVING count(*) > 1)
+         ORDER BY d.account_id, d.object_id",
+    )
+    .bind(run.0)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| row.read(run)).collect()
+}
+
+/// The objects whose accounts others take are superseded: nothing else happens to them.
+pub async fn supersede(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- decision_settle.supersede
+         UPDATE decision o SET outcome = 4, action = 0, cause = 0, rule = 0, skip = $2, reason = $3, fields = '',
+             hash = 0, login_key = NULL, domain_key = NULL, account_id = NULL
+         FROM decision t
+         WHERE t.run_id = $1 AND t.takes_from IS NOT NULL AND t.outcome <> 7
+           AND o.run_id = $1 AND o.object_id = t.takes_from",
+    )
+    .bind(run.0)
+    .bind(Skip::Superseded as i16)
+    .bind(Skip::Superseded.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Logins that two decisions would give out, or one decision and an account that keeps its own.
+pub async fn login_clashes(
+    connection: &mut PgConnection,
+    run: RunId,
+    organization: OrganizationId,
+    any_account: bool,
+) -> Result<Vec<LoginClash>, StoreError> {
+    let mut clashes: Vec<ClashRow> = sqlx::query_as(
+        "-- decision_settle.login_clashes_within
+         WITH twice AS (
+             SELECT login_key, domain_key FROM decision WHERE run_id = $1 AND login_key IS NOT NULL
+             GROUP BY login_key, domain_key HAVING count(*) > 1
+         )
+         SELECT d.page, d.position, d.login_key, d.domain_key,
+             ARRAY(SELECT coalesce(o.upn, o.name, o.object_id::text) FROM decision o
+                 WHERE o.run_id = $1 AND o.login_key = d.login_key AND o.domain_key = d.domain_key
+                   AND (o.page, o.position) <> (d.page, d.position) ORDER BY 1 LIMIT 3) AS others
+         FROM twice t JOIN decision d
+             ON d.run_id = $1 AND d.login_key = t.login_key AND d.domain_key = t.domain_key",
+    )
+    .bind(run.0)
+    .fetch_all(&mut *connection)
+    .await?;
+    if any_account {
+        let held: Vec<ClashRow> = sqlx::query_as(
+            "-- decision_settle.login_clashes_with_accounts
+             SELECT d.page, d.position, d.login_key, d.domain_key,
+                 ARRAY[coalesce(a.upn, a.name, a.login, a.id::text)] AS others
+             FROM decision d
+             JOIN account a ON a.organization_id = $2 AND a.login_key = d.login_key AND a.domain_key = d.domain_key
+                 AND a.id <> d.account_id
+             WHERE d.run_id = $1 AND d.login_key IS NOT NULL AND NOT EXISTS (
+                 SELECT 1 FROM decision r WHERE r.run_id = $1 AND r.account_id = a.id AND r.login_key IS NOT NULL
+                     AND r.outcome IN (2, 5, 6))",
+        )
+        .bind(run.0)
+        .bind(organization.0)
+        .fetch_all(connection)
+        .await?;
+        clashes.extend(held);
+    }
+    Ok(clashes.into_iter().map(LoginClash::from).collect())
+}
+
+/// Marks what must wait for the transaction that ends the run: accounts that change their login, and those who take a
+/// login that such a one gives up.
+pub async fn mark_late(
+    connection: &mut PgConnection,
+    run: RunId,
+    organization: OrganizationId,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- decision_settle.mark_late
+         UPDATE decision d SET late = true
+         WHERE d.run_id = $1 AND d.login_key IS NOT NULL AND d.outcome <> 7 AND (d.account_version > 0 OR EXISTS (
+             SELECT 1 FROM account a
+             WHERE a.organization_id = $2 AND a.login_key = d.login_key AND a.domain_key = d.domain_key))",
+    )
+    .bind(run.0)
+    .bind(organization.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removals and questions about records that a person said to keep, for this cause, become skipped.
+pub async fn keep(connection: &mut PgConnection, run: RunId, id: ConnectionId) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- decision_settle.keep
+         UPDATE decision d SET outcome = 4, action = 0, skip = $3, reason = $4, hash = 0
+         FROM review v
+         WHERE d.run_id = $1 AND d.outcome IN (5, 6) AND v.connection_id = $2 AND v.object_id = d.object_id
+           AND v.cause = d.cause AND v.state = 'kept'",
+    )
+    .bind(run.0)
+    .bind(id.0)
+    .bind(Skip::Kept as i16)
+    .bind(Skip::Kept.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The active owners that the run would remove by itself, by age.
+pub async fn owners_removed(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<(Place, Uuid)>, StoreError> {
+    let rows: Vec<(i32, i32, Uuid)> = sqlx::query_as(
+        "-- decision_settle.owners_removed
+         SELECT d.page, d.position, a.id FROM decision d JOIN account a ON a.id = d.account_id
+         WHERE d.run_id = $1 AND d.outcome = 5 AND a.role = 4 AND a.status = 1 ORDER BY a.id",
+    )
+    .bind(run.0)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(page, position, id)| ((page, position), id))
+        .collect())
+}
+
+/// Spares one record.
+pub async fn spare_last_owner(
+    connection: &mut PgConnection,
+    run: RunId,
+    place: Place,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- decision_settle.spare_last_owner
+         UPDATE decision SET outcome = 4, action = 0, skip = $4, reason = $5, hash = 0
+         WHERE run_id = $1 AND page = $2 AND position = $3",
+    )
+    .bind(run.0)
+    .bind(place.0)
+    .bind(place.1)
+    .bind(Skip::LastOwner as i16)
+    .bind(Skip::LastOwner.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// How many active records the run would remove by itself.
+pub async fn removals(connection: &mut PgConnection, run: RunId) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar(
+        "-- decision_settle.removals
+         SELECT count(*) FROM decision d JOIN account a ON a.id = d.account_id
+         WHERE d.run_id = $1 AND d.outcome = 5 AND a.status = 1",
+    )
+    .bind(run.0)
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Holds every removal of the run.
+pub async fn hold_removals(connection: &mut PgConnection, run: RunId, why: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- decision_settle.hold_removals
+         UPDATE decision SET outcome = 6, hash = 0, reason = $2 WHERE run_id = $1 AND outcome = 5",
+    )
+    .bind(run.0)
+    .bind(why)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Drops every removal and every question about one: the fetch did not prove its end.
+pub async fn drop_removals(connection: &mut PgConnection, run: RunId, why: &str) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "-- decision_settle.drop_removals
+         UPDATE decision SET outcome = 4, action = 0, skip = $2, hash = 0, reason = $3
+         WHERE run_id = $1 AND outcome IN (5, 6)",
+    )
+    .bind(run.0)
+    .bind(Skip::Unproved as i16)
+    .bind(why)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Whatever is not applied yet becomes skipped, because the run was ended.
+pub async fn drop_unapplied(connection: &mut PgConnection, run: RunId, why: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- decision_settle.drop_unapplied
+         UPDATE decision d SET outcome = 4, action = 0, skip = $2, reason = $3
+         FROM run_page p
+         WHERE d.run_id = $1 AND p.run_id = $1 AND p.number = d.page AND (p.applied_at IS NULL OR d.late)
+           AND d.outcome IN (1, 2, 5, 6)",
+    )
+    .bind(run.0)
+    .bind(Skip::Cancelled as i16)
+    .bind(why)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Records of a stored plan whose account has been written by others since, or whose login has been taken.
+pub async fn moved(
+    connection: &mut PgConnection,
+    run: RunId,
+    organization: OrganizationId,
+) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "-- decision_settle.moved
+         SELECT coalesce(d.upn, d.name, d.object_id::text)
+         FROM decision d JOIN run r ON r.id = d.run_id
+         LEFT JOIN account a ON a.id = d.account_id
+         LEFT JOIN link l ON l.connection_id = r.connection_id AND l.object_id = d.object_id AND l.target = 1
+         WHERE d.run_id = $1 AND d.outcome IN (1, 2, 5, 6) AND (
+             (d.account_version > 0 AND a.version IS DISTINCT FROM d.account_version)
+             OR (d.account_version > 0 AND d.rule > 1 AND l.account_id IS NOT NULL)
+             OR (d.outcome = 1 AND l.account_id IS NOT NULL)
+             OR (d.outcome = 1 AND NOT d.late AND EXISTS (
+                 SELECT 1 FROM account t WHERE t.organization_id = $2 AND t.login_key = d.login_key
+                     AND t.domain_key = d.domain_key)))
+         LIMIT 4",
+    )
+    .bind(run.0)
+    .bind(organization.0)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Finds the linked objects that the run has not seen, and numbers them from 1 for [`not_seen`]. Answers how many.
+pub async fn find_not_seen(
+    connection: &mut PgConnection,
+    run: RunId,
+    id: ConnectionId,
+) -> Result<i64, StoreError> {
+    sqlx::query("SET LOCAL work_mem = '128MB'")
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(
+        "-- decision_settle.find_not_seen
+         CREATE TEMP TABLE not_seen (number bigint GENERATED ALWAYS AS IDENTITY, object_id uuid, account_id uuid,
+             status smallint) ON COMMIT DROP",
+    )
+    .execute(&mut *connection)
+    .await?;
+    let found = sqlx::query(
+        "-- decision_settle.fill_not_seen
+         INSERT INTO not_seen (object_id, account_id, status)
+         SELECT l.object_id, l.account_id, l.status FROM link l
+         WHERE l.connection_id = $2 AND l.account_id IS NOT NULL AND l.target = 1 AND NOT EXISTS (
+             SELECT 1 FROM (SELECT unnest(seen) AS object_id FROM run_page WHERE run_id = $1) s
+             WHERE s.object_id = l.object_id)",
+    )
+    .bind(run.0)
+    .bind(id.0)
+    .execute(connection)
+    .await?;
+    Ok(i64::try_from(found.rows_affected()).unwrap_or(i64::MAX))
+}
+
+/// One batch of what [`find_not_seen`] found, numbers above `after`.
+pub async fn not_seen(
+    connection: &mut PgConnection,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<crate::link::NotSeen>, StoreError> {
+    let rows: Vec<(Uuid, Uuid, i16)> = sqlx::query_as(
+        "-- decision_settle.not_seen
+         SELECT object_id, account_id, status FROM not_seen WHERE number > $1 ORDER BY number LIMIT $2",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(object, account, status)| {
+            Ok(crate::link::NotSeen {
+                object: ObjectId(object),
+                account: AccountId(account),
+                status: domain::decision::LinkStatus::of_number(status)
+                    .ok_or_else(|| Inconsistent::new("link", "status", object))?,
+            })
+        })
+        .collect()
+}
+
+#[derive(FromRow)]
+struct ClaimRow {
+    page: i32,
+    position: i32,
+    object_id: Uuid,
+    label: String,
+    rule: i16,
+    account_id: Uuid,
+    account_label: String,
+}
+
+#[derive(FromRow)]
+struct TakeoverRow {
+    #[sqlx(flatten)]
+    claim: ClaimRow,
+    holder_label: String,
+    holder_alive: bool,
+}
+
+#[derive(FromRow)]
+struct ClashRow {
+    page: i32,
+    position: i32,
+    login_key: String,
+    domain_key: String,
+    others: Vec<String>,
+}
+
+impl ClaimRow {
+    fn read(self, run: RunId) -> Result<Claim, StoreError> {
+        Ok(Claim {
+            place: (self.page, self.position),
+            object: ObjectId(self.object_id),
+            label: self.label,
+            rule: Rule::of_number(self.rule).ok_or_else(|| Inconsistent::new("decision", "rule", run))?,
+            account: AccountId(self.account_id),
+            account_label: self.account_label,
+        })
+    }
+}
+
+impl From<ClashRow> for LoginClash {
+    fn from(row: ClashRow) -> Self {
+        Self {
+            place: (row.page, row.position),
+            key: LoginKey {
+                login: row.login_key,
+                domain: row.domain_key,
+            },
+            others: row.others,
+        }
+    }
+}

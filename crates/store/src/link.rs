@@ -1,0 +1,208 @@
+//! `link`: connection + object id → register record. Written by reconciler.
+
+use domain::decision::{LinkStatus, Skip};
+use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::copy::Rows;
+use crate::{Inconsistent, StoreError};
+
+/// The only target there is yet: an account.
+pub const ACCOUNT: i16 = 1;
+
+/// What is known of one object of a page that is not as it was, or was left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// The object's place in the page.
+    pub place: usize,
+    /// Whether it is as it was when it was last decided.
+    pub unchanged: bool,
+    /// The link's row, if there is one.
+    pub link: Option<Row>,
+}
+
+/// One link, or one object that was left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The account.
+    pub account: Option<AccountId>,
+    /// What it says of the object.
+    pub status: LinkStatus,
+    /// Why the object was left out.
+    pub skip: Option<Skip>,
+}
+
+/// What is written of a link.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The object.
+    pub object: ObjectId,
+    /// The account.
+    pub account: Option<AccountId>,
+    /// The hash to remember; 0: decide anew.
+    pub hash: u64,
+    /// What it says of the object.
+    pub status: LinkStatus,
+    /// Why the object is left out.
+    pub skip: Option<Skip>,
+}
+
+/// A link that a fetch has not seen.
+#[derive(Clone, Copy, Debug)]
+pub struct NotSeen {
+    /// The object.
+    pub object: ObjectId,
+    /// The account.
+    pub account: AccountId,
+    /// What the link says of the object.
+    pub status: LinkStatus,
+}
+
+/// Looks a page's objects up by key and hash. Answers for those that are new, have changed, or were left out; the
+/// others are linked and as they were.
+///
+/// `hashes` stand in the order of `objects`; 0 never equals.
+pub async fn look_up(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    objects: &[Uuid],
+    hashes: &[i64],
+) -> Result<Vec<Known>, StoreError> {
+    type Found = (i64, bool, Option<Uuid>, Option<i16>, Option<i16>);
+    let rows: Vec<Found> = sqlx::query_as(
+        "-- link.look_up
+         SELECT k.place, l.hash IS NOT DISTINCT FROM k.hash AND k.hash <> 0, l.account_id, l.status, l.skip
+         FROM unnest($2::uuid[], $3::bigint[]) WITH ORDINALITY AS k (object_id, hash, place)
+         LEFT JOIN link l ON l.connection_id = $1 AND l.object_id = k.object_id AND l.target = 1
+         WHERE l.hash IS DISTINCT FROM k.hash OR k.hash = 0 OR l.skip <> 0",
+    )
+    .bind(id.0)
+    .bind(objects)
+    .bind(hashes)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(place, unchanged, account, status, skip)| {
+            let place = usize::try_from(place - 1).map_err(|_| Inconsistent::new("link", "place", place))?;
+            let link = match status {
+                None => None,
+                Some(status) => Some(Row {
+                    account: account.map(AccountId),
+                    status: LinkStatus::of_number(status)
+                        .ok_or_else(|| Inconsistent::new("link", "status", objects[place]))?,
+                    skip: Skip::of_number(skip.unwrap_or_default()),
+                }),
+            };
+            Ok(Known {
+                place,
+                unchanged,
+                link,
+            })
+        })
+        .collect()
+}
+
+/// How many records are linked to a connection that are not deleted, and how many of them are active.
+pub async fn count(connection: &mut PgConnection, id: ConnectionId) -> Result<(i64, i64), StoreError> {
+    Ok(sqlx::query_as(
+        "-- link.count
+         SELECT count(*), count(*) FILTER (WHERE a.status = 1)
+         FROM link l JOIN account a ON a.id = l.account_id
+         WHERE l.connection_id = $1 AND a.status <> 3",
+    )
+    .bind(id.0)
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Adds a new link's row to a COPY for [`insert`].
+pub fn copy_row(rows: &mut Rows, id: ConnectionId, organization: OrganizationId, link: &Written) {
+    rows.row()
+        .uuid(Some(id.0))
+        .uuid(Some(link.object.0))
+        .smallint(ACCOUNT)
+        .uuid(Some(organization.0))
+        .uuid(link.account.map(|account| account.0))
+        .bigint(link.hash.cast_signed())
+        .smallint(link.status as i16)
+        .smallint(link.skip.map_or(0, |skip| skip as i16));
+}
+
+/// How many columns [`copy_row`] writes.
+pub const COPY_COLUMNS: i16 = 8;
+
+/// Inserts the links of a COPY.
+pub async fn insert(connection: &mut PgConnection, rows: Rows) -> Result<(), StoreError> {
+    rows.send(
+        connection,
+        "COPY link (connection_id, object_id, target, organization_id, account_id, hash, status, skip) \
+         FROM STDIN (FORMAT binary)",
+    )
+    .await
+}
+
+/// Writes links that may be there already.
+pub async fn upsert(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    organization: OrganizationId,
+    links: &[Written],
+) -> Result<(), StoreError> {
+    if links.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- link.upsert
+         INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip)
+         SELECT $1, u.object_id, 1, $2, u.account_id, u.hash, u.status, u.skip
+         FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::smallint[], $7::smallint[])
+             AS u (object_id, account_id, hash, status, skip)
+         ON CONFLICT (connection_id, object_id, target) DO UPDATE
+         SET account_id = excluded.account_id, hash = excluded.hash, status = excluded.status, skip = excluded.skip",
+    )
+    .bind(id.0)
+    .bind(organization.0)
+    .bind(links.iter().map(|link| link.object.0).collect::<Vec<_>>())
+    .bind(links.iter().map(|link| link.account.map(|account| account.0)).collect::<Vec<_>>())
+    .bind(links.iter().map(|link| link.hash.cast_signed()).collect::<Vec<_>>())
+    .bind(links.iter().map(|link| link.status as i16).collect::<Vec<_>>())
+    .bind(links.iter().map(|link| link.skip.map_or(0, |skip| skip as i16)).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes accounts from the objects that held them until now, in any connection, for the objects beside them.
+pub async fn supersede(
+    connection: &mut PgConnection,
+    taken: &[(AccountId, ObjectId)],
+) -> Result<(), StoreError> {
+    if taken.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- link.supersede
+         UPDATE link l SET account_id = NULL, hash = 0, skip = $3
+         FROM unnest($1::uuid[], $2::uuid[]) AS t (account_id, object_id)
+         WHERE l.account_id = t.account_id AND l.object_id <> t.object_id",
+    )
+    .bind(taken.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
+    .bind(taken.iter().map(|(_, object)| object.0).collect::<Vec<_>>())
+    .bind(Skip::Superseded as i16)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Makes the next run decide anew on whatever is linked to these accounts, because somebody else has written them.
+pub async fn forget_hashes(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- link.forget_hashes
+         UPDATE link SET hash = 0 WHERE account_id = ANY($1)",
+    )
+    .bind(accounts)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! `mapping`: named rule sets under a connection. Written by api.
+
+use chrono::{DateTime, Utc};
+use domain::account::Role;
+use domain::id::{ConnectionId, MappingId, OrganizationId};
+use domain::mapping::{self, Row};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{Inconsistent, StoreError, mapping_field};
+
+/// A named rule set, as it was written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// Its key.
+    pub id: MappingId,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// The connection that it belongs to.
+    pub connection: ConnectionId,
+    /// Unique in the organization.
+    pub name: String,
+    /// What it brings in.
+    pub target: Target,
+    /// The role that new accounts get.
+    pub role: Role,
+    /// Whether rule 6 (e-mail) is on.
+    pub override_by_email: bool,
+    /// Whether disabled users who match nobody are brought in too.
+    pub include_disabled: bool,
+    /// The rows that were written; none for the default ones.
+    pub rows: Vec<Row>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What a mapping brings in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// People with a login.
+    Accounts,
+}
+
+impl Target {
+    /// The name in YAML and in the table.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+        }
+    }
+
+    fn of_key(key: &str) -> Option<Self> {
+        (key == Self::Accounts.key()).then_some(Self::Accounts)
+    }
+}
+
+impl Mapping {
+    /// What deciding needs of it, with the default rows where none were written.
+    #[must_use]
+    pub fn rules(&self) -> mapping::Mapping {
+        let mut rules = mapping::Mapping::new(self.id, self.name.clone(), self.role, self.rows.clone());
+        rules.override_by_email = self.override_by_email;
+        rules.include_disabled = self.include_disabled;
+        rules
+    }
+}
+
+/// The connection's mappings by name; there are few.
+pub async fn of_connection(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+) -> Result<Vec<Mapping>, StoreError> {
+    let selection = Selection {
+        connection: Some(id.0),
+        limit: 1_000,
+        ..Selection::default()
+    };
+    select(connection, selection).await
+}
+
+/// The organization's mapping of this name.
+pub async fn find_by_name(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    name: &str,
+) -> Result<Option<Mapping>, StoreError> {
+    let selection = Selection {
+        organization: Some(organization.0),
+        name: Some(name),
+        ..Selection::default()
+    };
+    Ok(select(connection, selection).await?.into_iter().next())
+}
+
+/// Up to `limit` of the organization's mappings by name, those behind `after`; of one connection or of all.
+pub async fn list(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    of: Option<ConnectionId>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Mapping>, StoreError> {
+    let selection = Selection {
+        organization: Some(organization.0),
+        connection: of.map(|of| of.0),
+        name: None,
+        after,
+        limit,
+    };
+    select(connection, selection).await
+}
+
+/// Adds a mapping with its rows.
+pub async fn insert(connection: &mut PgConnection, mapping: &Mapping) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- mapping.insert
+         INSERT INTO mapping (id, organization_id, connection_id, name, target, role, override_by_email,
+             include_disabled, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(mapping.id.0)
+    .bind(mapping.organization.0)
+    .bind(mapping.connection.0)
+    .bind(&mapping.name)
+    .bind(mapping.target.key())
+    .bind(mapping.role.key())
+    .bind(mapping.override_by_email)
+    .bind(mapping.include_disabled)
+    .bind(mapping.created_at)
+    .bind(mapping.updated_at)
+    .execute(&mut *connection)
+    .await?;
+    mapping_field::replace(connection, mapping.id, &mapping.rows).await
+}
+
+/// Writes everything but id, organization, name and time of creation; the rows too.
+pub async fn update(connection: &mut PgConnection, mapping: &Mapping) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- mapping.update
+         UPDATE mapping
+         SET connection_id = $2, target = $3, role = $4, override_by_email = $5, include_disabled = $6, updated_at = $7
+         WHERE id = $1",
+    )
+    .bind(mapping.id.0)
+    .bind(mapping.connection.0)
+    .bind(mapping.target.key())
+    .bind(mapping.role.key())
+    .bind(mapping.override_by_email)
+    .bind(mapping.include_disabled)
+    .bind(mapping.updated_at)
+    .execute(&mut *connection)
+    .await?;
+    mapping_field::replace(connection, mapping.id, &mapping.rows).await
+}
+
+struct Selection<'a> {
+    organization: Option<Uuid>,
+    connection: Option<Uuid>,
+    name: Option<&'a str>,
+    after: Option<&'a str>,
+    limit: i64,
+}
+
+impl Default for Selection<'_> {
+    fn default() -> Self {
+        Self {
+            organization: None,
+            connection: None,
+            name: None,
+            after: None,
+            limit: 1,
+        }
+    }
+}
+
+async fn select(connection: &mut PgConnection, selection: Selection<'_>) -> Result<Vec<Mapping>, StoreError> {
+    let stored: Vec<Stored> = sqlx::query_as(
+        "-- mapping.select
+         SELECT id, organization_id, connection_id, name, target, role, override_by_email, include_disabled,
+             created_at, updated_at
+         FROM mapping
+         WHERE ($1::uuid IS NULL OR organization_id = $1)
+           AND ($2::uuid IS NULL OR connection_id = $2)
+           AND ($3::text IS NULL OR name = $3)
+           AND ($4::text IS NULL OR name > $4)
+         ORDER BY name
+         LIMIT $5",
+    )
+    .bind(selection.organization)
+    .bind(selection.connection)
+    .bind(selection.name)
+    .bind(selection.after)
+    .bind(selection.limit)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut mappings = stored
+        .into_iter()
+        .map(Mapping::try_from)
+        .collect::<Result<Vec<_>, _>>()?;
+    let ids: Vec<MappingId> = mappings.iter().map(|mapping| mapping.id).collect();
+    for (id, row) in mapping_field::of_mappings(connection, &ids).await? {
+        if let Some(mapping) = mappings.iter_mut().find(|mapping| mapping.id == id) {
+            mapping.rows.push(row);
+        }
+    }
+    Ok(mappings)
+}
+
+#[derive(sqlx::FromRow)]
+struct Stored {
+    id: Uuid,
+    organization_id: Uuid,
+    connection_id: Uuid,
+    name: String,
+    target: String,
+    role: String,
+    override_by_email: bool,
+    include_disabled: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<Stored> for Mapping {
+    type Error = Inconsistent;
+
+    fn try_from(stored: Stored) -> Result<Self, Inconsistent> {
+        let bad = |column| Inconsistent::new("mapping", column, stored.id);
+        Ok(Self {
+            id: MappingId(stored.id),
+            organization: OrganizationId(stored.organization_id),
+            connection: ConnectionId(stored.connection_id),
+            target: Target::of_key(&stored.target).ok_or_else(|| bad("target"))?,
+            role: Role::of_key(&stored.role).ok_or_else(|| bad("role"))?,
+            name: stored.name,
+            override_by_email: stored.override_by_email,
+            include_disabled: stored.include_disabled,
+            rows: Vec::new(),
+            created_at: stored.created_at,
+            updated_at: stored.updated_at,
+        })
+    }
+}

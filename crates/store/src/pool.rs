@@ -1,0 +1,90 @@
+//! Connecting, migrating, and named transactions.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use tracing::Instrument;
+
+use crate::StoreError;
+
+/// The database, through a bounded pool.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// A named transaction. It rolls back when it is dropped before [`Tx::commit`].
+#[derive(Debug)]
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    span: tracing::Span,
+}
+
+impl Store {
+    /// How long a statement may wait for a free connection.
+    pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// A pool that connects when it is first used, so that services start in any order.
+    pub fn new(url: &str, max_connections: u32) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(StoreError::Url)?
+            .application_name("rollcall")
+            .options([("statement_timeout", "120s"), ("jit", "off")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Self::ACQUIRE_TIMEOUT)
+            .test_before_acquire(true)
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date. Several services may do so at once; one wins, the others wait.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        sqlx::migrate!("./migrations")
+            .run(&self.pool)
+            .await
+            .map_err(StoreError::Migrate)
+    }
+
+    /// Begins a transaction under a name that its span carries.
+    pub async fn begin(&self, name: &'static str) -> Result<Tx, StoreError> {
+        let span = tracing::info_span!("db.tx", name);
+        let inner = self.pool.begin().instrument(span.clone()).await?;
+        Ok(Tx { inner, span })
+    }
+
+    /// A connection outside any transaction, for a single statement.
+    pub async fn connection(&self) -> Result<sqlx::pool::PoolConnection<Postgres>, StoreError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Closes the pool when its connections are given back.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl Tx {
+    /// The connection, for the table modules.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    /// Commits.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.inner.commit().instrument(self.span).await?)
+    }
+
+    /// Rolls back at once, rather than when the connection is next used.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.inner.rollback().instrument(self.span).await?)
+    }
+}

@@ -1,0 +1,183 @@
+//! `run`: requests for an execution. Written by api; what became of one is in `run_fetch` and `run_plan`.
+
+use chrono::{DateTime, Utc};
+use domain::id::{ConnectionId, OrganizationId, RunId};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{Inconsistent, StoreError};
+
+/// A request for an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its key.
+    pub id: RunId,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// What it reads.
+    pub connection: ConnectionId,
+    /// What was asked for.
+    pub kind: Kind,
+    /// What set it off: api, cli, console, schedule.
+    pub trigger: String,
+    /// Who asked for it.
+    pub requested_by: String,
+    /// Apply even though it is the connection's first run.
+    pub apply_first: bool,
+    /// The trace that it continues.
+    pub traceparent: Option<String>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When someone asked for its end.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// Who that was.
+    pub cancel_requested_by: Option<String>,
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Read everything.
+    Full,
+    /// Read what changed since the last run.
+    Delta,
+    /// Read everything and stop with the plan (B1).
+    Preview,
+}
+
+impl Kind {
+    /// The name in the table and in the CLI.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Delta => "delta",
+            Self::Preview => "preview",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn of_key(key: &str) -> Option<Self> {
+        [Self::Full, Self::Delta, Self::Preview]
+            .into_iter()
+            .find(|kind| kind.key() == key)
+    }
+}
+
+/// Adds a run.
+pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- run.insert
+         INSERT INTO run (id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent,
+             created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(run.id.0)
+    .bind(run.organization.0)
+    .bind(run.connection.0)
+    .bind(run.kind.key())
+    .bind(&run.trigger)
+    .bind(&run.requested_by)
+    .bind(run.apply_first)
+    .bind(&run.traceparent)
+    .bind(run.created_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The run of this id, whoever's it is.
+pub async fn find(connection: &mut PgConnection, id: RunId) -> Result<Option<Run>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(
+        "-- run.find
+         SELECT id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent, created_at,
+             cancel_requested_at, cancel_requested_by
+         FROM run WHERE id = $1",
+    )
+    .bind(id.0)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Run::try_from).transpose()?)
+}
+
+/// Writes down that someone asked for the run's end. Says whether nobody had before.
+pub async fn request_cancel(
+    connection: &mut PgConnection,
+    id: RunId,
+    at: DateTime<Utc>,
+    by: &str,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "-- run.request_cancel
+         UPDATE run SET cancel_requested_at = $2, cancel_requested_by = $3
+         WHERE id = $1 AND cancel_requested_at IS NULL",
+    )
+    .bind(id.0)
+    .bind(at)
+    .bind(by)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Asks for the end of every run of a connection that has not ended, and returns them (C9).
+pub async fn request_cancel_of_connection(
+    connection: &mut PgConnection,
+    of: ConnectionId,
+    at: DateTime<Utc>,
+    by: &str,
+) -> Result<Vec<RunId>, StoreError> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "-- run.request_cancel_of_connection
+         UPDATE run SET cancel_requested_at = $2, cancel_requested_by = $3
+         FROM run AS open
+         LEFT JOIN run_fetch AS fetched ON fetched.run_id = open.id
+         LEFT JOIN run_plan AS plan ON plan.run_id = open.id
+         WHERE run.id = open.id AND open.connection_id = $1 AND open.cancel_requested_at IS NULL
+           AND plan.ended_at IS NULL
+           AND (fetched.run_id IS NULL OR fetched.state IN ('fetching', 'fetched'))
+         RETURNING run.id",
+    )
+    .bind(of.0)
+    .bind(at)
+    .bind(by)
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(RunId).collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    organization_id: Uuid,
+    connection_id: Uuid,
+    kind: String,
+    trigger: String,
+    requested_by: String,
+    apply_first: bool,
+    traceparent: Option<String>,
+    created_at: DateTime<Utc>,
+    cancel_requested_at: Option<DateTime<Utc>>,
+    cancel_requested_by: Option<String>,
+}
+
+impl TryFrom<Row> for Run {
+    type Error = Inconsistent;
+
+    fn try_from(row: Row) -> Result<Self, Inconsistent> {
+        Ok(Self {
+            id: RunId(row.id),
+            organization: OrganizationId(row.organization_id),
+            connection: ConnectionId(row.connection_id),
+            kind: Kind::of_key(&row.kind).ok_or_else(|| Inconsistent::new("run", "kind", row.id))?,
+            trigger: row.trigger,
+            requested_by: row.requested_by,
+            apply_first: row.apply_first,
+            traceparent: row.traceparent,
+            created_at: row.created_at,
+            cancel_requested_at: row.cancel_requested_at,
+            cancel_requested_by: row.cancel_requested_by,
+        })
+    }
+}
