@@ -7,6 +7,7 @@ mod configuration;
 mod console;
 mod fault;
 mod grpc;
+mod lookup;
 mod once;
 mod page;
 mod runs;

@@ -94,15 +94,14 @@ impl Key {
         Ok(answered)
     }
 
-    /// Writes down what another service answered, or gives the key back when it refused. What may have been done
-    /// keeps the key: a repeat within a moment is told to wait, a later one does the work again, which is harmless.
+    /// Writes down what another service answered, or gives the key back when it did not: doing the work again is
+    /// harmless there.
     pub async fn settle<R: Message>(&self, app: &App, outcome: &Result<R, Fault>) -> Result<(), Fault> {
         let Some(request) = self.request() else { return Ok(()) };
         let mut connection = app.store.connection().await?;
         match outcome {
             Ok(answer) => idempotency::answer(&mut connection, request, &answer.encode_to_vec()).await?,
-            Err(fault) if !fault.kind().passing => idempotency::release(&mut connection, request).await?,
-            Err(_) => {}
+            Err(_) => idempotency::release(&mut connection, request).await?,
         }
         Ok(())
     }

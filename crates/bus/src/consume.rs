@@ -8,6 +8,7 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pu
 use async_nats::jetstream::stream::ConsumerError as RefusedError;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::backoff;
 use crate::connect::Bus;
@@ -19,6 +20,8 @@ use crate::subjects::kind_of;
 
 /// A request for a message waits so long at the broker before it is renewed; one that got lost is missed after it.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
+/// When a request must have been answered. The client gives up waiting later than this.
+const SILENCE_LIMIT: Duration = Duration::from_secs(8);
 const RETRY_BASE: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -73,20 +76,28 @@ pub struct Consumer {
     /// A request for one message. Never more than one: a message that waits here for its turn would grow old, come to
     /// another copy again, and so use up its deliveries while nobody handles it.
     request: Option<pull::Batch>,
+    asked_at: Instant,
     failures: u32,
 }
+
+/// A broker answers a request at its end at the latest; one that does not know the queue answers nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker did not answer")]
+struct Silent;
 
 impl Bus {
     /// Joins the queue `spec`, which is made if it is not there yet.
     pub async fn consume(&self, spec: ConsumerSpec) -> Result<Consumer, ConsumerError> {
         let queue = self.queue(&spec).await?;
-        let connections = self.connections.clone();
+        let mut connections = self.connections.clone();
+        connections.mark_unchanged();
         Ok(Consumer {
             bus: self.clone(),
             spec,
             connections,
             queue: Some(queue),
             request: None,
+            asked_at: Instant::now(),
             failures: 0,
         })
     }
@@ -144,7 +155,12 @@ impl Consumer {
                 // A message that has arrived goes before the news that the connection is another one.
                 biased;
                 answer = request.next() => answer,
-                Ok(()) = self.connections.changed() => None,
+                Ok(()) = self.connections.changed() => {
+                    self.request = None;
+                    // The broker may have lost the queue while it was away.
+                    self.queue = None;
+                    continue;
+                }
             };
             self.request = None;
             match answer {
@@ -153,8 +169,9 @@ impl Consumer {
                     return self.receive(message);
                 }
                 Some(Err(error)) => self.interrupted(&*error),
-                // The request has run out, or was lost with its connection.
-                None => (),
+                None if self.asked_at.elapsed() > SILENCE_LIMIT => self.interrupted(&Silent),
+                // The request has run out, as it should: there was nothing.
+                None => self.failures = 0,
             }
         }
     }
@@ -188,7 +205,10 @@ impl Consumer {
             },
         };
         match asked {
-            Ok(request) => self.request = Some(request),
+            Ok(request) => {
+                self.asked_at = Instant::now();
+                self.request = Some(request);
+            }
             Err(error) => self.interrupted(&error),
         }
     }

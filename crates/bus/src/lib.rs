@@ -19,7 +19,7 @@ mod watch;
 pub use compress::{CompressionError, compress, decompress};
 pub use connect::{Bus, ConnectError, Options, Tls};
 pub use consume::{Consumer, ConsumerError, Lag, Received};
-pub use delivery::{AckError, Delivery};
+pub use delivery::{AckError, DecodeError, Delivery};
 pub use headers::Headers;
 pub use publish::PublishError;
 pub use publisher::Publisher;

@@ -4,9 +4,10 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::context::{PublishError as RefusedError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::backoff;
@@ -47,7 +48,7 @@ pub enum PublishError {
         waited_seconds: u64,
         /// The last answer.
         #[source]
-        source: async_nats::jetstream::context::PublishError,
+        source: RefusedError,
     },
     /// The broker did not answer for too long. The message may be stored all the same.
     #[error("the broker stored no message on {subject} within {waited_seconds} s")]
@@ -58,7 +59,7 @@ pub enum PublishError {
         waited_seconds: u64,
         /// The last failure.
         #[source]
-        source: async_nats::jetstream::context::PublishError,
+        source: RefusedError,
     },
     /// Publishing was broken off, by a panic or the runtime's end.
     #[error("publishing was broken off")]
@@ -89,26 +90,26 @@ impl Bus {
         let message = PublishMessage::build()
             .headers(headers.to_map(message_id))
             .payload(payload);
+        let mut connections = self.connections.clone();
         let begun = Instant::now();
         let mut attempt = 0;
         loop {
-            let error = match self.try_publish(subject, message.clone()).await {
-                Ok(()) => {
-                    instruments().published.add(1, &[label(SUBJECT, subject.kind())]);
-                    return Ok(());
-                }
-                Err(error) => error,
+            self.wait_for_connection(&mut connections, begun).await;
+            // Boxed: the client's future is of many kilobytes, in every future that publishes.
+            let attempted = Box::pin(self.try_publish(subject, message.clone(), &mut connections)).await;
+            let Err(error) = attempted else {
+                instruments().published.add(1, &[label(SUBJECT, subject.kind())]);
+                return Ok(());
             };
             let obstacle = obstacle(&error);
             if begun.elapsed() >= obstacle.limit() {
                 return Err(obstacle.give_up(subject, begun.elapsed(), error));
             }
-            let wait = backoff::delay(attempt, RETRY_BASE, RETRY_MAX);
             note_retry(subject, obstacle, attempt, &error);
             if error.kind() == PublishErrorKind::StreamNotFound {
                 self.restore_streams().await;
             }
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(backoff::delay(attempt, RETRY_BASE, RETRY_MAX)).await;
             attempt += 1;
         }
     }
@@ -132,16 +133,36 @@ impl Bus {
         })
     }
 
+    /// Waits while the broker is away. The client would take the message all the same and keep it in memory, once for
+    /// every attempt.
+    async fn wait_for_connection(&self, connections: &mut watch::Receiver<u64>, begun: Instant) {
+        connections.mark_unchanged();
+        while !self.is_connected() && begun.elapsed() < UNAVAILABLE_LIMIT {
+            // The limit: a connection may be announced before it shows in the client's state.
+            if let Ok(Err(_closed)) = tokio::time::timeout(RETRY_MAX, connections.changed()).await {
+                return;
+            }
+        }
+    }
+
     async fn try_publish(
         &self,
         subject: &Subject,
         message: PublishMessage,
-    ) -> Result<(), async_nats::jetstream::context::PublishError> {
-        self.jetstream
-            .send_publish(subject.as_str().to_owned(), message)
-            .await?
-            .await
-            .map(drop)
+        connections: &mut watch::Receiver<u64>,
+    ) -> Result<(), RefusedError> {
+        let stored = async {
+            self.jetstream
+                .send_publish(subject.as_str().to_owned(), message)
+                .await?
+                .await
+        };
+        tokio::select! {
+            biased;
+            stored = stored => stored.map(drop),
+            // The answer was lost with the old connection; the repeat is dropped if the message was stored.
+            Ok(()) = connections.changed() => Err(RefusedError::new(PublishErrorKind::BrokenPipe)),
+        }
     }
 }
 
@@ -160,12 +181,7 @@ impl Obstacle {
         }
     }
 
-    fn give_up(
-        self,
-        subject: &Subject,
-        waited: Duration,
-        source: async_nats::jetstream::context::PublishError,
-    ) -> PublishError {
+    fn give_up(self, subject: &Subject, waited: Duration, source: RefusedError) -> PublishError {
         let (subject, waited_seconds) = (subject.to_string(), waited.as_secs());
         match self {
             Self::Full => PublishError::Full {
@@ -183,7 +199,7 @@ impl Obstacle {
 }
 
 /// "maximum bytes exceeded" and its like come as a failure to store; everything else may pass by itself.
-fn obstacle(error: &async_nats::jetstream::context::PublishError) -> Obstacle {
+fn obstacle(error: &RefusedError) -> Obstacle {
     let answer = (error.kind() == PublishErrorKind::Other)
         .then(|| error.source()?.downcast_ref::<async_nats::jetstream::Error>())
         .flatten();
@@ -193,12 +209,7 @@ fn obstacle(error: &async_nats::jetstream::context::PublishError) -> Obstacle {
     }
 }
 
-fn note_retry(
-    subject: &Subject,
-    obstacle: Obstacle,
-    attempt: u32,
-    error: &async_nats::jetstream::context::PublishError,
-) {
+fn note_retry(subject: &Subject, obstacle: Obstacle, attempt: u32, error: &RefusedError) {
     instruments().publish_retries.add(
         1,
         &[label(SUBJECT, subject.kind()), label(REASON, obstacle.name())],

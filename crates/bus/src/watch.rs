@@ -1,11 +1,10 @@
 //! Watching: what is published from now on, seen by everyone who watches.
 
-use async_nats::jetstream::context::AccountError;
 use bytes::Bytes;
 use futures::StreamExt;
 use prost::Message;
 
-use crate::connect::Bus;
+use crate::connect::{ANSWER_LIMIT, Bus};
 use crate::headers::Headers;
 use crate::subjects::Subject;
 
@@ -21,14 +20,20 @@ pub enum WatchError {
         #[source]
         source: async_nats::SubscribeError,
     },
-    /// The broker did not confirm it.
-    #[error("the broker does not confirm the watch on {subject}")]
-    Confirm {
+    /// The broker could not be asked whether it has the subscription.
+    #[error("cannot ask the broker to confirm the watch on {subject}")]
+    Ask {
         /// What was to be watched.
         subject: String,
         /// Why.
         #[source]
-        source: AccountError,
+        source: async_nats::PublishError,
+    },
+    /// The broker did not confirm it in time.
+    #[error("the broker does not confirm the watch on {subject}")]
+    Unconfirmed {
+        /// What was to be watched.
+        subject: String,
     },
 }
 
@@ -56,18 +61,30 @@ pub struct Watch(async_nats::Subscriber);
 impl Bus {
     /// Begins to watch `subject`, which may be a pattern. What is published after this returns will be seen.
     pub async fn watch(&self, subject: &Subject) -> Result<Watch, WatchError> {
-        let subscriber = self.client.subscribe(subject.as_str().to_owned()).await;
-        let subscriber = subscriber.map_err(|source| WatchError::Subscribe {
+        let subscriber = self.subscribe(subject, subject.as_str().to_owned()).await?;
+        // A message to ourselves on the same connection: the broker has read the subscription before it.
+        let inbox = self.client.new_inbox();
+        let mut echo = self.subscribe(subject, inbox.clone()).await?;
+        let asked = self.client.publish(inbox, Bytes::new()).await;
+        asked.map_err(|source| WatchError::Ask {
             subject: subject.to_string(),
             source,
         })?;
-        // An answer on the same connection shows that the broker has read the subscription before it.
-        let confirmed = self.jetstream.query_account().await;
-        confirmed.map_err(|source| WatchError::Confirm {
-            subject: subject.to_string(),
-            source,
-        })?;
+        let confirmed = tokio::time::timeout(ANSWER_LIMIT, echo.next()).await;
+        if !matches!(confirmed, Ok(Some(_))) {
+            return Err(WatchError::Unconfirmed {
+                subject: subject.to_string(),
+            });
+        }
         Ok(Watch(subscriber))
+    }
+
+    async fn subscribe(&self, watched: &Subject, to: String) -> Result<async_nats::Subscriber, WatchError> {
+        let subscriber = self.client.subscribe(to).await;
+        subscriber.map_err(|source| WatchError::Subscribe {
+            subject: watched.to_string(),
+            source,
+        })
     }
 }
 

@@ -69,7 +69,10 @@ impl Api {
         if token.is_some() && travels_in_the_clear(endpoint.uri()) {
             eprintln!("warning: {url} is plain http; the token can be read on its way. Use https.");
         }
-        let unreachable = |source| Failure::Unreachable { url: url.clone(), source };
+        let unreachable = |source| Failure::Unreachable {
+            url: url.clone(),
+            source,
+        };
         let channel = endpoint.connect().await.map_err(unreachable)?;
         Ok(Self { channel, url, token })
     }
@@ -113,7 +116,10 @@ impl Api {
 
     /// What a status means to the user.
     pub fn failed(&self, status: Status) -> Failure {
-        Failure::Rpc { url: self.url.clone(), status: Box::new(status) }
+        Failure::Rpc {
+            url: self.url.clone(),
+            status: Box::new(status),
+        }
     }
 
     pub fn accounts(&self) -> AccountsClient<Channel> {
@@ -151,7 +157,9 @@ impl Api {
 
 /// A key under which a repeated call is known as the same one.
 pub fn idempotency_key() -> String {
-    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
+    uuid::Builder::from_random_bytes(rand::random())
+        .into_uuid()
+        .to_string()
 }
 
 /// Whether a call may work if it is made again at once.
@@ -177,7 +185,9 @@ fn address(access: &Access) -> Result<String, Failure> {
 
 fn endpoint(url: &str, ca_file: Option<&Path>) -> Result<Endpoint, Failure> {
     let not_an_address = || {
-        Failure::Usage(format!("{url:?} is not the address of api; it looks like http://127.0.0.1:7400"))
+        Failure::Usage(format!(
+            "{url:?} is not the address of api; it looks like http://127.0.0.1:7400"
+        ))
     };
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| not_an_address())?;
     let scheme = endpoint.uri().scheme_str().unwrap_or_default().to_owned();
@@ -196,19 +206,31 @@ fn endpoint(url: &str, ca_file: Option<&Path>) -> Result<Endpoint, Failure> {
     }
     let mut tls = ClientTlsConfig::new().with_enabled_roots();
     if let Some(path) = ca_file {
-        let pem = std::fs::read(path).map_err(|source| Failure::File { path: path.to_owned(), source })?;
+        let pem = std::fs::read(path).map_err(|source| Failure::File {
+            path: path.to_owned(),
+            source,
+        })?;
         tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
     }
-    endpoint.tls_config(tls).map_err(|source| Failure::Unreachable { url: url.to_owned(), source })
+    endpoint.tls_config(tls).map_err(|source| Failure::Unreachable {
+        url: url.to_owned(),
+        source,
+    })
 }
 
 /// The token of `--token-file` or `ROLLCALL_TOKEN`, as the header that carries it.
 fn token(access: &Access) -> Result<Option<MetadataValue<Ascii>>, Failure> {
     let (token, origin) = match &access.token_file {
         Some(path) => (Some(read_token(path)?), path.display().to_string()),
-        None => (crate::environment::variable("ROLLCALL_TOKEN").ok(), "ROLLCALL_TOKEN".to_owned()),
+        None => (
+            crate::environment::variable("ROLLCALL_TOKEN").ok(),
+            "ROLLCALL_TOKEN".to_owned(),
+        ),
     };
-    let Some(token) = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()) else {
+    let Some(token) = token
+        .map(|token| token.trim().to_owned())
+        .filter(|token| !token.is_empty())
+    else {
         return Ok(None);
     };
     let mut header: MetadataValue<Ascii> = format!("Bearer {token}")
@@ -223,15 +245,20 @@ fn read_token(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(TOKEN_BYTES).read_to_string(&mut text))
-        .map_err(|source| Failure::File { path: path.to_owned(), source })?;
+        .map_err(|source| Failure::File {
+            path: path.to_owned(),
+            source,
+        })?;
     Ok(text)
 }
 
 /// Whether others could listen: plain http to another machine.
 fn travels_in_the_clear(uri: &tonic::transport::Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let loopback =
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    let loopback = host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
     uri.scheme_str() == Some("http") && !loopback
 }
 

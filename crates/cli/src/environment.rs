@@ -4,7 +4,10 @@
 use std::env::VarError;
 
 /// A variable's value.
-#[expect(clippy::disallowed_methods, reason = "the chassis' configuration is for services; YAML names variables")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the chassis' configuration is for services; YAML names variables"
+)]
 pub fn variable(name: &str) -> Result<String, VarError> {
     std::env::var(name)
 }

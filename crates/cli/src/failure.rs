@@ -25,10 +25,7 @@ pub enum Failure {
     },
     /// Api answered with an error, or the connection to it broke.
     #[error("{}", status.message())]
-    Rpc {
-        url: String,
-        status: Box<Status>,
-    },
+    Rpc { url: String, status: Box<Status> },
     /// Configuration that can't be read, or that api refused; each with its place.
     #[error("{} problems in the configuration", .0.len())]
     Configuration(Vec<Problem>),
@@ -85,8 +82,10 @@ impl Failure {
             Self::Told => String::new(),
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => String::new(),
             Self::Configuration(problems) => {
-                let mut text: String =
-                    problems.iter().map(|problem| format!("error: {}\n", escape(&problem.to_string()))).collect();
+                let mut text: String = problems
+                    .iter()
+                    .map(|problem| format!("error: {}\n", escape(&problem.to_string())))
+                    .collect();
                 if problems.len() > 1 {
                     let _ = writeln!(text, "{} errors; nothing was applied", problems.len());
                 }
@@ -94,7 +93,10 @@ impl Failure {
             }
             Self::Unreachable { url, source } => unreachable_at(url, source),
             Self::Rpc { url, status } => of_status(url, status),
-            other => format!("error: {}\n", escape(&chain(other))),
+            other => {
+                let lines: Vec<_> = chain(other).lines().map(escape).collect();
+                format!("error: {}\n", lines.join("\n       "))
+            }
         }
     }
 }
@@ -119,7 +121,11 @@ fn unreachable_at(url: &str, source: &dyn std::error::Error) -> String {
     } else {
         "next step: is `make run` up? Its address is in .rollcall/endpoints.json; check ROLLCALL_API\n"
     };
-    format!("error: can't reach api at {}: {}\n{advice}", escape(url), escape(&chain(source)))
+    format!(
+        "error: can't reach api at {}: {}\n{advice}",
+        escape(url),
+        escape(&chain(source))
+    )
 }
 
 fn of_status(url: &str, status: &Status) -> String {
@@ -131,19 +137,41 @@ fn of_status(url: &str, status: &Status) -> String {
     }
     let mut text = String::new();
     let details = status.get_error_details();
-    let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+    let violations = details
+        .bad_request()
+        .map(|bad| bad.field_violations.as_slice())
+        .unwrap_or_default();
     for violation in violations {
-        let _ = writeln!(text, "error: {}: {}", escape(&violation.field), escape(&violation.description));
+        let _ = writeln!(
+            text,
+            "error: {}: {}",
+            escape(&violation.field),
+            escape(&violation.description)
+        );
     }
-    let preconditions = details.precondition_failure().map(|failed| failed.violations.as_slice());
+    let preconditions = details
+        .precondition_failure()
+        .map(|failed| failed.violations.as_slice());
     for violation in preconditions.unwrap_or_default() {
-        let _ = writeln!(text, "error: {}: {}", escape(&violation.subject), escape(&violation.description));
+        let _ = writeln!(
+            text,
+            "error: {}: {}",
+            escape(&violation.subject),
+            escape(&violation.description)
+        );
     }
     if text.is_empty() {
-        let message = if status.message().is_empty() { status.code().description() } else { status.message() };
+        let message = if status.message().is_empty() {
+            status.code().description()
+        } else {
+            status.message()
+        };
         let _ = writeln!(text, "error: {}", escape(message));
     }
-    if let Some(step) = next_step(status.code(), details.retry_info().and_then(|info| info.retry_delay)) {
+    if let Some(step) = next_step(
+        status.code(),
+        details.retry_info().and_then(|info| info.retry_delay),
+    ) {
         let _ = writeln!(text, "next step: {step}");
     }
     text
@@ -152,11 +180,14 @@ fn of_status(url: &str, status: &Status) -> String {
 fn next_step(code: Code, delay: Option<Duration>) -> Option<String> {
     match (code, delay) {
         (_, Some(delay)) => Some(format!("try again in {} s", delay.as_secs().max(1))),
-        (Code::Unauthenticated, _) => {
-            Some("set ROLLCALL_TOKEN or --token-file; an admin makes tokens with `rollcall token create`".to_owned())
-        }
+        (Code::Unauthenticated, _) => Some(
+            "set ROLLCALL_TOKEN or --token-file; an admin makes tokens with `rollcall token create`"
+                .to_owned(),
+        ),
         (Code::PermissionDenied, _) => Some("use the token of an admin".to_owned()),
-        (Code::DeadlineExceeded | Code::Cancelled, _) => Some("try again; api's log says what was slow".to_owned()),
+        (Code::DeadlineExceeded | Code::Cancelled, _) => {
+            Some("try again; api's log says what was slow".to_owned())
+        }
         (Code::Unimplemented, _) => Some("api is older than this rollcall; update it".to_owned()),
         (Code::Unavailable, None) => Some("try again; if it stays so, look at api's log".to_owned()),
         _ => None,
@@ -170,7 +201,11 @@ mod tests {
     use super::*;
 
     fn report(status: Status) -> String {
-        Failure::Rpc { url: "http://127.0.0.1:1".to_owned(), status: Box::new(status) }.report()
+        Failure::Rpc {
+            url: "http://127.0.0.1:1".to_owned(),
+            status: Box::new(status),
+        }
+        .report()
     }
 
     #[test]
@@ -194,9 +229,16 @@ mod tests {
         );
         let mut details = ErrorDetails::new();
         details.set_retry_info(Some(Duration::from_secs(7)));
-        let told = report(Status::with_error_details(Code::ResourceExhausted, "too many", details));
+        let told = report(Status::with_error_details(
+            Code::ResourceExhausted,
+            "too many",
+            details,
+        ));
         assert!(told.ends_with("next step: try again in 7 s\n"), "{told}");
-        assert_eq!(report(Status::not_found("no run has this id")), "error: no run has this id\n");
+        assert_eq!(
+            report(Status::not_found("no run has this id")),
+            "error: no run has this id\n"
+        );
     }
 
     #[test]

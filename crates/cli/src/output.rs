@@ -41,10 +41,14 @@ impl Output {
     {
         match self {
             Self::Table => print(&line(message)),
-            Self::Json => print(&format!("{}\n", serde_json::to_string(&contracts::json::to_json(message)?)?)),
-            Self::Yaml => {
-                print(&format!("---\n{}", serde_saphyr::to_string(&contracts::json::to_json(message)?)?))
-            }
+            Self::Json => print(&format!(
+                "{}\n",
+                serde_json::to_string(&contracts::json::to_json(message)?)?
+            )),
+            Self::Yaml => print(&format!(
+                "---\n{}",
+                serde_saphyr::to_string(&contracts::json::to_json(message)?)?
+            )),
         }
     }
 }
@@ -52,5 +56,7 @@ impl Output {
 /// Writes to standard output at once.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Failure::Output)
 }

@@ -24,7 +24,9 @@ pub async fn read<T>(
             return Ok((items, next));
         }
         if next == token {
-            return Err(Failure::Refused("api gave the same page twice; the list can't be read on".to_owned()));
+            return Err(Failure::Refused(
+                "api gave the same page twice; the list can't be read on".to_owned(),
+            ));
         }
         token = next;
     }
@@ -43,9 +45,17 @@ mod tests {
 
     async fn numbers(limit: Option<u32>, total: usize) -> (usize, String) {
         let (items, next) = read(limit, async |size, token: String| {
-            let from = if token.is_empty() { 0 } else { token.parse::<usize>().unwrap() };
+            let from = if token.is_empty() {
+                0
+            } else {
+                token.parse::<usize>().unwrap()
+            };
             let to = (from + usize::try_from(size).unwrap()).min(total);
-            let next = if to == total { String::new() } else { to.to_string() };
+            let next = if to == total {
+                String::new()
+            } else {
+                to.to_string()
+            };
             Ok(((from..to).collect::<Vec<_>>(), next))
         })
         .await

@@ -48,11 +48,6 @@ pub fn flag(value: bool) -> &'static str {
     if value { "yes" } else { "no" }
 }
 
-/// `"old"`, or `(empty)`.
-pub fn value(value: Option<&str>) -> String {
-    value.map_or_else(|| "(empty)".to_owned(), |text| format!("\"{}\"", escape(text)))
-}
-
 /// The text with everything that could steer a terminal or turn a line around written out: `\n`, `\u{1b}`. What joins
 /// letters in some scripts stays.
 pub fn escape(text: &str) -> String {
@@ -93,12 +88,18 @@ mod tests {
 
     #[test]
     fn durations_are_short() {
-        assert_eq!([seconds(9), seconds(72), seconds(3720)], ["9s", "1m 12s", "1h 2m"]);
+        assert_eq!(
+            [seconds(9), seconds(72), seconds(3720)],
+            ["9s", "1m 12s", "1h 2m"]
+        );
     }
 
     #[test]
     fn counts_have_thousands() {
-        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [count(0), count(999), count(1000), count(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
     }
 
     #[test]

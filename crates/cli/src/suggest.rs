@@ -22,7 +22,10 @@ fn closest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<
 }
 
 fn plain(word: &str) -> String {
-    word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+    word.chars()
+        .filter(|c| !matches!(c, '_' | '-' | ' '))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]
@@ -33,7 +36,10 @@ mod tests {
     fn near_words_are_suggested_and_far_ones_not() {
         let known = ["fields", "connection", "name"];
         assert_eq!(did_you_mean("feilds", known), "; did you mean \"fields\"?");
-        assert_eq!(did_you_mean("Con_nection", known), "; did you mean \"connection\"?");
+        assert_eq!(
+            did_you_mean("Con_nection", known),
+            "; did you mean \"connection\"?"
+        );
         assert_eq!(did_you_mean("schedule", known), "");
     }
 }

@@ -42,12 +42,23 @@ impl Table {
 
     fn with_cut(columns: &[Column], cut: bool) -> Self {
         let mut table = comfy_table::Table::new();
-        table.load_style(PLAIN).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(Row::from(columns.iter().map(|column| column.cell(column.title())).collect::<Vec<_>>()));
+        table
+            .load_style(PLAIN)
+            .set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(Row::from(
+            columns
+                .iter()
+                .map(|column| column.cell(column.title()))
+                .collect::<Vec<_>>(),
+        ));
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
         }
-        Self { table, columns: columns.to_vec(), cut }
+        Self {
+            table,
+            columns: columns.to_vec(),
+            cut,
+        }
     }
 
     /// Adds a row; cells are made safe here.
@@ -104,8 +115,16 @@ impl Card {
 
     /// The lines.
     pub fn into_text(self) -> String {
-        let width = self.0.iter().map(|(name, _)| name.width()).max().unwrap_or_default();
-        self.0.into_iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+        let width = self
+            .0
+            .iter()
+            .map(|(name, _)| name.width())
+            .max()
+            .unwrap_or_default();
+        self.0
+            .into_iter()
+            .map(|(name, value)| format!("{name:width$}  {value}\n"))
+            .collect()
     }
 }
 
@@ -127,7 +146,10 @@ fn shorten(text: &str, width: usize) -> String {
 }
 
 fn trimmed(table: &comfy_table::Table) -> String {
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    table
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -135,7 +157,10 @@ mod tests {
     use super::*;
 
     fn sample(cut: bool) -> String {
-        let mut table = Table::with_cut(&[Column::Left("NAME"), Column::Right("SEEN"), Column::Left("NOTE")], cut);
+        let mut table = Table::with_cut(
+            &[Column::Left("NAME"), Column::Right("SEEN"), Column::Left("NOTE")],
+            cut,
+        );
         table.row(["山田 太郎".to_owned(), "1,200".to_owned(), String::new()]);
         table.row(["Zoë\n\u{1b}[31m".to_owned(), "7".to_owned(), "x".repeat(80)]);
         table.into_text("none")
@@ -144,15 +169,22 @@ mod tests {
     #[test]
     fn columns_line_up_in_every_script() {
         let expected = format!(
-            "NAME            SEEN  NOTE\n山田 太郎      1,200\nZoë\\n\\u{{1b}}[31m     7  {}\n",
+            "NAME              SEEN  NOTE\n山田 太郎        1,200\nZoë\\n\\u{{1b}}[31m      7  {}\n",
             "x".repeat(80)
         );
         let text = sample(false);
         assert_eq!(text, expected);
-        let ends: Vec<_> = text.lines().map(|line| {
-            let end = line.find("SEEN").map(|at| at + 4).or_else(|| line.find("1,200").map(|at| at + 5));
-            end.or_else(|| line.find(" 7 ").map(|at| at + 2)).map(|end| line[..end].width())
-        }).collect();
+        let ends: Vec<_> = text
+            .lines()
+            .map(|line| {
+                let end = line
+                    .find("SEEN")
+                    .map(|at| at + 4)
+                    .or_else(|| line.find("1,200").map(|at| at + 5));
+                end.or_else(|| line.find(" 7 ").map(|at| at + 2))
+                    .map(|end| line[..end].width())
+            })
+            .collect();
         assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
     }
 
@@ -165,12 +197,19 @@ mod tests {
 
     #[test]
     fn no_rows_are_said() {
-        assert_eq!(Table::whole(&[Column::Left("NAME")]).into_text("No runs yet."), "No runs yet.\n");
+        assert_eq!(
+            Table::whole(&[Column::Left("NAME")]).into_text("No runs yet."),
+            "No runs yet.\n"
+        );
     }
 
     #[test]
     fn a_card_leaves_out_what_is_empty() {
-        let text = Card::default().line("Name", "a").line("Error", "").line("Connection", "b\tc").into_text();
+        let text = Card::default()
+            .line("Name", "a")
+            .line("Error", "")
+            .line("Connection", "b\tc")
+            .into_text();
         assert_eq!(text, "Name        a\nConnection  b\\tc\n");
     }
 }

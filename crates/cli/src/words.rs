@@ -11,8 +11,10 @@ pub const CLOUDS: [(&str, v1::Cloud); 4] = [
 ];
 
 /// `deletionMode` in YAML.
-pub const DELETION_MODES: [(&str, v1::DeletionMode); 2] =
-    [("automatic", v1::DeletionMode::Automatic), ("manual", v1::DeletionMode::Manual)];
+pub const DELETION_MODES: [(&str, v1::DeletionMode); 2] = [
+    ("automatic", v1::DeletionMode::Automatic),
+    ("manual", v1::DeletionMode::Manual),
+];
 
 /// What to do with a leaver, in YAML.
 pub const LEAVER_ACTIONS: [(&str, v1::LeaverAction); 4] = [
@@ -44,7 +46,10 @@ pub const AUTHORITIES: [(&str, v1::Authority); 4] = [
 
 /// The word for `value`; nothing for the unspecified one.
 pub fn word_of<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> Option<&'static str> {
-    words.iter().find(|(_, known)| *known == value).map(|(word, _)| *word)
+    words
+        .iter()
+        .find(|(_, known)| *known == value)
+        .map(|(word, _)| *word)
 }
 
 /// An enum's own name as people read it: `RUN_STATE_FINISHED` without `RUN_STATE_` is `finished`; the unspecified one

@@ -56,7 +56,8 @@ pub struct Candidates<'a> {
 
 /// Decides on one observed user.
 ///
-/// `hash` is the observation's, mixed with the rules' fingerprint; `new_account` is the id that an account would get.
+/// `hash` is what to remember of the observation, 0 for nothing (a delta does not tell the whole object);
+/// `new_account` is the id that an account would get.
 #[must_use]
 pub fn decide<'a>(
     observed: &'a ObservedUser<'_>,
@@ -101,9 +102,9 @@ pub fn not_seen<'a>(
     object: ObjectId,
     account: &'a Account,
     status: LinkStatus,
-    policies: &Policies,
+    policies: Policies,
 ) -> Option<Decision<'a>> {
-    let settled = leaver::leave(Cause::Gone, policies, account) == Leaving::Settled;
+    let settled = leaver::leave(Cause::Gone, &policies, account) == Leaving::Settled;
     if status == LinkStatus::Gone && settled {
         return None;
     }
@@ -230,7 +231,7 @@ fn update<'a>(
         ..blank
     };
     if !enabled {
-        return leave(Cause::Disabled, account, &rules.policies, decision);
+        return leave(Cause::Disabled, account, rules.policies, decision);
     }
     let back = account.status != Status::Active && account.deactivated_for.is_some();
     let changed = rule != Rule::ObjectId || !decision.fields.is_empty();
@@ -309,10 +310,10 @@ fn leaving<'a>(cause: Cause, account: &'a Account, rules: &Rules, blank: Decisio
         upn: blank.upn.or(account.value(Field::Upn).map(Cow::Borrowed)),
         ..blank
     };
-    leave(cause, account, &rules.policies, blank)
+    leave(cause, account, rules.policies, blank)
 }
 
-fn leave<'a>(cause: Cause, account: &'a Account, policies: &Policies, so_far: Decision<'a>) -> Decision<'a> {
+fn leave<'a>(cause: Cause, account: &'a Account, policies: Policies, so_far: Decision<'a>) -> Decision<'a> {
     let changed = !so_far.fields.is_empty() || so_far.rule.is_some_and(|rule| rule != Rule::ObjectId);
     let decision = Decision {
         account: Some(account.id),
@@ -321,7 +322,7 @@ fn leave<'a>(cause: Cause, account: &'a Account, policies: &Policies, so_far: De
         status: cause.into(),
         ..so_far
     };
-    match leaver::leave(cause, policies, account) {
+    match leaver::leave(cause, &policies, account) {
         Leaving::Settled if changed => Decision {
             outcome: Outcome::Updated,
             action: Action::Update,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How a tenant behaves.
+#[expect(clippy::struct_excessive_bools, reason = "switches, each on its own")]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Settings {

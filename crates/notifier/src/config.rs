@@ -116,7 +116,9 @@ pub struct DeliveryConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum Contradiction {
     /// A try could outlive its lease, and another copy would send the same mail.
-    #[error("delivery.lease_seconds ({lease}) must be more than smtp.timeout_seconds ({timeout}) by 10 or more")]
+    #[error(
+        "delivery.lease_seconds ({lease}) must be more than smtp.timeout_seconds ({timeout}) by 10 or more"
+    )]
     ShortLease {
         /// Seconds.
         lease: u64,
@@ -163,7 +165,10 @@ impl DeliveryConfig {
     /// The waits between tries.
     pub const fn backoff(&self) -> Backoff {
         let seconds = Duration::from_secs;
-        Backoff::new(seconds(self.backoff_base_seconds), seconds(self.backoff_max_seconds))
+        Backoff::new(
+            seconds(self.backoff_base_seconds),
+            seconds(self.backoff_max_seconds),
+        )
     }
 }
 
@@ -174,7 +179,8 @@ fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
 fn mailbox<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mailbox, D::Error> {
     let text = String::deserialize(deserializer)?;
     let expected = &"an e-mail address, or Name <address>";
-    text.parse().map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), expected))
+    text.parse()
+        .map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), expected))
 }
 
 #[cfg(test)]
@@ -183,42 +189,68 @@ mod tests {
 
     use super::*;
 
-    const URLS: [(&str, &str); 2] =
-        [("ROLLCALL_DATABASE__URL", "postgres://db/rollcall"), ("ROLLCALL_NATS__URL", "nats://nats")];
+    const URLS: [(&str, &str); 2] = [
+        ("ROLLCALL_DATABASE__URL", "postgres://db/rollcall"),
+        ("ROLLCALL_NATS__URL", "nats://nats"),
+    ];
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let environment = Environment::of(URLS.into_iter().chain(variables.iter().copied()));
-        let sources = Sources { defaults: DEFAULTS, file: None, environment: &environment };
+    const NOTHING: [(&str, &str); 2] = [("ROLLCALL_SMTP__USER", ""), ("ROLLCALL_SMTP__HOST", "")];
+
+    fn read(variables: [(&str, &str); 2]) -> Result<Config, ConfigError> {
+        let ([database, nats], [one, other]) = (URLS, variables);
+        let environment = Environment::of([database, nats, one, other]);
+        let sources = Sources {
+            defaults: DEFAULTS,
+            file: None,
+            environment: &environment,
+        };
         load(sources).map(|loaded| loaded.service)
     }
 
     #[test]
     fn the_defaults_are_whole_and_go_together() {
-        let config = read(&[]).unwrap();
+        let config = read(NOTHING).unwrap();
         config.check().unwrap();
         assert_eq!((config.smtp.host, config.console.url), (None, None));
     }
 
     #[test]
     fn a_password_of_digits_is_text_and_shows_nowhere() {
-        let config = read(&[("ROLLCALL_SMTP__USER", "42"), ("ROLLCALL_SMTP__PASSWORD", "12345")]).unwrap();
+        let config = read([
+            ("ROLLCALL_SMTP__USER", "42"),
+            ("ROLLCALL_SMTP__PASSWORD", "12345"),
+        ])
+        .unwrap();
         config.check().unwrap();
         assert!(!format!("{config:?}").contains("12345"));
     }
 
     #[test]
     fn what_does_not_go_together_is_named() {
-        let check = |variables: &[(&str, &str)]| read(variables).unwrap().check().unwrap_err().to_string();
-        assert!(check(&[("ROLLCALL_SMTP__TIMEOUT_SECONDS", "55")]).contains("delivery.lease_seconds (60)"));
-        assert!(check(&[("ROLLCALL_DELIVERY__BATCH", "0")]).contains("delivery.batch"));
-        assert!(check(&[("ROLLCALL_SMTP__USER", "rollcall")]).contains("go together"));
+        let check = |variable| {
+            read([variable, NOTHING[1]])
+                .unwrap()
+                .check()
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(check(("ROLLCALL_SMTP__TIMEOUT_SECONDS", "55")).contains("delivery.lease_seconds (60)"));
+        assert!(check(("ROLLCALL_DELIVERY__BATCH", "0")).contains("delivery.batch"));
+        assert!(check(("ROLLCALL_SMTP__USER", "rollcall")).contains("go together"));
     }
 
     #[test]
     fn a_sender_that_is_no_address_and_unknown_keys_are_refused() {
-        let error = read(&[("ROLLCALL_SMTP__FROM", "rollcall")]).unwrap_err().to_string();
-        assert!(error.contains("smtp.from") && error.contains("an e-mail address"), "{error}");
-        let error = read(&[("ROLLCALL_SMTP__HOTS", "mail")]).unwrap_err().to_string();
+        let error = read([("ROLLCALL_SMTP__FROM", "rollcall"), NOTHING[1]])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("smtp.from") && error.contains("an e-mail address"),
+            "{error}"
+        );
+        let error = read([("ROLLCALL_SMTP__HOTS", "mail"), NOTHING[1]])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("smtp.hots"), "{error}");
     }
 }

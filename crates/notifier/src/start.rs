@@ -33,33 +33,74 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
     let (clock, metrics, due) = (context.clock.clone(), Metrics::new(), Arc::new(Notify::new()));
 
     let teller = Teller::new(store.clone(), clock.clone(), metrics.clone(), &config);
-    let decider = Decider { teller: teller.clone(), bus: bus.clone(), due: Arc::clone(&due) };
+    let decider = Decider {
+        teller: teller.clone(),
+        bus: bus.clone(),
+        due: Arc::clone(&due),
+    };
     let finished = bus.consume(consumers::NOTIFIER_FINISHED).await?;
-    context.tasks.spawn("decide", decider.run(finished, context.stopper.clone()));
+    context
+        .tasks
+        .spawn("decide", decider.run(finished, context.stopper.clone()));
     let changed = bus.consume(consumers::NOTIFIER_CHANGED).await?;
-    context.tasks.spawn("changes", take_changes(changed, context.stopper.clone()));
-    let sweep = Sweep { teller, bus: bus.clone(), due: Arc::clone(&due), config: config.sweep };
+    context
+        .tasks
+        .spawn("changes", take_changes(changed, context.stopper.clone()));
+    let sweep = Sweep {
+        teller,
+        bus: bus.clone(),
+        due: Arc::clone(&due),
+        config: config.sweep,
+    };
     context.tasks.spawn("sweep", sweep.run(context.stopper.clone()));
 
-    let sender = Sender { store, clock, metrics, smtp, bus, due, config: config.delivery };
-    context.tasks.spawn("deliver", sender.run(context.stopper.clone()));
+    let sender = Sender {
+        store,
+        clock,
+        metrics,
+        smtp,
+        bus,
+        due,
+        config: config.delivery,
+    };
+    context
+        .tasks
+        .spawn("deliver", sender.run(context.stopper.clone()));
     Ok(Surface::new())
 }
 
 async fn open_store(config: &Config, context: &Context) -> anyhow::Result<Store> {
-    let store = Store::new(config.database.url.expose_secret(), config.database.max_connections)?;
+    let store = Store::new(
+        config.database.url.expose_secret(),
+        config.database.max_connections,
+    )?;
     let again = |_: &_| Verdict::Again;
-    retry("reaching the database", Policy::UNTIL_STOPPED, &context.stopper, again, async || store.ping().await)
-        .await
-        .context("cannot reach the database (database.url)")?;
-    retry("migrating the database", MIGRATION, &context.stopper, again, async || store.migrate().await)
-        .await
-        .context("cannot bring the database up to date")?;
+    retry(
+        "reaching the database",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        again,
+        async || store.ping().await,
+    )
+    .await
+    .context("cannot reach the database (database.url)")?;
+    retry(
+        "migrating the database",
+        MIGRATION,
+        &context.stopper,
+        again,
+        async || store.migrate().await,
+    )
+    .await
+    .context("cannot bring the database up to date")?;
     Ok(store)
 }
 
 async fn open_bus(config: &NatsConfig, context: &Context) -> anyhow::Result<Bus> {
-    let tls = config.tls.clone().map(|tls| bus::Tls { ca: tls.ca, identity: tls.cert.zip(tls.key) });
+    let tls = config.tls.clone().map(|tls| bus::Tls {
+        ca: tls.ca,
+        identity: tls.cert.zip(tls.key),
+    });
     let options = bus::Options {
         url: config.url.clone(),
         name: "rollcall-notifier".to_owned(),
@@ -68,7 +109,13 @@ async fn open_bus(config: &NatsConfig, context: &Context) -> anyhow::Result<Bus>
         limits: bus::streams::Limits::default(),
     };
     let again = |_: &_| Verdict::Again;
-    retry("reaching the bus", Policy::UNTIL_STOPPED, &context.stopper, again, async || Bus::connect(&options).await)
-        .await
-        .context("cannot reach the bus (nats.url)")
+    retry(
+        "reaching the bus",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        again,
+        async || Bus::connect(&options).await,
+    )
+    .await
+    .context("cannot reach the bus (nats.url)")
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use rollcall_service::grpc::Surface;
 use rollcall_service::{Context, run};
 use serde::Deserialize;
+use tracing::Instrument;
 
 const DEFAULTS: &str = r#"
 [idle]
@@ -41,7 +42,12 @@ async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     let stopper = context.stopper.clone();
     context.tasks.spawn("idler", async move {
         match config.idle.behaviour {
-            Behaviour::Wait => stopper.stopped().await,
+            Behaviour::Wait => {
+                stopper
+                    .stopped()
+                    .instrument(tracing::info_span!("idle.wait"))
+                    .await;
+            }
             Behaviour::Fail => anyhow::bail!("told to fail"),
             Behaviour::Panic => panic!("told to panic"),
             Behaviour::Deaf => std::future::pending().await,

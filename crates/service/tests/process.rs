@@ -4,10 +4,26 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use rollcall_service::config::GrpcClientConfig;
 use rollcall_service::grpc::channel;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -116,6 +132,115 @@ async fn it_serves_health_until_sigterm_and_then_exits_0() {
         "{messages:?}"
     );
     assert!(lines.iter().all(|line| line["service"] == "idle"));
+}
+
+/// What a collector was sent.
+#[derive(Clone, Default)]
+struct Collector {
+    spans: Arc<Mutex<Vec<ResourceSpans>>>,
+    metrics: Arc<Mutex<Vec<ResourceMetrics>>>,
+}
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        self.spans
+            .lock()
+            .unwrap()
+            .extend(request.into_inner().resource_spans);
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
+        self.metrics
+            .lock()
+            .unwrap()
+            .extend(request.into_inner().resource_metrics);
+        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+impl Collector {
+    /// Listens on a free port and answers for as long as the test's runtime lives.
+    async fn listen(&self, tasks: &rollcall_service::drain::Tasks) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(self.clone()))
+            .add_service(MetricsServiceServer::new(self.clone()));
+        tasks.spawn(
+            "collector",
+            server.serve_with_incoming(TcpIncoming::from(listener)),
+        );
+        url
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_and_metrics_reach_a_collector_before_the_process_ends() {
+    let tasks = rollcall_service::drain::Tasks::new(rollcall_service::drain::Stopper::new());
+    let collector = Collector::default();
+    let collector_url = collector.listen(&tasks).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("idle.json");
+    let process = Process::start(
+        idle()
+            .arg("--address-file")
+            .arg(&file)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector_url),
+    );
+    let url = format!("http://{}", address(&file));
+    let mut client = HealthClient::new(channel(&GrpcClientConfig { url, tls: None }).unwrap());
+    client.check(HealthCheckRequest::default()).await.unwrap();
+    drop(client);
+    process.signal("-TERM");
+    let output = tokio::task::spawn_blocking(|| process.end()).await.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+
+    let spans = collector.spans.lock().unwrap();
+    let resource = spans[0].resource.as_ref().unwrap();
+    let name = resource
+        .attributes
+        .iter()
+        .find(|known| known.key == "service.name")
+        .unwrap();
+    assert!(format!("{name:?}").contains("rollcall-idle"), "{name:?}");
+    let mut names = spans
+        .iter()
+        .flat_map(|all| &all.scope_spans)
+        .flat_map(|scope| &scope.spans);
+    assert!(names.any(|span| span.name == "idle.wait"));
+    let metrics = collector.metrics.lock().unwrap();
+    let mut names = metrics
+        .iter()
+        .flat_map(|all| &all.scope_metrics)
+        .flat_map(|scope| &scope.metrics);
+    assert!(names.any(|metric| metric.name == "rpc.server.duration"));
+}
+
+#[test]
+fn a_collector_that_is_away_does_not_keep_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("idle.json");
+    let process = Process::start(
+        idle()
+            .arg("--address-file")
+            .arg(&file)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+    );
+    address(&file);
+    process.signal("-TERM");
+    let output = process.end();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
 #[test]

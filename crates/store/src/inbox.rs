@@ -15,7 +15,7 @@ pub struct Untold {
     /// Whose it is.
     pub organization: OrganizationId,
     /// What it is about.
-    pub run: Option<RunId>,
+    pub run: RunId,
     /// The trace that it continues.
     pub traceparent: Option<String>,
 }
@@ -37,7 +37,7 @@ pub async fn receive(
     Ok(taken.rows_affected() == 1)
 }
 
-/// Up to `limit` events of the outbox whose subject begins with `subject`, between two ids (which sort by time), that are
+/// Up to `limit` events of a run in the outbox whose subject begins with `subject`, between two ids (which sort by time), that are
 /// not in the inbox; the earliest first. Published or not: what is committed is to be told.
 pub async fn untold(
     connection: &mut PgConnection,
@@ -46,11 +46,11 @@ pub async fn untold(
     to: EventId,
     limit: i64,
 ) -> Result<Vec<Untold>, StoreError> {
-    let rows: Vec<(Uuid, Uuid, Option<Uuid>, Option<String>)> = sqlx::query_as(
+    let rows: Vec<(Uuid, Uuid, Uuid, Option<String>)> = sqlx::query_as(
         "-- inbox.untold
          SELECT id, organization_id, run_id, traceparent
          FROM outbox
-         WHERE id >= $2 AND id < $3 AND starts_with(subject, $1)
+         WHERE id >= $2 AND id < $3 AND starts_with(subject, $1) AND run_id IS NOT NULL
            AND NOT EXISTS (SELECT FROM inbox WHERE inbox.event_id = outbox.id)
          ORDER BY id LIMIT $4",
     )
@@ -60,10 +60,10 @@ pub async fn untold(
     .bind(limit)
     .fetch_all(connection)
     .await?;
-    let untold = |(event, organization, run, traceparent): (Uuid, Uuid, Option<Uuid>, _)| Untold {
+    let untold = |(event, organization, run, traceparent): (Uuid, Uuid, Uuid, _)| Untold {
         event: EventId(event),
         organization: OrganizationId(organization),
-        run: run.map(RunId),
+        run: RunId(run),
         traceparent,
     };
     Ok(rows.into_iter().map(untold).collect())

@@ -21,3 +21,12 @@ pub async fn find_name(
         .await?;
     Ok(name)
 }
+
+/// Keeps other configuration changes of the organization waiting until the transaction ends.
+pub async fn lock(connection: &mut PgConnection, organization: OrganizationId) -> Result<(), StoreError> {
+    sqlx::query("-- organization.lock\nSELECT id FROM organization WHERE id = $1 FOR UPDATE")
+        .bind(organization.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

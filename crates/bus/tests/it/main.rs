@@ -75,7 +75,10 @@ async fn wait_for_lag(bus: &Bus, pending: u64, in_flight: u64) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    if tokio::time::timeout(DEADLINE, reached).await.is_err() {
-        panic!("the lag is {:?}, not {expected:?}", bus.lag(&PAGES).await);
-    }
+    let waited = tokio::time::timeout(DEADLINE, reached).await;
+    assert!(
+        waited.is_ok(),
+        "the lag is {:?}, not {expected:?}",
+        bus.lag(&PAGES).await
+    );
 }

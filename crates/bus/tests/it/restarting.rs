@@ -68,11 +68,12 @@ async fn a_watch_goes_on_after_a_restart() {
                 .unwrap();
         }
     };
-    let heard = tokio::time::timeout(DEADLINE, async {
+    let hear = async {
         tokio::select! {
             seen = watch.next() => seen.unwrap(),
             () = say => unreachable!("it is said for ever"),
         }
-    });
-    assert_eq!(heard.await.unwrap().payload, "done");
+    };
+    let heard = tokio::time::timeout(DEADLINE, Box::pin(hear)).await;
+    assert_eq!(heard.unwrap().payload, "done");
 }

@@ -39,7 +39,11 @@ impl Command {
     /// Does it.
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
-            Self::List { search, limit, deleted } => list(session, &search, limit, deleted).await,
+            Self::List {
+                search,
+                limit,
+                deleted,
+            } => list(session, &search, limit, deleted).await,
             Self::Show { id } => show_one(session, id).await,
         }
     }
@@ -48,13 +52,24 @@ impl Command {
 async fn list(session: &Session, search: &str, limit: u32, include_deleted: bool) -> Result<(), Failure> {
     let api = session.api().await?;
     let (accounts, next_page_token) = page::read(Some(limit), async |page_size, page_token| {
-        let message =
-            v1::ListAccountsRequest { search: search.to_owned(), page_size, page_token, include_deleted };
-        let page = api.call(message, async |request| api.accounts().list_accounts(request).await).await?;
+        let message = v1::ListAccountsRequest {
+            search: search.to_owned(),
+            page_size,
+            page_token,
+            include_deleted,
+        };
+        let page = api
+            .call(message, async |request| {
+                api.accounts().list_accounts(request).await
+            })
+            .await?;
         Ok((page.accounts, page.next_page_token))
     })
     .await?;
-    let answer = v1::ListAccountsResponse { accounts, next_page_token };
+    let answer = v1::ListAccountsResponse {
+        accounts,
+        next_page_token,
+    };
     session.output.answer(&answer, |answer| {
         let mut table = Table::new(&[
             Column::Left("ID"),
@@ -87,7 +102,9 @@ async fn list(session: &Session, search: &str, limit: u32, include_deleted: bool
 async fn show_one(session: &Session, account_id: String) -> Result<(), Failure> {
     let api = session.api().await?;
     let message = v1::GetAccountRequest { account_id };
-    let answer = api.call(message, async |request| api.accounts().get_account(request).await).await?;
+    let answer = api
+        .call(message, async |request| api.accounts().get_account(request).await)
+        .await?;
     session.output.answer(&answer, card)
 }
 

@@ -35,7 +35,9 @@ pub struct Args {
 /// Applies and says what was created, updated or left.
 pub async fn run(session: &Session, args: &Args) -> Result<(), Failure> {
     let answer = send(session, &args.files, false).await?;
-    session.output.answer(&answer, |answer| told(&answer.changes, false))
+    session
+        .output
+        .answer(&answer, |answer| told(&answer.changes, false))
 }
 
 /// Reads the files and has api apply them, or only say what that would change. Warnings go to standard error.
@@ -55,7 +57,9 @@ pub async fn send(
     };
     let api = session.api().await?;
     let answer = api
-        .call(message, async |request| api.configuration().apply_configuration(request).await)
+        .call(message, async |request| {
+            api.configuration().apply_configuration(request).await
+        })
         .await
         .map_err(|failure| with_places(failure, &placed))?;
     for warning in &answer.warnings {
@@ -68,29 +72,56 @@ pub async fn send(
 pub fn told(changes: &[DocumentChange], dry_run: bool) -> String {
     let mut text = String::new();
     for change in changes {
-        let _ = writeln!(text, "{:9}  {} {}", change.action, change.kind.to_lowercase(), escape(&change.name));
+        let _ = writeln!(
+            text,
+            "{:9}  {} {}",
+            change.action,
+            change.kind.to_lowercase(),
+            escape(&change.name)
+        );
         if change.action == "created" && !dry_run {
             continue;
         }
         for property in &change.properties {
-            let value = |value: &str| if value.is_empty() { "(none)".to_owned() } else { escape(value) };
+            let value = |value: &str| {
+                if value.is_empty() {
+                    "(none)".to_owned()
+                } else {
+                    escape(value)
+                }
+            };
             let path = escape(&property.path);
-            let _ = writeln!(text, "           {path}: {} → {}", value(&property.old), value(&property.new));
+            let _ = writeln!(
+                text,
+                "           {path}: {} → {}",
+                value(&property.old),
+                value(&property.new)
+            );
         }
     }
     let of = |action| changes.iter().filter(|change| change.action == action).count();
     let (created, updated, unchanged) = (of("created"), of("updated"), of("unchanged"));
     let _ = match dry_run {
-        false => writeln!(text, "{created} created, {updated} updated, {unchanged} unchanged"),
-        true => writeln!(text, "{created} to create, {updated} to update, {unchanged} unchanged"),
+        false => writeln!(
+            text,
+            "{created} created, {updated} updated, {unchanged} unchanged"
+        ),
+        true => writeln!(
+            text,
+            "{created} to create, {updated} to update, {unchanged} unchanged"
+        ),
     };
     text
 }
 
 /// Turns the violations that api found into problems with the place where the field is written.
 fn with_places(failure: Failure, placed: &[Placed]) -> Failure {
-    let Failure::Rpc { status, .. } = &failure else { return failure };
-    let Some(bad) = status.get_details_bad_request() else { return failure };
+    let Failure::Rpc { status, .. } = &failure else {
+        return failure;
+    };
+    let Some(bad) = status.get_details_bad_request() else {
+        return failure;
+    };
     let problems: Vec<_> = bad
         .field_violations
         .iter()
@@ -130,7 +161,10 @@ mod tests {
             details.add_bad_request_violation(*field, *description);
         }
         let status = Status::with_error_details(Code::InvalidArgument, "refused", details);
-        Failure::Rpc { url: String::new(), status: Box::new(status) }
+        Failure::Rpc {
+            url: String::new(),
+            status: Box::new(status),
+        }
     }
 
     fn documents() -> Vec<Placed> {
@@ -148,7 +182,10 @@ mod tests {
     #[test]
     fn what_api_refuses_is_told_with_its_place() {
         let failure = with_places(
-            violated(&[("documents[1].mapping.connection", "no connection has this name"), ("documents[1]", "no")]),
+            violated(&[
+                ("documents[1].mapping.connection", "no connection has this name"),
+                ("documents[1]", "no"),
+            ]),
             &documents(),
         );
         assert_eq!(

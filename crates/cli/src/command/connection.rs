@@ -8,10 +8,10 @@ use contracts::v1;
 use crate::api::idempotency_key;
 use crate::command::Session;
 use crate::failure::Failure;
+use crate::page;
 use crate::show::{self, escape};
 use crate::table::{Card, Column, Table};
 use crate::words::{self, CLOUDS, DELETION_MODES, FIRST_RUNS, word_of};
-use crate::page;
 
 /// What to do.
 #[derive(Subcommand)]
@@ -54,12 +54,22 @@ impl Command {
 async fn list(session: &Session) -> Result<(), Failure> {
     let api = session.api().await?;
     let (connections, next_page_token) = page::read(None, async |page_size, page_token| {
-        let message = v1::ListConnectionsRequest { page_size, page_token };
-        let page = api.call(message, async |request| api.connections().list_connections(request).await).await?;
+        let message = v1::ListConnectionsRequest {
+            page_size,
+            page_token,
+        };
+        let page = api
+            .call(message, async |request| {
+                api.connections().list_connections(request).await
+            })
+            .await?;
         Ok((page.connections, page.next_page_token))
     })
     .await?;
-    let answer = v1::ListConnectionsResponse { connections, next_page_token };
+    let answer = v1::ListConnectionsResponse {
+        connections,
+        next_page_token,
+    };
     session.output.answer(&answer, |answer| {
         let mut table = Table::new(&[
             Column::Left("NAME"),
@@ -70,8 +80,11 @@ async fn list(session: &Session) -> Result<(), Failure> {
             Column::Left("LAST DELTA"),
         ]);
         for connection in &answer.connections {
-            let tenant =
-                if connection.display_name.is_empty() { &connection.tenant_id } else { &connection.display_name };
+            let tenant = if connection.display_name.is_empty() {
+                &connection.tenant_id
+            } else {
+                &connection.display_name
+            };
             table.row([
                 connection.name.clone(),
                 state(connection),
@@ -88,14 +101,22 @@ async fn list(session: &Session) -> Result<(), Failure> {
 async fn show_one(session: &Session, name: String) -> Result<(), Failure> {
     let api = session.api().await?;
     let message = v1::GetConnectionRequest { connection: name };
-    let answer = api.call(message, async |request| api.connections().get_connection(request).await).await?;
+    let answer = api
+        .call(message, async |request| {
+            api.connections().get_connection(request).await
+        })
+        .await?;
     session.output.answer(&answer, card)
 }
 
 async fn test(session: &Session, name: String) -> Result<(), Failure> {
     let api = session.api().await?;
     let message = v1::TestConnectionRequest { connection: name };
-    let answer = api.call(message, async |request| api.connections().test_connection(request).await).await?;
+    let answer = api
+        .call(message, async |request| {
+            api.connections().test_connection(request).await
+        })
+        .await?;
     session.output.answer(&answer, |answer| {
         let mut text = Card::default()
             .line("Connection", answer.connection.as_str())
@@ -118,20 +139,34 @@ async fn disconnect(session: &Session, name: String, yes: bool) -> Result<(), Fa
         return Err(Failure::Refused("nothing was changed".to_owned()));
     }
     let api = session.api().await?;
-    let message = v1::DisconnectConnectionRequest { connection: name, idempotency_key: idempotency_key() };
-    let answer =
-        api.call(message, async |request| api.connections().disconnect_connection(request).await).await?;
+    let message = v1::DisconnectConnectionRequest {
+        connection: name,
+        idempotency_key: idempotency_key(),
+    };
+    let answer = api
+        .call(message, async |request| {
+            api.connections().disconnect_connection(request).await
+        })
+        .await?;
     session.output.answer(&answer, |connection| {
-        format!("{} is disconnected: its secret is gone, its runs are stopped, its accounts stay.\n", connection.name)
+        format!(
+            "{} is disconnected: its secret is gone, its runs are stopped, its accounts stay.\n",
+            connection.name
+        )
     })
 }
 
 fn confirmed(name: &str) -> Result<bool, Failure> {
-    eprint!("Disconnect {}? Its secret is wiped and its runs are stopped. [y/N] ", escape(name));
+    eprint!(
+        "Disconnect {}? Its secret is wiped and its runs are stopped. [y/N] ",
+        escape(name)
+    );
     std::io::stderr().flush().map_err(Failure::Output)?;
     let mut answer = String::new();
     let path = "standard input".into();
-    std::io::stdin().read_line(&mut answer).map_err(|source| Failure::File { path, source })?;
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(|source| Failure::File { path, source })?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
@@ -150,13 +185,25 @@ fn card(connection: &v1::Connection) -> String {
         .line("Login URL", connection.login_url.as_str())
         .line("Graph URL", connection.graph_url.as_str())
         .line("Token URL", connection.token_url.as_str())
-        .line("Deletion mode", word_of(&DELETION_MODES, connection.deletion_mode()).unwrap_or_default())
+        .line(
+            "Deletion mode",
+            word_of(&DELETION_MODES, connection.deletion_mode()).unwrap_or_default(),
+        )
         .line("Disabled", words::leaver_action(leavers.disabled()))
         .line("Soft-deleted", words::leaver_action(leavers.soft_deleted()))
         .line("Gone", words::leaver_action(leavers.gone()))
         .line("Out of scope", words::leaver_action(leavers.out_of_scope()))
-        .line("Brake", format!("{} %, {} records, from {} up", brake.percent, brake.count, brake.from))
-        .line("First run", word_of(&FIRST_RUNS, connection.first_run()).unwrap_or_default())
+        .line(
+            "Brake",
+            format!(
+                "{} %, {} records, from {} up",
+                brake.percent, brake.count, brake.from
+            ),
+        )
+        .line(
+            "First run",
+            word_of(&FIRST_RUNS, connection.first_run()).unwrap_or_default(),
+        )
         .line("Linked", show::count(connection.linked))
         .line("Last full", show::time(connection.last_full_time.as_ref()))
         .line("Last delta", show::time(connection.last_delta_time.as_ref()))
@@ -206,7 +253,11 @@ mod tests {
     fn a_failed_check_tells_cause_and_next_step() {
         let test = v1::ConnectionTest {
             checks: vec![
-                v1::ConnectionCheck { name: "token".to_owned(), passed: true, ..v1::ConnectionCheck::default() },
+                v1::ConnectionCheck {
+                    name: "token".to_owned(),
+                    passed: true,
+                    ..v1::ConnectionCheck::default()
+                },
                 v1::ConnectionCheck {
                     name: "User.Read.All".to_owned(),
                     cause: "missing_permission".to_owned(),

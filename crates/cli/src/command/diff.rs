@@ -21,5 +21,7 @@ pub struct Args {
 /// Says what would be created, updated or left, old → new.
 pub async fn run(session: &Session, args: &Args) -> Result<(), Failure> {
     let answer = apply::send(session, &args.files, true).await?;
-    session.output.answer(&answer, |answer| apply::told(&answer.changes, true))
+    session
+        .output
+        .answer(&answer, |answer| apply::told(&answer.changes, true))
 }

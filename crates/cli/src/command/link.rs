@@ -30,7 +30,11 @@ pub enum Command {
 impl Command {
     /// Does it.
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
-        let Self::List { name, connection, limit } = self;
+        let Self::List {
+            name,
+            connection,
+            limit,
+        } = self;
         list(session, &name.or(connection).unwrap_or_default(), limit).await
     }
 }
@@ -38,12 +42,21 @@ impl Command {
 async fn list(session: &Session, connection: &str, limit: Option<u32>) -> Result<(), Failure> {
     let api = session.api().await?;
     let (links, next_page_token) = page::read(limit, async |page_size, page_token| {
-        let message = v1::ListLinksRequest { connection: connection.to_owned(), page_size, page_token };
-        let page = api.call(message, async |request| api.links().list_links(request).await).await?;
+        let message = v1::ListLinksRequest {
+            connection: connection.to_owned(),
+            page_size,
+            page_token,
+        };
+        let page = api
+            .call(message, async |request| api.links().list_links(request).await)
+            .await?;
         Ok((page.links, page.next_page_token))
     })
     .await?;
-    let answer = v1::ListLinksResponse { links, next_page_token };
+    let answer = v1::ListLinksResponse {
+        links,
+        next_page_token,
+    };
     session.output.answer(&answer, |answer| {
         let mut table = Table::new(&[
             Column::Left("CONNECTION"),

@@ -101,7 +101,10 @@ impl Session {
 impl Cli {
     /// Does what was asked.
     pub async fn run(self) -> Result<(), Failure> {
-        let session = Session { access: self.access, output: self.output };
+        let session = Session {
+            access: self.access,
+            output: self.output,
+        };
         match self.command {
             Command::Apply(args) => apply::run(&session, &args).await,
             Command::Export => export::run(&session).await,
@@ -121,9 +124,9 @@ impl Cli {
 
 /// An id as api gives it; checked here so that a name in its place is told at once.
 fn id(text: &str) -> Result<String, String> {
-    uuid::Uuid::try_parse(text)
-        .map(|id| id.to_string())
-        .map_err(|_| "an id looks like 01980000-0000-7000-8000-000000000000; the list command shows it".to_owned())
+    uuid::Uuid::try_parse(text).map(|id| id.to_string()).map_err(|_| {
+        "an id looks like 01980000-0000-7000-8000-000000000000; the list command shows it".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -153,7 +156,11 @@ mod tests {
             &["rollcall", "schedule", "list"],
             &["rollcall", "account", "list", "--limit", "0"],
         ] {
-            assert_eq!(Cli::try_parse_from(wrong).err().map(|error| error.exit_code()), Some(2), "{wrong:?}");
+            assert_eq!(
+                Cli::try_parse_from(wrong).err().map(|error| error.exit_code()),
+                Some(2),
+                "{wrong:?}"
+            );
         }
     }
 }

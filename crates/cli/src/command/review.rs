@@ -28,7 +28,9 @@ pub enum Command {
         limit: Option<u32>,
     },
     /// Do what the reviews propose, or --action instead
-    #[command(after_help = "Examples:\n  rollcall review approve 0198… 0199… --reason \"left in October\"\n  rollcall review approve 0198… --action deactivate --reason \"keep the history\"")]
+    #[command(
+        after_help = "Examples:\n  rollcall review approve 0198… 0199… --reason \"left in October\"\n  rollcall review approve 0198… --action deactivate --reason \"keep the history\""
+    )]
     Approve {
         #[command(flatten)]
         which: Which,
@@ -75,7 +77,11 @@ impl Command {
     /// Does it.
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
-            Self::List { connection, state, limit } => list(session, &connection, state, limit).await,
+            Self::List {
+                connection,
+                state,
+                limit,
+            } => list(session, &connection, state, limit).await,
             Self::Approve { which, action } => {
                 let action = match action {
                     None => v1::LeaverAction::Unspecified,
@@ -89,12 +95,7 @@ impl Command {
     }
 }
 
-async fn list(
-    session: &Session,
-    connection: &str,
-    state: State,
-    limit: Option<u32>,
-) -> Result<(), Failure> {
+async fn list(session: &Session, connection: &str, state: State, limit: Option<u32>) -> Result<(), Failure> {
     let state = match state {
         State::Open => v1::ReviewState::Open,
         State::Approved => v1::ReviewState::Approved,
@@ -110,11 +111,16 @@ async fn list(
             page_size,
             page_token,
         };
-        let page = api.call(message, async |request| api.reviews().list_reviews(request).await).await?;
+        let page = api
+            .call(message, async |request| api.reviews().list_reviews(request).await)
+            .await?;
         Ok((page.reviews, page.next_page_token))
     })
     .await?;
-    let answer = v1::ListReviewsResponse { reviews, next_page_token };
+    let answer = v1::ListReviewsResponse {
+        reviews,
+        next_page_token,
+    };
     session.output.answer(&answer, |answer| table(&answer.reviews))?;
     page::say_if_cut(&answer.next_page_token, answer.reviews.len());
     Ok(())
@@ -166,8 +172,12 @@ async fn resolve(session: &Session, which: Which, approve: Option<v1::LeaverActi
         })
         .await?;
     session.output.answer(&answer, |answer| {
-        let mut table =
-            Table::whole(&[Column::Left("ID"), Column::Left("STATE"), Column::Left("RESOLVED"), Column::Left("WHY NOT")]);
+        let mut table = Table::whole(&[
+            Column::Left("ID"),
+            Column::Left("STATE"),
+            Column::Left("RESOLVED"),
+            Column::Left("WHY NOT"),
+        ]);
         for result in &answer.results {
             table.row([
                 result.review_id.clone(),
@@ -182,7 +192,10 @@ async fn resolve(session: &Session, which: Which, approve: Option<v1::LeaverActi
     if failed == 0 {
         return Ok(());
     }
-    eprintln!("error: {failed} of {} reviews were not resolved", answer.results.len());
+    eprintln!(
+        "error: {failed} of {} reviews were not resolved",
+        answer.results.len()
+    );
     Err(Failure::Told)
 }
 

@@ -16,7 +16,9 @@ use crate::words;
 #[derive(Subcommand)]
 pub enum Command {
     /// Make a token and print it, once
-    #[command(after_help = "Standard output holds the token alone:\n  TOKEN=$(rollcall token create ci --role viewer)")]
+    #[command(
+        after_help = "Standard output holds the token alone:\n  TOKEN=$(rollcall token create ci --role viewer)"
+    )]
     Create {
         /// What it is called
         name: String,
@@ -56,25 +58,45 @@ async fn create(session: &Session, name: String, role: TokenRole) -> Result<(), 
         TokenRole::Admin => v1::TokenRole::Admin,
         TokenRole::Viewer => v1::TokenRole::Viewer,
     };
-    let message = v1::CreateTokenRequest { name, role: role.into(), idempotency_key: idempotency_key() };
+    let message = v1::CreateTokenRequest {
+        name,
+        role: role.into(),
+        idempotency_key: idempotency_key(),
+    };
     let api = session.api().await?;
-    let answer = api.call(message, async |request| api.tokens().create_token(request).await).await?;
+    let answer = api
+        .call(message, async |request| api.tokens().create_token(request).await)
+        .await?;
     if session.output == Output::Table {
-        let name = answer.token.as_ref().map(|token| escape(&token.name)).unwrap_or_default();
+        let name = answer
+            .token
+            .as_ref()
+            .map(|token| escape(&token.name))
+            .unwrap_or_default();
         eprintln!("Token {name} is made. Keep it now: it is not shown again.");
     }
-    session.output.answer(&answer, |answer| format!("{}\n", answer.secret))
+    session
+        .output
+        .answer(&answer, |answer| format!("{}\n", answer.secret))
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {
     let api = session.api().await?;
     let (tokens, next_page_token) = page::read(None, async |page_size, page_token| {
-        let message = v1::ListTokensRequest { page_size, page_token };
-        let page = api.call(message, async |request| api.tokens().list_tokens(request).await).await?;
+        let message = v1::ListTokensRequest {
+            page_size,
+            page_token,
+        };
+        let page = api
+            .call(message, async |request| api.tokens().list_tokens(request).await)
+            .await?;
         Ok((page.tokens, page.next_page_token))
     })
     .await?;
-    let answer = v1::ListTokensResponse { tokens, next_page_token };
+    let answer = v1::ListTokensResponse {
+        tokens,
+        next_page_token,
+    };
     session.output.answer(&answer, |answer| {
         let mut table = Table::new(&[
             Column::Left("ID"),
@@ -97,8 +119,15 @@ async fn list(session: &Session) -> Result<(), Failure> {
 }
 
 async fn revoke(session: &Session, token: String) -> Result<(), Failure> {
-    let message = v1::RevokeTokenRequest { token, idempotency_key: idempotency_key() };
+    let message = v1::RevokeTokenRequest {
+        token,
+        idempotency_key: idempotency_key(),
+    };
     let api = session.api().await?;
-    let answer = api.call(message, async |request| api.tokens().revoke_token(request).await).await?;
-    session.output.answer(&answer, |token| format!("Token {} is revoked.\n", escape(&token.name)))
+    let answer = api
+        .call(message, async |request| api.tokens().revoke_token(request).await)
+        .await?;
+    session.output.answer(&answer, |token| {
+        format!("Token {} is revoked.\n", escape(&token.name))
+    })
 }

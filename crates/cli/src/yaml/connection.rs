@@ -15,7 +15,10 @@ pub fn read(section: &mut Section<'_>) -> v1::Connection {
         login_url: section.text("loginUrl").unwrap_or_default(),
         graph_url: section.text("graphUrl").unwrap_or_default(),
         token_url: section.text("tokenUrl").unwrap_or_default(),
-        deletion_mode: section.word("deletionMode", &DELETION_MODES).unwrap_or_default().into(),
+        deletion_mode: section
+            .word("deletionMode", &DELETION_MODES)
+            .unwrap_or_default()
+            .into(),
         leavers: section.section("leavers", leavers),
         brake: section.section("brake", brake),
         first_run: section.word("firstRun", &FIRST_RUNS).unwrap_or_default().into(),

@@ -51,13 +51,25 @@ fn of_credential(credential: &v1::Credential) -> (Option<String>, Keys) {
     if !credential.has_secret {
         return (None, keys);
     }
-    keys = keys.add("clientSecret", Yaml::Line(FlowMap(Keys::default().text("fromEnv", &variable))));
-    (Some(format!("# Secrets are not exported: set {variable} before applying this.\n")), keys)
+    keys = keys.add(
+        "clientSecret",
+        Yaml::Line(FlowMap(Keys::default().text("fromEnv", &variable))),
+    );
+    (
+        Some(format!(
+            "# Secrets are not exported: set {variable} before applying this.\n"
+        )),
+        keys,
+    )
 }
 
 fn of_connection(connection: &v1::Connection) -> Keys {
     let explicit = !connection.login_url.is_empty() && !connection.graph_url.is_empty();
-    let cloud = if explicit { None } else { word_of(&CLOUDS, connection.cloud()) };
+    let cloud = if explicit {
+        None
+    } else {
+        word_of(&CLOUDS, connection.cloud())
+    };
     Keys::of_kind("Connection")
         .text("name", &connection.name)
         .text("tenantId", &connection.tenant_id)
@@ -66,7 +78,10 @@ fn of_connection(connection: &v1::Connection) -> Keys {
         .text("loginUrl", &connection.login_url)
         .text("graphUrl", &connection.graph_url)
         .text("tokenUrl", &connection.token_url)
-        .word("deletionMode", word_of(&DELETION_MODES, connection.deletion_mode()))
+        .word(
+            "deletionMode",
+            word_of(&DELETION_MODES, connection.deletion_mode()),
+        )
         .line("leavers", connection.leavers.as_ref().map(of_leavers))
         .line("brake", connection.brake.as_ref().map(of_brake))
         .word("firstRun", word_of(&FIRST_RUNS, connection.first_run()))
@@ -88,7 +103,11 @@ fn of_brake(brake: &v1::Brake) -> Keys {
 }
 
 fn of_mapping(mapping: &v1::Mapping) -> Keys {
-    let rows = mapping.fields.iter().map(|row| Yaml::Line(FlowMap(of_row(row)))).collect();
+    let rows = mapping
+        .fields
+        .iter()
+        .map(|row| Yaml::Line(FlowMap(of_row(row))))
+        .collect();
     Keys::of_kind("Mapping")
         .text("name", &mapping.name)
         .text("connection", &mapping.connection)
@@ -112,7 +131,10 @@ fn of_row(row: &v1::MappingField) -> Keys {
 fn of_settings(settings: &v1::Settings) -> Keys {
     Keys::of_kind("Settings")
         .text("name", &settings.name)
-        .add("mailTo", Yaml::List(settings.mail_to.iter().cloned().map(Yaml::Text).collect()))
+        .add(
+            "mailTo",
+            Yaml::List(settings.mail_to.iter().cloned().map(Yaml::Text).collect()),
+        )
         .maybe("mailOnCompletion", settings.mail_on_completion.map(Yaml::Flag))
 }
 
@@ -120,9 +142,19 @@ fn of_settings(settings: &v1::Settings) -> Keys {
 fn variable_of(name: &str) -> String {
     let plain: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
         .collect();
-    let start = if plain.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    let start = if plain.starts_with(|c: char| c.is_ascii_digit()) {
+        "_"
+    } else {
+        ""
+    };
     format!("{start}{plain}_SECRET")
 }
 

@@ -59,7 +59,10 @@ fn row(section: &mut Section<'_>) -> v1::MappingField {
         attribute: attribute(section).unwrap_or_default(),
         constant: section.text("constant"),
         default: section.text("default"),
-        authority: section.word("authority", &AUTHORITIES).unwrap_or(v1::Authority::Always).into(),
+        authority: section
+            .word("authority", &AUTHORITIES)
+            .unwrap_or(v1::Authority::Always)
+            .into(),
         clear: section.flag("clear"),
     };
     match (section.node("attribute"), section.node("constant")) {
@@ -78,7 +81,10 @@ fn field(section: &mut Section<'_>) -> String {
     let name = section.required("field");
     if !name.is_empty() && !Field::ALL.iter().any(|field| field.key() == name) {
         let advice = did_you_mean(&name, Field::ALL.iter().map(|field| field.key()));
-        section.problem_with("field", format_args!("the register has no field {name:?}{advice}"));
+        section.problem_with(
+            "field",
+            format_args!("the register has no field {name:?}{advice}"),
+        );
     }
     name
 }
@@ -91,9 +97,16 @@ fn attribute(section: &mut Section<'_>) -> Option<String> {
             .iter()
             .flat_map(|attribute| ["local", "domain"].map(|part| format!("{attribute}.{part}")))
             .filter(|part| Reading::of_name(part).is_some());
-        let known: Vec<_> = Attribute::ALL.iter().map(ToString::to_string).chain(parts).collect();
+        let known: Vec<_> = Attribute::ALL
+            .iter()
+            .map(ToString::to_string)
+            .chain(parts)
+            .collect();
         let advice = did_you_mean(&name, known.iter().map(String::as_str));
-        section.problem_with("attribute", format_args!("Entra users have no attribute {name:?} here{advice}"));
+        section.problem_with(
+            "attribute",
+            format_args!("Entra users have no attribute {name:?} here{advice}"),
+        );
     }
     Some(name)
 }

@@ -47,12 +47,20 @@ pub fn load(files: &[String], environment: Environment<'_>) -> Result<Vec<Placed
             Ok(text) => parse(file, &text, environment, &mut documents, &mut problems),
             Err(message) => {
                 let at = At { line: 1, column: 1 };
-                problems.push(Problem { file: file.clone(), at, message });
+                problems.push(Problem {
+                    file: file.clone(),
+                    at,
+                    message,
+                });
             }
         }
     }
     refuse_twins(&documents, &mut problems);
-    if problems.is_empty() { Ok(documents) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(documents)
+    } else {
+        Err(problems)
+    }
 }
 
 impl Placed {
@@ -74,7 +82,11 @@ impl Placed {
         for step in self.inner_path(path).split(['.', '[']) {
             let next = match &node.value {
                 Value::Map(_) => node.get(&lower_camel(step)).map(|(_, value)| value),
-                Value::List(items) => step.trim_end_matches(']').parse::<usize>().ok().and_then(|i| items.get(i)),
+                Value::List(items) => step
+                    .trim_end_matches(']')
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|i| items.get(i)),
                 Value::Scalar { .. } => None,
             };
             let Some(next) = next else { break };
@@ -105,16 +117,28 @@ fn read_file(file: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("can't read it: {error}");
     let mut bytes = Vec::new();
     if file == "-" {
-        std::io::stdin().lock().take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        std::io::stdin()
+            .lock()
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
     } else {
         let opened = std::fs::File::open(file).map_err(failed)?;
-        opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        opened
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
     }
     if u64::try_from(bytes.len()).is_ok_and(|size| size > MAX_FILE_BYTES) {
-        return Err(format!("it is larger than {} MiB; split it", MAX_FILE_BYTES >> 20));
+        return Err(format!(
+            "it is larger than {} MiB; split it",
+            MAX_FILE_BYTES >> 20
+        ));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .split(|byte| *byte == b'\n')
+            .count();
         format!("it is not UTF-8 (line {line}); save it as UTF-8")
     })
 }
@@ -193,8 +217,15 @@ fn refuse_twins(documents: &[Placed], problems: &mut Vec<Problem>) {
             None => continue,
         };
         if let Some(first) = seen.insert(key, placed) {
-            let message = format!("{}: is there twice, first at {}:{}", placed.label, first.file, first.node.at);
-            problems.push(Problem { file: placed.file.clone(), at: placed.node.at, message });
+            let message = format!(
+                "{}: is there twice, first at {}:{}",
+                placed.label, first.file, first.node.at
+            );
+            problems.push(Problem {
+                file: placed.file.clone(),
+                at: placed.node.at,
+                message,
+            });
         }
     }
 }

@@ -38,7 +38,11 @@ fn refuse_plain(section: &mut Section<'_>, key: &'static str, node: &Node) -> Op
     } else {
         format!("expected where to read the secret, found {}", node.describe())
     };
-    say(section, key, &format!("{found}; write {{ fromEnv: NAME }} or {{ fromFile: PATH }}"))
+    say(
+        section,
+        key,
+        &format!("{found}; write {{ fromEnv: NAME }} or {{ fromFile: PATH }}"),
+    )
 }
 
 fn say(section: &mut Section<'_>, key: &'static str, problem: &str) -> Option<String> {
@@ -50,9 +54,9 @@ fn of_environment(name: &str, environment: Environment<'_>) -> Result<String, St
     match environment(name) {
         Ok(secret) if secret.trim().is_empty() => Err(format!("environment variable {name} is empty")),
         Ok(secret) => Ok(secret),
-        Err(VarError::NotPresent) => {
-            Err(format!("environment variable {name} is not set; export it before applying"))
-        }
+        Err(VarError::NotPresent) => Err(format!(
+            "environment variable {name} is not set; export it before applying"
+        )),
         Err(VarError::NotUnicode(_)) => Err(format!("environment variable {name} is not UTF-8")),
     }
 }
@@ -74,7 +78,9 @@ fn of_file(path: &str) -> Result<String, String> {
 
 fn checked(secret: String) -> Result<String, String> {
     if u64::try_from(secret.len()).is_ok_and(|bytes| bytes > MAX_BYTES) {
-        return Err(format!("the secret is longer than {MAX_BYTES} bytes; is that the right one?"));
+        return Err(format!(
+            "the secret is longer than {MAX_BYTES} bytes; is that the right one?"
+        ));
     }
     if secret.chars().any(char::is_control) {
         return Err("the secret holds line ends or control characters; is that the right one?".to_owned());

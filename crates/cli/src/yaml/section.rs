@@ -30,7 +30,11 @@ pub struct Problems {
 
 impl Problems {
     pub fn of_file(file: &str) -> Self {
-        Self { file: file.to_owned(), document: String::new(), found: BTreeSet::new() }
+        Self {
+            file: file.to_owned(),
+            document: String::new(),
+            found: BTreeSet::new(),
+        }
     }
 
     /// From here on problems are told as this document's.
@@ -44,11 +48,19 @@ impl Problems {
         } else {
             format!("{}: {message}", self.document)
         };
-        self.found.insert(Problem { file: self.file.clone(), at, message });
+        self.found.insert(Problem {
+            file: self.file.clone(),
+            at,
+            message,
+        });
     }
 
     pub fn add_fault(&mut self, fault: Fault) {
-        self.found.insert(Problem { file: self.file.clone(), at: fault.at, message: fault.message });
+        self.found.insert(Problem {
+            file: self.file.clone(),
+            at: fault.at,
+            message: fault.message,
+        });
     }
 
     /// All of them, in the order of the file.
@@ -71,17 +83,33 @@ impl<'a> Section<'a> {
     /// The map at `node`, or nothing and a problem when it is none.
     pub fn of(path: &str, node: &'a Node, problems: &'a mut Problems) -> Option<Self> {
         if let Value::Map(entries) = &node.value {
-            return Some(Self { path: path.to_owned(), at: node.at, entries, known: Vec::new(), problems });
+            return Some(Self {
+                path: path.to_owned(),
+                at: node.at,
+                entries,
+                known: Vec::new(),
+                problems,
+            });
         }
-        let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
-        problems.add(node.at, format_args!("{place}expected a map of keys, found {}", node.describe()));
+        let place = if path.is_empty() {
+            String::new()
+        } else {
+            format!("{path}: ")
+        };
+        problems.add(
+            node.at,
+            format_args!("{place}expected a map of keys, found {}", node.describe()),
+        );
         None
     }
 
     /// The value under `key`, which is hereby known.
     pub fn node(&mut self, key: &'static str) -> Option<&'a Node> {
         self.known.push(key);
-        self.entries.iter().find(|(found, _)| found.name == key).map(|(_, node)| node)
+        self.entries
+            .iter()
+            .find(|(found, _)| found.name == key)
+            .map(|(_, node)| node)
     }
 
     pub fn text(&mut self, key: &'static str) -> Option<String> {
@@ -92,7 +120,11 @@ impl<'a> Section<'a> {
                 "a number" | "true or false" => "; put it in quotes",
                 _ => "",
             };
-            self.problem(key, node.at, format_args!("expected text, found {}{quotes}", node.describe()));
+            self.problem(
+                key,
+                node.at,
+                format_args!("expected text, found {}{quotes}", node.describe()),
+            );
         }
         text.map(str::to_owned)
     }
@@ -116,7 +148,11 @@ impl<'a> Section<'a> {
         if !text.is_empty() && !is_guid(&text) {
             let at = self.node(key).map_or(self.at, |node| node.at);
             let example = "11111111-2222-3333-4444-555555555555";
-            self.problem(key, at, format_args!("{text:?} is not a GUID; it looks like {example}"));
+            self.problem(
+                key,
+                at,
+                format_args!("{text:?} is not a GUID; it looks like {example}"),
+            );
         }
         text.to_ascii_lowercase()
     }
@@ -124,12 +160,18 @@ impl<'a> Section<'a> {
     pub fn flag(&mut self, key: &'static str) -> Option<bool> {
         let node = self.node(key)?;
         match &node.value {
-            Value::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "True" | "TRUE") => Some(true),
+            Value::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "True" | "TRUE") => {
+                Some(true)
+            }
             Value::Scalar { text, plain: true } if matches!(text.as_str(), "false" | "False" | "FALSE") => {
                 Some(false)
             }
             _ => {
-                self.problem(key, node.at, format_args!("expected true or false, found {}", node.describe()));
+                self.problem(
+                    key,
+                    node.at,
+                    format_args!("expected true or false, found {}", node.describe()),
+                );
                 None
             }
         }
@@ -146,7 +188,11 @@ impl<'a> Section<'a> {
                 ("a number", Some(text)) => text,
                 (kind, _) => kind,
             };
-            self.problem(key, node.at, format_args!("expected a whole number from 0 up, found {found}"));
+            self.problem(
+                key,
+                node.at,
+                format_args!("expected a whole number from 0 up, found {found}"),
+            );
         }
         number
     }
@@ -155,7 +201,10 @@ impl<'a> Section<'a> {
     pub fn word<T: Copy>(&mut self, key: &'static str, words: &[(&'static str, T)]) -> Option<T> {
         let at = self.node(key)?.at;
         let text = self.text(key)?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let found = words
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value);
         if found.is_none() {
             let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             let suggestion = did_you_mean(&text, names.iter().copied());
@@ -208,16 +257,28 @@ impl<'a> Section<'a> {
         if let Value::List(items) = &node.value {
             return items;
         }
-        self.problem(key, node.at, format_args!("expected a list, found {}", node.describe()));
+        self.problem(
+            key,
+            node.at,
+            format_args!("expected a list, found {}", node.describe()),
+        );
         &[]
     }
 
     /// A key of the design that this version does not take yet.
     pub fn not_available(&mut self, keys: &[&'static str]) {
-        for (key, _) in self.entries.iter().filter(|(key, _)| keys.contains(&key.name.as_str())) {
+        for (key, _) in self
+            .entries
+            .iter()
+            .filter(|(key, _)| keys.contains(&key.name.as_str()))
+        {
             self.problems.add(
                 key.at,
-                format_args!("{}{:?} is not available in this version; remove it", self.prefix(), key.name),
+                format_args!(
+                    "{}{:?} is not available in this version; remove it",
+                    self.prefix(),
+                    key.name
+                ),
             );
         }
         self.known.extend(keys);
@@ -253,22 +314,37 @@ impl<'a> Section<'a> {
 
     /// Tells every key that nobody asked for.
     pub fn finish(self) {
-        for (key, _) in self.entries.iter().filter(|(key, _)| !self.known.contains(&key.name.as_str())) {
+        for (key, _) in self
+            .entries
+            .iter()
+            .filter(|(key, _)| !self.known.contains(&key.name.as_str()))
+        {
             let advice = if key.name == "<<" {
                 "; merge keys are not taken here".to_owned()
             } else {
                 did_you_mean(&key.name, self.known.iter().copied())
             };
-            self.problems.add(key.at, format_args!("{}unknown key {:?}{advice}", self.prefix(), key.name));
+            self.problems.add(
+                key.at,
+                format_args!("{}unknown key {:?}{advice}", self.prefix(), key.name),
+            );
         }
     }
 
     fn full(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     fn prefix(&self) -> String {
-        if self.path.is_empty() { String::new() } else { format!("{}: ", self.path) }
+        if self.path.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", self.path)
+        }
     }
 }
 

@@ -68,17 +68,37 @@ mailOnCompletion: false
 "
     ))
     .unwrap();
-    let kinds: Vec<_> = documents.into_iter().filter_map(|placed| placed.document.kind).collect();
-    let [Kind::Credential(credential), Kind::Connection(connection), Kind::Mapping(mapping), Kind::Settings(settings)] =
-        &kinds[..]
+    let kinds: Vec<_> = documents
+        .into_iter()
+        .filter_map(|placed| placed.document.kind)
+        .collect();
+    let [
+        Kind::Credential(credential),
+        Kind::Connection(connection),
+        Kind::Mapping(mapping),
+        Kind::Settings(settings),
+    ] = &kinds[..]
     else {
         panic!("four documents");
     };
     assert_eq!(credential.client_secret, "s3cr3t~value");
     assert_eq!(connection.cloud(), v1::Cloud::UsGovDod);
-    assert_eq!(connection.brake, Some(v1::Brake { percent: 5, count: 50, from: 20 }));
-    assert_eq!(connection.leavers.as_ref().unwrap().out_of_scope(), v1::LeaverAction::Review);
-    assert_eq!(connection.leavers.as_ref().unwrap().gone(), v1::LeaverAction::Unspecified);
+    assert_eq!(
+        connection.brake,
+        Some(v1::Brake {
+            percent: 5,
+            count: 50,
+            from: 20
+        })
+    );
+    assert_eq!(
+        connection.leavers.as_ref().unwrap().out_of_scope(),
+        v1::LeaverAction::Review
+    );
+    assert_eq!(
+        connection.leavers.as_ref().unwrap().gone(),
+        v1::LeaverAction::Unspecified
+    );
     assert_eq!(mapping.role(), v1::Role::Technician);
     assert_eq!(mapping.fields.len(), 4);
     assert_eq!(mapping.fields[0].authority(), v1::Authority::OnCreate);
@@ -139,9 +159,15 @@ name: y
         "contoso.yaml:24:7: conection x: kind: \"Conection\" is none of Credential, Connection, Mapping, Settings; did you mean \"Connection\"?",
         "contoso.yaml:27:1: y: \"kind\" is missing",
     ];
-    let wrong = problems.iter().filter(|problem| !expected.contains(&problem.as_str())).collect::<Vec<_>>();
+    let wrong = problems
+        .iter()
+        .filter(|problem| !expected.contains(&problem.as_str()))
+        .collect::<Vec<_>>();
     assert!(wrong.is_empty(), "unexpected: {wrong:#?}");
-    let absent = expected.iter().filter(|line| !problems.iter().any(|p| p == *line)).collect::<Vec<_>>();
+    let absent = expected
+        .iter()
+        .filter(|line| !problems.iter().any(|p| p == *line))
+        .collect::<Vec<_>>();
     assert!(absent.is_empty(), "missing: {absent:#?}");
 }
 
@@ -157,11 +183,20 @@ fn a_secret_in_the_file_is_refused_without_repeating_it() {
     };
     let refused = only("hunter2~abc");
     assert!(refused.starts_with("contoso.yaml:5:15: credential a: clientSecret: a secret does not belong"));
-    assert!(refused.contains("{ fromEnv: NAME }") && !refused.contains("hunter2"), "{refused}");
+    assert!(
+        refused.contains("{ fromEnv: NAME }") && !refused.contains("hunter2"),
+        "{refused}"
+    );
     assert!(only("{ fromEnv: NOT_SET }").contains("environment variable NOT_SET is not set"));
     assert!(only("{ fromEnv: EMPTY }").contains("EMPTY is empty"));
-    assert!(only("{ fromFile: /nonexistent/secret }").contains("can't read the secret from /nonexistent/secret"));
-    assert!(only("{ fromEvn: X }").contains("clientSecret"));
+    assert!(
+        only("{ fromFile: /nonexistent/secret }").contains("can't read the secret from /nonexistent/secret")
+    );
+    assert!(
+        problems_of(&credential("{ fromEvn: X }"))
+            .iter()
+            .any(|problem| problem.contains("did you mean \"fromEnv\""))
+    );
     assert!(only("{ fromEnv: X, fromFile: y }").contains("not both"));
     assert!(only("~").contains("found nothing"));
     assert!(read(&credential("{ fromEnv: CONTOSO_SECRET }")).is_ok());
@@ -177,7 +212,9 @@ fn a_secret_file_loses_only_its_line_end() {
     );
     std::fs::write(&path, " a b \r\n").unwrap();
     let documents = read(&credential).unwrap();
-    let Some(Kind::Credential(read_back)) = &documents[0].document.kind else { panic!() };
+    let Some(Kind::Credential(read_back)) = &documents[0].document.kind else {
+        panic!()
+    };
     assert_eq!(read_back.client_secret, " a b ");
     std::fs::write(&path, "two\nlines\n").unwrap();
     assert!(problems_of(&credential)[0].contains("line ends"));
@@ -190,7 +227,10 @@ fn a_secret_file_loses_only_its_line_end() {
 #[test]
 fn the_same_document_twice_is_refused() {
     let problems = problems_of("kind: Settings\n---\nkind: Settings\nmailTo: []\n");
-    assert_eq!(problems, ["contoso.yaml:3:1: settings: is there twice, first at contoso.yaml:1:1"]);
+    assert_eq!(
+        problems,
+        ["contoso.yaml:3:1: settings: is there twice, first at contoso.yaml:1:1"]
+    );
 }
 
 #[test]
@@ -215,7 +255,7 @@ fn a_violation_s_path_finds_its_place() {
     )
     .unwrap();
     let place = |path| documents[0].place_of(path).to_string();
-    assert_eq!(place("mapping.fields[1].attribute"), "6:31");
+    assert_eq!(place("mapping.fields[1].attribute"), "6:32");
     assert_eq!(place("mapping.fields[1].default"), "6:5");
     assert_eq!(place("mapping.override_by_email"), "1:1");
     assert_eq!(place("mapping.connection"), "3:13");
@@ -226,8 +266,10 @@ fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[ -~]{1,12}",
         "\\PC{1,8}",
-        prop::sample::select(vec!["true", "null", "~", "12", "0x1F", "1e3", "yes", "- a", "a: b", "#x", "'", "é", "<<"])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "true", "null", "~", "12", "0x1F", "1e3", "yes", "- a", "a: b", "#x", "'", "é", "<<"
+        ])
+        .prop_map(str::to_owned),
     ]
     .prop_filter("a name has more than blanks", |text| !text.trim().is_empty())
 }
@@ -246,7 +288,7 @@ fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
                         field: "company".to_owned(),
                         constant: Some(constant.clone()),
                         authority,
-                        ..v1::MappingField::default()
+                        ..Default::default()
                     },
                     v1::MappingField {
                         field: "name".to_owned(),
@@ -254,32 +296,46 @@ fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
                         default: Some(constant),
                         authority: 1,
                         clear: Some(flag),
-                        ..v1::MappingField::default()
+                        ..Default::default()
                     },
                 ],
                 ..v1::Mapping::default()
             })
         },
     );
-    let connection = (any_text(), any_text(), 0..4i32, 0..200u32).prop_map(|(name, credential, word, number)| {
-        Kind::Connection(v1::Connection {
-            name,
-            tenant_id: TENANT.to_owned(),
-            credential,
-            cloud: word,
-            deletion_mode: word % 3,
-            leavers: Some(v1::LeaverPolicies { disabled: word, gone: word, soft_deleted: 1, out_of_scope: 4 }),
-            brake: Some(v1::Brake { percent: number, count: number, from: 0 }),
-            first_run: word % 3,
-            ..v1::Connection::default()
-        })
-    });
-    let settings = (prop::collection::vec(any_text(), 0..3), any::<Option<bool>>()).prop_map(|(mail_to, flag)| {
-        Kind::Settings(v1::Settings { name: String::new(), mail_to, mail_on_completion: flag })
-    });
-    (mapping, connection, settings).prop_map(|(a, b, c)| {
-        [a, b, c].map(|kind| v1::Document { kind: Some(kind) }).to_vec()
-    })
+    let connection =
+        (any_text(), any_text(), 0..4i32, 0..200u32).prop_map(|(name, credential, word, number)| {
+            Kind::Connection(v1::Connection {
+                name,
+                tenant_id: TENANT.to_owned(),
+                credential,
+                cloud: word,
+                deletion_mode: word % 3,
+                leavers: Some(v1::LeaverPolicies {
+                    disabled: word,
+                    gone: word,
+                    soft_deleted: 1,
+                    out_of_scope: 4,
+                }),
+                brake: Some(v1::Brake {
+                    percent: number,
+                    count: number,
+                    from: 0,
+                }),
+                first_run: word % 3,
+                ..v1::Connection::default()
+            })
+        });
+    let settings =
+        (prop::collection::vec(any_text(), 0..3), any::<Option<bool>>()).prop_map(|(mail_to, flag)| {
+            Kind::Settings(v1::Settings {
+                name: String::new(),
+                mail_to,
+                mail_on_completion: flag,
+            })
+        });
+    (mapping, connection, settings)
+        .prop_map(|(a, b, c)| [a, b, c].map(|kind| v1::Document { kind: Some(kind) }).to_vec())
 }
 
 proptest! {
@@ -306,7 +362,13 @@ fn an_exported_credential_names_the_variable_to_set() {
         has_secret: true,
         ..v1::Credential::default()
     };
-    let yaml = export::to_yaml(&[v1::Document { kind: Some(Kind::Credential(credential)) }]).unwrap();
-    assert!(yaml.starts_with("# Secrets are not exported: set CONTOSO_APP_SECRET before"), "{yaml}");
+    let yaml = export::to_yaml(&[v1::Document {
+        kind: Some(Kind::Credential(credential)),
+    }])
+    .unwrap();
+    assert!(
+        yaml.starts_with("# Secrets are not exported: set CONTOSO_APP_SECRET before"),
+        "{yaml}"
+    );
     assert!(problems_of(&yaml)[0].contains("environment variable CONTOSO_APP_SECRET is not set"));
 }

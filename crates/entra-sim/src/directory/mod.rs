@@ -28,12 +28,34 @@ pub enum State {
     Gone,
 }
 
+/// A manager given after the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Superior {
+    Nobody,
+    Is(u32),
+}
+
+impl Superior {
+    fn slot(self) -> Option<u32> {
+        match self {
+            Self::Nobody => None,
+            Self::Is(slot) => Some(slot),
+        }
+    }
+}
+
+impl From<Option<u32>> for Superior {
+    fn from(slot: Option<u32>) -> Self {
+        slot.map_or(Self::Nobody, Self::Is)
+    }
+}
+
 /// What was changed of one user. A value is JSON; none means cleared.
 #[derive(Debug, Default)]
 struct Overlay {
     state: Option<State>,
     values: BTreeMap<Property, Option<Box<[u8]>>>,
-    manager: Option<Option<u32>>,
+    manager: Option<Superior>,
     corrupt: Properties,
     created: Option<DateTime<Utc>>,
 }
@@ -153,7 +175,7 @@ impl Directory {
         self.overlay
             .get(&slot)
             .and_then(|overlay| overlay.manager)
-            .unwrap_or_else(|| self.generation.manager(slot))
+            .map_or_else(|| self.generation.manager(slot), Superior::slot)
     }
 
     /// The live users whose manager this is.

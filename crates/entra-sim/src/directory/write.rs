@@ -3,7 +3,7 @@
 use super::changes::{Change, Kind};
 use super::operation::{Applied, Operation, OperationError};
 use super::row::Presence;
-use super::{Directory, Overlay, RETENTION_DAYS, State};
+use super::{Directory, Overlay, RETENTION_DAYS, State, Superior};
 use crate::json::Json;
 use crate::property::{Properties, Property, Shape};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -125,8 +125,8 @@ impl Directory {
             },
         );
         self.claim_name(slot);
-        if let Some(Some(manager)) = manager {
-            self.link(slot, Some(manager));
+        if let Some(manager) = manager {
+            self.link(slot, manager.slot());
         }
         self.changes.push(Change::moved(slot, Kind::Arrived, now));
         Ok(slot)
@@ -145,7 +145,7 @@ impl Directory {
             self.set(slot, property, value, now);
         }
         if let Some(manager) = manager {
-            self.relink(slot, manager, now);
+            self.relink(slot, manager.slot(), now);
         }
         Ok(slot)
     }
@@ -308,7 +308,7 @@ impl Directory {
     }
 
     fn link(&mut self, slot: u32, manager: Option<u32>) {
-        self.overlay.entry(slot).or_default().manager = Some(manager);
+        self.overlay.entry(slot).or_default().manager = Some(manager.into());
         if let Some(manager) = manager {
             self.reports.entry(manager).or_default().insert(slot);
         }
@@ -361,18 +361,17 @@ impl Directory {
     }
 
     /// Values as JSON, and the manager apart: none when not mentioned.
-    #[expect(clippy::type_complexity, reason = "said once, here, in plain words")]
     fn parsed(
         &self,
         attributes: &Map<String, Value>,
-    ) -> Result<(Attributes, Option<Option<u32>>), OperationError> {
+    ) -> Result<(Attributes, Option<Superior>), OperationError> {
         let mut values = Vec::new();
         let mut manager = None;
         for (name, value) in attributes {
             let property =
                 Property::named(name).ok_or_else(|| OperationError::UnknownProperty(name.clone()))?;
             if property == Property::MANAGER {
-                manager = Some(value.as_str().map(|id| self.live_user(id)).transpose()?);
+                manager = Some(value.as_str().map(|id| self.live_user(id)).transpose()?.into());
                 continue;
             }
             if property == Property::ID || (property == Property::PRINCIPAL_NAME && value.is_null()) {

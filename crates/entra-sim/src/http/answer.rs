@@ -4,6 +4,7 @@ use crate::clock;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use chrono::{DateTime, Utc};
+use std::borrow::Cow;
 use std::io;
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ pub struct Answer {
     /// Content type.
     pub content_type: &'static str,
     /// Further headers.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body.
     pub body: Bytes,
     /// Does the connection end in the middle of it?
@@ -61,18 +62,18 @@ impl Answer {
 
     /// With one header more.
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 
     /// As HTTP, with the headers of every answer.
     pub fn response(self, ids: &RequestIds) -> Response<Body> {
         let mut headers = HeaderMap::new();
-        let mut put = |name: &'static str, value: &str| {
-            // A header value of our own making is valid; one from a fault that isn't is left out.
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(HeaderName::from_static(name), value);
+        let mut put = |name: &str, value: &str| {
+            // Ours are valid; one from a published answer that isn't is left out.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+                headers.insert(name, value);
             }
         };
         put("content-type", self.content_type);
@@ -90,7 +91,7 @@ impl Answer {
             put(name, value);
         }
         let body = if self.cut {
-            half(self.body, &mut headers)
+            half(&self.body, &mut headers)
         } else {
             Body::from(self.body)
         };
@@ -102,7 +103,7 @@ impl Answer {
 }
 
 /// Announces the whole length, sends half of it, and breaks off.
-fn half(whole: Bytes, headers: &mut HeaderMap) -> Body {
+fn half(whole: &Bytes, headers: &mut HeaderMap) -> Body {
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
     let first = whole.slice(..whole.len() / 2);
     let steps = futures::stream::unfold(Some(first), |left| async move {

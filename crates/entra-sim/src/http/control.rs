@@ -11,7 +11,7 @@ use crate::fault::{Effect, Fault, Published};
 use crate::held::lock;
 use crate::tenant::Tenant;
 use crate::world::World;
-use axum::extract::{Path, Query as UrlQuery, State};
+use axum::extract::{DefaultBodyLimit, Path, Query as UrlQuery, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -20,6 +20,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Many operations may come at once.
+const BODY_LIMIT: usize = 64 << 20;
 
 /// The paths below `/sim`.
 pub fn router() -> Router<Arc<World>> {
@@ -37,14 +40,15 @@ pub fn router() -> Router<Arc<World>> {
         .route("/clock", get(clock).post(advance))
         .route("/requests", get(requests).delete(forget_requests))
         .route("/prerender", post(prerender))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }
 
 /// A request that was refused, and why.
 struct Refused(StatusCode, String);
 
 impl Refused {
-    fn bad(why: impl ToString) -> Self {
-        Self(StatusCode::BAD_REQUEST, why.to_string())
+    fn bad(why: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, why.into())
     }
 }
 
@@ -157,7 +161,7 @@ async fn add_fault(
     UrlQuery(which): UrlQuery<Which>,
     Json(fault): Json<Value>,
 ) -> Answered {
-    let fault: Fault = serde_json::from_value(fault).map_err(Refused::bad)?;
+    let fault: Fault = serde_json::from_value(fault).map_err(|why| Refused::bad(why.to_string()))?;
     which.of(&world)?.fault(fault);
     Ok(Json(json!({})))
 }
@@ -186,7 +190,7 @@ async fn replay(
     headers: HeaderMap,
     Json(replay): Json<Value>,
 ) -> Answered {
-    let replay: Replay = serde_json::from_value(replay).map_err(Refused::bad)?;
+    let replay: Replay = serde_json::from_value(replay).map_err(|why| Refused::bad(why.to_string()))?;
     let bytes = tokio::fs::read(&replay.file).await;
     let bytes = bytes.map_err(|why| Refused::bad(format!("{}: {why}", replay.file.display())))?;
     let name = replay.file.file_name().unwrap_or_default().to_string_lossy();
@@ -221,7 +225,8 @@ async fn set_settings(
     for (name, value) in change {
         settings[name] = value;
     }
-    let changed: crate::settings::Settings = serde_json::from_value(settings).map_err(Refused::bad)?;
+    let changed: crate::settings::Settings =
+        serde_json::from_value(settings).map_err(|why| Refused::bad(why.to_string()))?;
     tenant.set(|settings| *settings = changed);
     Ok(Json(json!(tenant.settings())))
 }
@@ -231,7 +236,7 @@ async fn change_app(
     UrlQuery(which): UrlQuery<Which>,
     Json(change): Json<Value>,
 ) -> Answered {
-    let change: AppChange = serde_json::from_value(change).map_err(Refused::bad)?;
+    let change: AppChange = serde_json::from_value(change).map_err(|why| Refused::bad(why.to_string()))?;
     which.of(&world)?.change_app(change);
     Ok(Json(json!({})))
 }
@@ -308,7 +313,7 @@ async fn prerender(
         };
         listing::prerender(&call).map_err(|_| Refused::bad("the link is no listing of users"))
     });
-    let pages = pages.await.map_err(Refused::bad)??;
+    let pages = pages.await.map_err(|why| Refused::bad(why.to_string()))??;
     Ok(Json(json!({"pages": pages})))
 }
 

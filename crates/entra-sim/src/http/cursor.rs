@@ -14,7 +14,7 @@ pub struct Cursor {
     pub at: u32,
     /// Told apart from another link to the same position, after an empty page.
     pub salt: u8,
-    /// A listing in advanced mode: ConsistencyLevel must be sent again (graph-facts §2.1).
+    /// A listing in advanced mode: the header must be sent again (graph-facts §2.1).
     pub advanced: bool,
     /// A round covers these entries of the change log.
     pub from: u32,

@@ -11,8 +11,6 @@ pub fn list(call: &Call<'_>) -> Result<Answer, GraphError> {
 }
 
 /// Without a type nothing is listed.
-pub fn untyped() -> Result<Answer, GraphError> {
-    Err(GraphError::unsupported(
-        "A type cast is required to list deleted items.",
-    ))
+pub fn untyped() -> GraphError {
+    GraphError::unsupported("A type cast is required to list deleted items.")
 }

@@ -96,13 +96,14 @@ fn opened(call: &Call<'_>, directory: &Directory) -> Result<Cursor, GraphError> 
             _ => None,
         });
         let from = cursor.from.saturating_sub(replayed.unwrap_or_default());
-        return Ok(Cursor {
+        let round = Cursor {
             kind: Kind::Changes,
             from,
             at: from,
             upto: visible(call, directory),
             ..cursor
-        });
+        };
+        return Ok(round.of_instance(call, directory));
     }
     let selection = query.selection()?;
     let only = query.get("filter").map(filter::of_delta).transpose()?;
@@ -184,22 +185,20 @@ fn restart(call: &Call<'_>) -> String {
         .get("skiptoken")
         .or(call.query.get("deltatoken"))
         .unwrap_or_default();
-    match Cursor::read(directory.generation.seal(), token) {
-        Some(cursor) => restart_of(call, &cursor),
-        None => {
-            let selection = call.query.selection().ok();
-            let tracked = selection.as_ref().map(Selection::tracked).unwrap_or_default();
-            let selected = selection.is_some_and(|selection| selection.given);
-            restart_of(
-                call,
-                &Cursor {
-                    tracked,
-                    selected,
-                    ..Cursor::default()
-                },
-            )
-        }
+    if let Some(cursor) = Cursor::read(directory.generation.seal(), token) {
+        return restart_of(call, &cursor);
     }
+    let selection = call.query.selection().ok();
+    let tracked = selection.as_ref().map(Selection::tracked).unwrap_or_default();
+    let selected = selection.is_some_and(|selection| selection.given);
+    restart_of(
+        call,
+        &Cursor {
+            tracked,
+            selected,
+            ..Cursor::default()
+        },
+    )
 }
 
 fn restart_of(call: &Call<'_>, cursor: &Cursor) -> String {
@@ -260,7 +259,7 @@ impl<'a> Round<'a> {
             )
         } else {
             rows.fill(self.changed(), self.size, |sum, json| {
-                self.changed_row(&sum, json)
+                self.changed_row(&sum, json);
             })
         }
     }

@@ -130,7 +130,9 @@ impl GraphError {
         }
         let body = json!({"error": {"code": self.code, "message": self.message, "innerError": inner}});
         let mut answer = Answer::value(&body).status(self.status);
-        answer.headers = self.headers;
+        for (name, value) in self.headers {
+            answer = answer.header(name, value);
+        }
         answer
     }
 }

@@ -4,7 +4,7 @@ use super::answer::{Answer, RequestIds};
 use super::endpoint::{Endpoint, decoded_path, decoded_query};
 use super::error::{GraphError, seconds_or_date};
 use super::query::Query;
-use super::{deleted, delta, organization, token, user, users};
+use super::{aadsts, deleted, delta, organization, token, user, users};
 use crate::fault::{Effect, Published, RetryAfter};
 use crate::held::lock;
 use crate::settings::Settings;
@@ -91,7 +91,7 @@ fn token_fault(effect: &Effect, ids: &RequestIds) -> Option<Answer> {
             let answer = Answer::text(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
             Some(answer.header("retry-after", wait))
         }
-        Effect::Aadsts { code } => Some(token::failure(*code, "", ids)),
+        Effect::Aadsts { code } => Some(aadsts::failure(*code, "", ids)),
         other => graph_fault(other, ids),
     }
 }
@@ -206,7 +206,7 @@ fn throttled(call: &Call<'_>, endpoint: &Endpoint, client_id: &str, ids: &Reques
 
 fn dispatch(call: &Call<'_>, endpoint: &Endpoint, ids: &RequestIds) -> Answer {
     let outcome = match endpoint {
-        Endpoint::Organizations => organization::list(call),
+        Endpoint::Organizations => Ok(organization::list(call)),
         Endpoint::Organization(id) => organization::get(call, id),
         Endpoint::Users => users::list(call),
         Endpoint::UserCount => users::count(call),
@@ -214,7 +214,7 @@ fn dispatch(call: &Call<'_>, endpoint: &Endpoint, ids: &RequestIds) -> Answer {
         Endpoint::User(key) => user::get(call, key),
         Endpoint::UserManager(key) => user::manager(call, key),
         Endpoint::DeletedUsers => deleted::list(call),
-        Endpoint::DeletedItems => deleted::untyped(),
+        Endpoint::DeletedItems => Err(deleted::untyped()),
     };
     outcome.unwrap_or_else(|error| error.answer(ids))
 }
@@ -311,19 +311,8 @@ fn link_of(uri: &Uri) -> &str {
 fn published_answer(published: &Published) -> Answer {
     let status = StatusCode::from_u16(published.status).unwrap_or(StatusCode::OK);
     let mut answer = Answer::json(published.body.clone()).status(status);
-    let retry_after = published
-        .headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-    if let Some((_, wait)) = retry_after {
-        answer = answer.header("retry-after", wait.clone());
-    }
-    let location = published
-        .headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("location"));
-    if let Some((_, link)) = location {
-        answer = answer.header("location", link.clone());
+    for (name, value) in &published.headers {
+        answer = answer.header(name.clone(), value.clone());
     }
     answer
 }

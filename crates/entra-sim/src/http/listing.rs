@@ -49,7 +49,7 @@ pub fn page(call: &Call<'_>, source: Source) -> Result<Answer, GraphError> {
             advanced: listing.advanced,
             ..Cursor::default()
         },
-        Some(token) => listing.resumed(call, &directory, token)?,
+        Some(token) => Listing::resumed(call, &directory, token)?,
     };
     if !listing.keepable(call) {
         let (page, _) = listing.render(call, &directory, &cursor);
@@ -58,7 +58,7 @@ pub fn page(call: &Call<'_>, source: Source) -> Result<Answer, GraphError> {
     if let Some(kept) = lock(&call.tenant.cache).get(&call.link) {
         return Ok(Answer::json(kept.body.clone()));
     }
-    Ok(Answer::json(listing.keep(call, &directory, cursor)))
+    Ok(Answer::json(listing.keep(call, &directory, &cursor)))
 }
 
 /// Renders every page of a listing that isn't kept yet. Returns how many pages it has.
@@ -125,7 +125,7 @@ impl Listing {
         })
     }
 
-    fn resumed(&self, call: &Call<'_>, directory: &Directory, token: &str) -> Result<Cursor, GraphError> {
+    fn resumed(call: &Call<'_>, directory: &Directory, token: &str) -> Result<Cursor, GraphError> {
         let expired = lock(&call.tenant.expired_links).contains(&call.link);
         if expired || call.effects.contains(&Effect::ExpiredPageToken) {
             lock(&call.tenant.expired_links).insert(call.link.clone());
@@ -158,8 +158,8 @@ impl Listing {
             && call.settings.visibility_delay_seconds == 0
     }
 
-    fn keep(&self, call: &Call<'_>, directory: &Directory, cursor: Cursor) -> Bytes {
-        if call.settings.prerender && cursor == Cursor::default() {
+    fn keep(&self, call: &Call<'_>, directory: &Directory, cursor: &Cursor) -> Bytes {
+        if call.settings.prerender && *cursor == Cursor::default() {
             return self.keep_all(call, directory).0;
         }
         self.keep_page(call, directory, &call.link, cursor).0
@@ -175,19 +175,17 @@ impl Listing {
             let kept = lock(&call.tenant.cache).get(&link).cloned();
             let (body, next) = match kept {
                 Some(kept) => (kept.body, kept.next.map(|link| (link, kept.slots.end))),
-                None => self.keep_page(call, directory, &link, cursor.clone()),
+                None => self.keep_page(call, directory, &link, &cursor),
             };
             let first = first.get_or_insert(body);
             match next {
                 None => return (first.clone(), pages),
                 Some((next, at)) => {
-                    (link, cursor) = (
-                        next,
-                        Cursor {
-                            at,
-                            ..Cursor::default()
-                        },
-                    )
+                    link = next;
+                    cursor = Cursor {
+                        at,
+                        ..Cursor::default()
+                    };
                 }
             }
         }
@@ -199,9 +197,9 @@ impl Listing {
         call: &Call<'_>,
         directory: &Directory,
         link: &str,
-        cursor: Cursor,
+        cursor: &Cursor,
     ) -> (Bytes, Option<(String, u32)>) {
-        let (page, next) = self.render(call, directory, &cursor);
+        let (page, next) = self.render(call, directory, cursor);
         let body = Bytes::from(page.body(&[]));
         let next_link = match page.link {
             Link::Next(link) => Some(link),

@@ -2,6 +2,7 @@
 //!
 //! Later kinds of requests (groups, devices, consent, sign-in) each get a file here and a line in `endpoint`.
 
+mod aadsts;
 mod answer;
 mod control;
 mod cursor;

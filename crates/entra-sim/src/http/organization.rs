@@ -6,11 +6,9 @@ use super::front::Call;
 use serde_json::{Value, json};
 
 /// The tenant's organization, as a list of one.
-pub fn list(call: &Call<'_>) -> Result<Answer, GraphError> {
+pub fn list(call: &Call<'_>) -> Answer {
     let context = format!("{}/v1.0/$metadata#organization", call.base);
-    Ok(Answer::value(
-        &json!({"@odata.context": context, "value": [organization(call)]}),
-    ))
+    Answer::value(&json!({"@odata.context": context, "value": [organization(call)]}))
 }
 
 /// The tenant's organization, by its id.

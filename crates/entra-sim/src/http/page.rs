@@ -113,9 +113,9 @@ impl Page {
         }
         json.raw(",\"value\":[");
         if effects.contains(&Effect::Reversed) {
-            self.write_rows(self.rows.each().rev(), &mut json);
+            Self::write_rows(self.rows.each().rev(), &mut json);
         } else {
-            self.write_rows(self.rows.each(), &mut json);
+            Self::write_rows(self.rows.each(), &mut json);
         }
         json.raw("]");
         if last {
@@ -136,7 +136,7 @@ impl Page {
         json.string(link);
     }
 
-    fn write_rows<'r>(&self, rows: impl Iterator<Item = &'r [u8]>, json: &mut Json) {
+    fn write_rows<'r>(rows: impl Iterator<Item = &'r [u8]>, json: &mut Json) {
         for (number, row) in rows.enumerate() {
             if number > 0 {
                 json.raw(",");

@@ -262,12 +262,12 @@ mod tests {
     #[test]
     fn managers_form_a_tree_that_reads_both_ways() {
         let generation = generation(3_000);
-        let mut managed = 0;
+        let mut led = 0;
         for slot in 0..generation.users {
             let Some(manager) = generation.manager(slot) else {
                 continue;
             };
-            managed += 1;
+            led += 1;
             assert!(generation.reports(manager).contains(&slot));
             let mut above = manager;
             for _ in 0..12 {
@@ -278,13 +278,10 @@ mod tests {
                 above = next;
             }
         }
-        assert!(
-            (2_600..2_900).contains(&managed),
-            "{managed} of 3,000 have a manager"
-        );
+        assert!((2_600..2_900).contains(&led), "{led} of 3,000 have a manager");
         let all: usize = (0..generation.users)
             .map(|slot| generation.reports(slot).len())
             .sum();
-        assert_eq!(all, managed);
+        assert_eq!(all, led);
     }
 }

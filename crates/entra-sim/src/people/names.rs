@@ -52,8 +52,11 @@ pub struct Culture {
 
 #[rustfmt::skip]
 const fn place(
-    city: &'static str, ascii: &'static str, state: Option<&'static str>, country: &'static str, code: &'static str,
-    street: &'static str, postal: &'static str, dial: &'static str, language: &'static str,
+    [city, ascii]: [&'static str; 2],
+    state: Option<&'static str>,
+    [country, code]: [&'static str; 2],
+    [street, postal]: [&'static str; 2],
+    [dial, language]: [&'static str; 2],
 ) -> Place {
     Place { city, ascii, state, country, code, street, postal, dial, language }
 }
@@ -77,8 +80,8 @@ pub static CULTURES: [Culture; 16] = [
             ("Ó Súilleabháin", "osuilleabhain"), ("St. John", "stjohn"), ("McAllister", "mcallister"), ("Smythe", "smythe"),
         ],
         places: [
-            place("Redmond", "redmond", Some("WA"), "United States", "US", "One Microsoft Way", "98", "+1 425 555 ", "en-US"),
-            place("Dublin", "dublin", None, "Ireland", "IE", "St Stephen's Green", "D02 ", "+353 1 555 ", "en-IE"),
+            place(["Redmond", "redmond"], Some("WA"), ["United States", "US"], ["One Microsoft Way", "98"], ["+1 425 555 ", "en-US"]),
+            place(["Dublin", "dublin"], None, ["Ireland", "IE"], ["St Stephen's Green", "D02 "], ["+353 1 555 ", "en-IE"]),
         ],
     },
     Culture {
@@ -97,8 +100,8 @@ pub static CULTURES: [Culture; 16] = [
             ("Fuchs", "fuchs"), ("Bäcker", "baecker"),
         ],
         places: [
-            place("München", "muenchen", Some("Bayern"), "Germany", "DE", "Königinstraße", "80", "+49 89 5550", "de-DE"),
-            place("Zürich", "zuerich", Some("ZH"), "Switzerland", "CH", "Löwenstrasse", "80", "+41 44 555 ", "de-CH"),
+            place(["München", "muenchen"], Some("Bayern"), ["Germany", "DE"], ["Königinstraße", "80"], ["+49 89 5550", "de-DE"]),
+            place(["Zürich", "zuerich"], Some("ZH"), ["Switzerland", "CH"], ["Löwenstrasse", "80"], ["+41 44 555 ", "de-CH"]),
         ],
     },
     Culture {
@@ -116,8 +119,8 @@ pub static CULTURES: [Culture; 16] = [
             ("Thériault", "theriault"), ("Béranger", "beranger"),
         ],
         places: [
-            place("Orléans", "orleans", None, "France", "FR", "Rue de l'Évêché", "45", "+33 2 55 50 ", "fr-FR"),
-            place("Montréal", "montreal", Some("Québec"), "Canada", "CA", "Rue Saint-Denis", "H2X ", "+1 514 555 ", "fr-CA"),
+            place(["Orléans", "orleans"], None, ["France", "FR"], ["Rue de l'Évêché", "45"], ["+33 2 55 50 ", "fr-FR"]),
+            place(["Montréal", "montreal"], Some("Québec"), ["Canada", "CA"], ["Rue Saint-Denis", "H2X "], ["+1 514 555 ", "fr-CA"]),
         ],
     },
     Culture {
@@ -135,8 +138,8 @@ pub static CULTURES: [Culture; 16] = [
             ("Ordóñez", "ordonez"), ("Sáenz", "saenz"),
         ],
         places: [
-            place("Málaga", "malaga", Some("Andalucía"), "Spain", "ES", "Calle Larios", "290", "+34 952 555 ", "es-ES"),
-            place("São Paulo", "saopaulo", Some("SP"), "Brazil", "BR", "Avenida Brigadeiro Faria Lima", "045", "+55 11 5550-", "pt-BR"),
+            place(["Málaga", "malaga"], Some("Andalucía"), ["Spain", "ES"], ["Calle Larios", "290"], ["+34 952 555 ", "es-ES"]),
+            place(["São Paulo", "saopaulo"], Some("SP"), ["Brazil", "BR"], ["Avenida Brigadeiro Faria Lima", "045"], ["+55 11 5550-", "pt-BR"]),
         ],
     },
     Culture {
@@ -153,8 +156,8 @@ pub static CULTURES: [Culture; 16] = [
             ("Kjærgaard", "kjaergaard"), ("Ytterås", "ytteras"),
         ],
         places: [
-            place("Reykjavík", "reykjavik", None, "Iceland", "IS", "Skólavörðustígur", "10", "+354 555 ", "is-IS"),
-            place("Göteborg", "goeteborg", Some("Västra Götaland"), "Sweden", "SE", "Östra Hamngatan", "411 ", "+46 31 555 ", "sv-SE"),
+            place(["Reykjavík", "reykjavik"], None, ["Iceland", "IS"], ["Skólavörðustígur", "10"], ["+354 555 ", "is-IS"]),
+            place(["Göteborg", "goeteborg"], Some("Västra Götaland"), ["Sweden", "SE"], ["Östra Hamngatan", "411 "], ["+46 31 555 ", "sv-SE"]),
         ],
     },
     Culture {
@@ -170,8 +173,8 @@ pub static CULTURES: [Culture; 16] = [
             ("Popović", "popovic"), ("Țurcanu", "turcanu"), ("Mickevičius", "mickevicius"), ("Kaļķis", "kalkis"),
         ],
         places: [
-            place("Łódź", "lodz", Some("łódzkie"), "Poland", "PL", "ul. Piotrkowska", "90-", "+48 42 555 ", "pl-PL"),
-            place("Plzeň", "plzen", None, "Czechia", "CZ", "Náměstí Republiky", "301 ", "+420 377 555 ", "cs-CZ"),
+            place(["Łódź", "lodz"], Some("łódzkie"), ["Poland", "PL"], ["ul. Piotrkowska", "90-"], ["+48 42 555 ", "pl-PL"]),
+            place(["Plzeň", "plzen"], None, ["Czechia", "CZ"], ["Náměstí Republiky", "301 "], ["+420 377 555 ", "cs-CZ"]),
         ],
     },
     Culture {
@@ -187,8 +190,8 @@ pub static CULTURES: [Culture; 16] = [
             ("Tekin", "tekin"), ("Doğru", "dogru"),
         ],
         places: [
-            place("İstanbul", "istanbul", None, "Türkiye", "TR", "İstiklâl Caddesi", "344", "+90 212 555 ", "tr-TR"),
-            place("İzmir", "izmir", None, "Türkiye", "TR", "Gazi Osman Paşa Bulvarı", "352", "+90 232 555 ", "tr-TR"),
+            place(["İstanbul", "istanbul"], None, ["Türkiye", "TR"], ["İstiklâl Caddesi", "344"], ["+90 212 555 ", "tr-TR"]),
+            place(["İzmir", "izmir"], None, ["Türkiye", "TR"], ["Gazi Osman Paşa Bulvarı", "352"], ["+90 232 555 ", "tr-TR"]),
         ],
     },
     Culture {
@@ -203,8 +206,8 @@ pub static CULTURES: [Culture; 16] = [
             ("Bùi", "bui"), ("Đỗ", "do"), ("Võ", "vo"), ("Lý", "ly"),
         ],
         places: [
-            place("Hà Nội", "hanoi", None, "Viet Nam", "VN", "Phố Hàng Bài", "100", "+84 24 555 ", "vi-VN"),
-            place("Thành phố Hồ Chí Minh", "hochiminh", None, "Viet Nam", "VN", "Đường Đồng Khởi", "700", "+84 28 555 ", "vi-VN"),
+            place(["Hà Nội", "hanoi"], None, ["Viet Nam", "VN"], ["Phố Hàng Bài", "100"], ["+84 24 555 ", "vi-VN"]),
+            place(["Thành phố Hồ Chí Minh", "hochiminh"], None, ["Viet Nam", "VN"], ["Đường Đồng Khởi", "700"], ["+84 28 555 ", "vi-VN"]),
         ],
     },
     Culture {
@@ -221,8 +224,8 @@ pub static CULTURES: [Culture; 16] = [
             ("Хрущёв", "khrushchyov"), ("Эйзенштейн", "eizenshtein"),
         ],
         places: [
-            place("Київ", "kyiv", None, "Ukraine", "UA", "вул. Хрещатик", "010", "+380 44 555 ", "uk-UA"),
-            place("София", "sofia", None, "Bulgaria", "BG", "бул. Витоша", "10", "+359 2 555 ", "bg-BG"),
+            place(["Київ", "kyiv"], None, ["Ukraine", "UA"], ["вул. Хрещатик", "010"], ["+380 44 555 ", "uk-UA"]),
+            place(["София", "sofia"], None, ["Bulgaria", "BG"], ["бул. Витоша", "10"], ["+359 2 555 ", "bg-BG"]),
         ],
     },
     Culture {
@@ -237,8 +240,8 @@ pub static CULTURES: [Culture; 16] = [
             ("Ξενάκης", "xenakis"), ("Βαρδινογιάννης", "vardinogiannis"),
         ],
         places: [
-            place("Αθήνα", "athina", Some("Αττική"), "Greece", "GR", "Λεωφόρος Βασιλίσσης Σοφίας", "106 ", "+30 21 0555 ", "el-GR"),
-            place("Θεσσαλονίκη", "thessaloniki", None, "Greece", "GR", "Τσιμισκή", "546 ", "+30 231 055 ", "el-GR"),
+            place(["Αθήνα", "athina"], Some("Αττική"), ["Greece", "GR"], ["Λεωφόρος Βασιλίσσης Σοφίας", "106 "], ["+30 21 0555 ", "el-GR"]),
+            place(["Θεσσαλονίκη", "thessaloniki"], None, ["Greece", "GR"], ["Τσιμισκή", "546 "], ["+30 231 055 ", "el-GR"]),
         ],
     },
     Culture {
@@ -252,8 +255,8 @@ pub static CULTURES: [Culture; 16] = [
             ("諸葛", "zhuge"), ("黃", "huang"), ("吳", "wu"), ("趙", "zhao"), ("𡨴", "ning"),
         ],
         places: [
-            place("上海", "shanghai", None, "China", "CN", "南京东路", "200", "+86 21 5550 ", "zh-CN"),
-            place("臺北", "taipei", None, "Taiwan", "TW", "忠孝東路", "100", "+886 2 5550 ", "zh-TW"),
+            place(["上海", "shanghai"], None, ["China", "CN"], ["南京东路", "200"], ["+86 21 5550 ", "zh-CN"]),
+            place(["臺北", "taipei"], None, ["Taiwan", "TW"], ["忠孝東路", "100"], ["+886 2 5550 ", "zh-TW"]),
         ],
     },
     Culture {
@@ -267,8 +270,8 @@ pub static CULTURES: [Culture; 16] = [
             ("齋藤", "saito"), ("小林", "kobayashi"), ("中村", "nakamura"), ("伊藤", "ito"), ("スミス", "sumisu"), ("森", "mori"),
         ],
         places: [
-            place("東京都", "tokyo", Some("千代田区"), "Japan", "JP", "丸の内", "100-0", "+81 3 5550 ", "ja-JP"),
-            place("大阪市", "osaka", Some("大阪府"), "Japan", "JP", "北区梅田", "530-0", "+81 6 5550 ", "ja-JP"),
+            place(["東京都", "tokyo"], Some("千代田区"), ["Japan", "JP"], ["丸の内", "100-0"], ["+81 3 5550 ", "ja-JP"]),
+            place(["大阪市", "osaka"], Some("大阪府"), ["Japan", "JP"], ["北区梅田", "530-0"], ["+81 6 5550 ", "ja-JP"]),
         ],
     },
     Culture {
@@ -282,8 +285,8 @@ pub static CULTURES: [Culture; 16] = [
             ("남궁", "namgung"), ("황보", "hwangbo"),
         ],
         places: [
-            place("서울특별시", "seoul", Some("종로구"), "Korea", "KR", "세종대로", "03", "+82 2 555 ", "ko-KR"),
-            place("부산광역시", "busan", Some("해운대구"), "Korea", "KR", "센텀중앙로", "48", "+82 51 555 ", "ko-KR"),
+            place(["서울특별시", "seoul"], Some("종로구"), ["Korea", "KR"], ["세종대로", "03"], ["+82 2 555 ", "ko-KR"]),
+            place(["부산광역시", "busan"], Some("해운대구"), ["Korea", "KR"], ["센텀중앙로", "48"], ["+82 51 555 ", "ko-KR"]),
         ],
     },
     Culture {
@@ -299,8 +302,8 @@ pub static CULTURES: [Culture; 16] = [
             ("السوداني", "alsudani"), ("قاسم", "qassem"),
         ],
         places: [
-            place("القاهرة", "cairo", None, "Egypt", "EG", "شارع طلعت حرب", "115", "+20 2 5550 ", "ar-EG"),
-            place("دبي", "dubai", None, "United Arab Emirates", "AE", "شارع الشيخ زايد", "000", "+971 4 555 ", "ar-AE"),
+            place(["القاهرة", "cairo"], None, ["Egypt", "EG"], ["شارع طلعت حرب", "115"], ["+20 2 5550 ", "ar-EG"]),
+            place(["دبي", "dubai"], None, ["United Arab Emirates", "AE"], ["شارع الشيخ زايد", "000"], ["+971 4 555 ", "ar-AE"]),
         ],
     },
     Culture {
@@ -314,8 +317,8 @@ pub static CULTURES: [Culture; 16] = [
             ("אוחיון", "ohayon"), ("גולדברג", "goldberg"), ("צ׳רניחובסקי", "tchernichovsky"), ("חדד", "hadad"),
         ],
         places: [
-            place("תל אביב-יפו", "telaviv", None, "Israel", "IL", "שדרות רוטשילד", "66", "+972 3 555 ", "he-IL"),
-            place("ירושלים", "jerusalem", None, "Israel", "IL", "רחוב יפו", "94", "+972 2 555 ", "he-IL"),
+            place(["תל אביב-יפו", "telaviv"], None, ["Israel", "IL"], ["שדרות רוטשילד", "66"], ["+972 3 555 ", "he-IL"]),
+            place(["ירושלים", "jerusalem"], None, ["Israel", "IL"], ["רחוב יפו", "94"], ["+972 2 555 ", "he-IL"]),
         ],
     },
     Culture {
@@ -330,8 +333,8 @@ pub static CULTURES: [Culture; 16] = [
             ("ბერიძე", "beridze"), ("Սարգսյան", "sargsyan"),
         ],
         places: [
-            place("मुंबई", "mumbai", Some("महाराष्ट्र"), "India", "IN", "महात्मा गांधी मार्ग", "400", "+91 22 5550 ", "hi-IN"),
-            place("சென்னை", "chennai", Some("தமிழ்நாடு"), "India", "IN", "அண்ணா சாலை", "600", "+91 44 5550 ", "ta-IN"),
+            place(["मुंबई", "mumbai"], Some("महाराष्ट्र"), ["India", "IN"], ["महात्मा गांधी मार्ग", "400"], ["+91 22 5550 ", "hi-IN"]),
+            place(["சென்னை", "chennai"], Some("தமிழ்நாடு"), ["India", "IN"], ["அண்ணா சாலை", "600"], ["+91 44 5550 ", "ta-IN"]),
         ],
     },
 ];

@@ -36,7 +36,9 @@ impl Decider {
             let settled = match received {
                 Received::Message(message) => self.handle(message).await,
                 Received::Exhausted(message) => {
-                    message.term("its telling failed too often; the sweep goes on trying").await
+                    message
+                        .term("its telling failed too often; the sweep goes on trying")
+                        .await
                 }
             };
             if let Err(error) = settled {
@@ -58,7 +60,9 @@ impl Decider {
                 if told.deliveries > 0 {
                     self.due.notify_one();
                 }
-                message.keep_while(wake_up(&self.bus, event.organization, &told.notices)).await;
+                message
+                    .keep_while(wake_up(&self.bus, event.organization, &told.notices))
+                    .await;
                 message.ack().await
             }
             Err(error) => {

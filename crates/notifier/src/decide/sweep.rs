@@ -57,12 +57,21 @@ impl Sweep {
         let untold = self.look().await?;
         let count = untold.len();
         for untold in untold {
-            let Some(run) = untold.run else {
-                tracing::error!(event.id = %untold.event, "an event of the outbox names no run");
-                continue;
-            };
-            let Untold { event: id, organization, traceparent, .. } = untold;
-            let told = self.teller.tell(&Event { id, organization, run, traceparent }).await?;
+            let Untold {
+                event: id,
+                organization,
+                run,
+                traceparent,
+            } = untold;
+            let told = self
+                .teller
+                .tell(&Event {
+                    id,
+                    organization,
+                    run,
+                    traceparent,
+                })
+                .await?;
             self.teller.metrics().swept.add(1, &[]);
             tracing::info!(run.id = %run, "told of an event that the bus had not brought");
             if told.deliveries > 0 {
@@ -76,13 +85,24 @@ impl Sweep {
     async fn look(&self) -> Result<Vec<Untold>, StoreError> {
         let now = self.teller.clock().now();
         let back = TimeDelta::days(i64::from(self.config.days));
-        let settle = TimeDelta::seconds(i64::try_from(self.config.settle_seconds).unwrap_or(i64::MAX / 1_000));
+        let settle =
+            TimeDelta::seconds(i64::try_from(self.config.settle_seconds).unwrap_or(i64::MAX / 1_000));
         let bound = |at| EventId(earliest_id(at));
 
         let mut connection = self.teller.store().connection().await?;
-        self.teller.metrics().waiting.set(delivery::waiting(&mut connection).await?, &[]);
+        self.teller
+            .metrics()
+            .waiting
+            .set(delivery::waiting(&mut connection).await?, &[]);
         let forgotten = inbox::purge(&mut connection, bound(now - back * MEMORY)).await?;
         tracing::debug!(forgotten, "swept the inbox");
-        inbox::untold(&mut connection, &finished_prefix(), bound(now - back), bound(now - settle), AT_ONCE).await
+        inbox::untold(
+            &mut connection,
+            &finished_prefix(),
+            bound(now - back),
+            bound(now - settle),
+            AT_ONCE,
+        )
+        .await
     }
 }

@@ -3,7 +3,9 @@
 use bus::subjects;
 use chrono::TimeDelta;
 use domain::id::{DeliveryId, EventId, NoticeId, OrganizationId, RunId};
-use domain::notice::{self, Asked, Before, Counts, EndedRun, Ending, Letter, MAX_RECIPIENTS, Manner, recipients};
+use domain::notice::{
+    self, Asked, Before, Counts, EndedRun, Ending, Letter, MAX_RECIPIENTS, Manner, recipients,
+};
 use service::Clock;
 use service::telemetry::{TraceContext, set_parent};
 use store::delivery::{Addressee, Mailing};
@@ -103,7 +105,10 @@ impl Teller {
             return Ok(None);
         }
         let before = self.before(tx, &view).await?;
-        Ok(Some(Ended { connection: view.connection, run: as_told(view, ending, before) }))
+        Ok(Some(Ended {
+            connection: view.connection,
+            run: as_told(view, ending, before),
+        }))
     }
 
     async fn before(&self, tx: &mut Tx, view: &RunView) -> Result<Before, StoreError> {
@@ -114,13 +119,18 @@ impl Teller {
         let until = view.ended_at.unwrap_or_else(|| self.clock.now());
         let records_failed_lately =
             earlier_runs::had_failed_records(tx.connection(), of, run, until - QUIET, until).await?;
-        Ok(Before { failing, records_failed_lately })
+        Ok(Before {
+            failing,
+            records_failed_lately,
+        })
     }
 
     async fn write(&self, tx: &mut Tx, event: &Event, ended: &Ended) -> Result<Told, StoreError> {
         let settings = settings::find(tx.connection(), event.organization).await?;
-        let manner =
-            Manner { mail_on_completion: settings.mail_on_completion, console: self.console.as_deref() };
+        let manner = Manner {
+            mail_on_completion: settings.mail_on_completion,
+            console: self.console.as_deref(),
+        };
         let telling = notice::tell(&ended.run, manner);
         let about = store::notice::About {
             organization: event.organization,
@@ -152,13 +162,22 @@ impl Teller {
         // One more than are taken, so that it shows when there are more.
         let limit = i64::try_from(MAX_RECIPIENTS + 1).unwrap_or(i64::MAX);
         let admins = recipient::admins(tx.connection(), event.organization, limit).await?;
-        let chosen = recipients(mail_to.iter().map(String::as_str), admins.iter().map(String::as_str));
+        let chosen = recipients(
+            mail_to.iter().map(String::as_str),
+            admins.iter().map(String::as_str),
+        );
         if chosen.left_out > 0 {
-            tracing::warn!(limit = MAX_RECIPIENTS, "too many recipients; the first ones get the mail");
+            tracing::warn!(
+                limit = MAX_RECIPIENTS,
+                "too many recipients; the first ones get the mail"
+            );
         }
         let traceparent = TraceContext::current();
-        let addressees: Vec<Addressee> =
-            chosen.chosen.into_iter().map(|recipient| self.addressee(recipient)).collect();
+        let addressees: Vec<Addressee> = chosen
+            .chosen
+            .into_iter()
+            .map(|recipient| self.addressee(recipient))
+            .collect();
         let mailing = Mailing {
             organization: event.organization,
             event: event.id,
@@ -172,7 +191,11 @@ impl Teller {
 
     fn addressee(&self, recipient: String) -> Addressee {
         let id = self.clock.new_id();
-        Addressee { id: DeliveryId(id), recipient, message_id: format!("<{id}@{}>", self.mail_domain) }
+        Addressee {
+            id: DeliveryId(id),
+            recipient,
+            message_id: format!("<{id}@{}>", self.mail_domain),
+        }
     }
 
     pub(super) const fn store(&self) -> &Store {
@@ -203,11 +226,14 @@ fn ending(view: &RunView) -> Option<Ending> {
         State::Finished => Some(Ending::Finished),
         State::Planned => Some(Ending::Planned),
         State::Expired => Some(Ending::Expired),
-        State::Cancelled => {
-            Some(Ending::Cancelled { by: view.cancel_requested.as_ref().map(|(_, by)| by.clone()) })
-        }
+        State::Cancelled => Some(Ending::Cancelled {
+            by: view.cancel_requested.as_ref().map(|(_, by)| by.clone()),
+        }),
         State::Failed => {
-            let error = view.error.clone().unwrap_or_else(|| "No reason was recorded.".to_owned());
+            let error = view
+                .error
+                .clone()
+                .unwrap_or_else(|| "No reason was recorded.".to_owned());
             Some(Ending::Failed { error })
         }
         State::Requested | State::Fetching | State::Planning | State::Applying => None,

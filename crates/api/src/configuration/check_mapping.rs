@@ -1,0 +1,191 @@
+//! Checking a mapping: its rows, one by one and together (M1, M2, B11).
+
+use std::collections::BTreeMap;
+
+use contracts::v1;
+use domain::account::Role;
+use domain::attribute::{Attribute, Kind};
+use domain::field::{Field, Reading};
+use domain::mapping::{Authority, Row, Source};
+use store::mapping::Target;
+
+use super::check::Problems;
+use crate::suggest::did_you_mean;
+
+/// Bytes in a constant or default at most.
+const LONGEST_VALUE: usize = 1_024;
+
+/// A mapping as a document asks for it.
+#[derive(Debug)]
+pub struct WantedMapping {
+    /// Its name.
+    pub name: String,
+    /// Its connection's name.
+    pub connection: String,
+    /// What it brings in.
+    pub target: Target,
+    /// The role of new accounts.
+    pub role: Role,
+    /// Whether rule 6 is on.
+    pub override_by_email: bool,
+    /// Whether disabled users are brought in too.
+    pub include_disabled: bool,
+    /// Its rows; none for the default ones.
+    pub rows: Vec<Row>,
+}
+
+/// Checks a mapping by itself.
+pub fn check(document: &v1::Mapping, problems: &mut Problems<'_>) -> WantedMapping {
+    if v1::MappingTarget::try_from(document.target).is_err() {
+        problems.add("target", "is not available yet; use accounts");
+    }
+    let role = match v1::Role::try_from(document.role) {
+        Ok(v1::Role::Unspecified | v1::Role::User) => Role::User,
+        Ok(v1::Role::Technician) => Role::Technician,
+        Ok(v1::Role::Admin) => Role::Admin,
+        Ok(v1::Role::Owner) => Role::Owner,
+        Err(_) => {
+            problems.add("role", "is none of user, technician, admin and owner");
+            Role::User
+        }
+    };
+    WantedMapping {
+        name: problems.name("name", &document.name),
+        connection: problems.name("connection", &document.connection),
+        target: Target::Accounts,
+        role,
+        override_by_email: document.override_by_email,
+        include_disabled: document.include_disabled,
+        rows: rows(&document.fields, problems),
+    }
+}
+
+fn rows(written: &[v1::MappingField], problems: &mut Problems<'_>) -> Vec<Row> {
+    let mut rows = Vec::with_capacity(written.len());
+    let mut places: BTreeMap<Field, usize> = BTreeMap::new();
+    let mut all_known = true;
+    for (index, row) in written.iter().enumerate() {
+        let path = format!("fields[{index}]");
+        let Some(field) = field(&row.field, &path, problems) else {
+            all_known = false;
+            continue;
+        };
+        if let Some(first) = places.insert(field, index) {
+            problems.add(
+                &format!("{path}.field"),
+                format!("\"{field}\" is in fields[{first}] already; a field takes its value from one row"),
+            );
+        }
+        let source = source(field, row, &path, problems);
+        let authority = authority(row.authority, &path, problems);
+        if let Some(source) = source {
+            let clear = row.clear.unwrap_or(authority == Authority::Always);
+            rows.push(Row { field, source, authority, clear });
+        }
+    }
+    // With an unknown field among them, the missing one may be that.
+    if !written.is_empty() && all_known {
+        for (field, suggestion) in
+            [(Field::Name, "displayName"), (Field::Login, "userPrincipalName.local")]
+        {
+            if !places.contains_key(&field) {
+                problems.add(
+                    "fields",
+                    format!(
+                        "has no row for {} ({field}), which every account needs; add {{ field: {field}, attribute: \
+                         {suggestion} }}, or leave fields out to map everything",
+                        field.title()
+                    ),
+                );
+            }
+        }
+    }
+    rows
+}
+
+fn field(name: &str, path: &str, problems: &mut Problems<'_>) -> Option<Field> {
+    let found = Field::of_key(name);
+    if found.is_none() {
+        let known = Field::ALL.iter().map(|field| field.key());
+        let problem = match name {
+            "" => "is missing".to_owned(),
+            name => format!("\"{name}\" is no field of the register{}", did_you_mean(name, known)),
+        };
+        problems.add(&format!("{path}.field"), problem);
+    }
+    found
+}
+
+/// An attribute or a constant, one of the two.
+fn source(field: Field, row: &v1::MappingField, path: &str, problems: &mut Problems<'_>) -> Option<Source> {
+    let mut refuse = |part: &str, problem: String| {
+        problems.add(&format!("{path}.{part}"), problem);
+        None
+    };
+    match (row.attribute.as_str(), &row.constant) {
+        ("", None) => refuse("attribute", format!("is missing; the field {field} needs an attribute or a constant")),
+        ("", Some(_)) if row.default.is_some() => {
+            refuse("default", "can't go with a constant, which is never empty; take one of them away".to_owned())
+        }
+        ("", Some(_)) if field == Field::ReportingTo => {
+            refuse("constant", "can't be: Reporting to takes the attribute manager only".to_owned())
+        }
+        ("", Some(constant)) if constant.trim().is_empty() => {
+            refuse("constant", "is empty; leave the row out, or use authority never".to_owned())
+        }
+        ("", Some(constant)) if !is_value(constant) => {
+            refuse("constant", "holds control characters, or is longer than 1024 bytes".to_owned())
+        }
+        ("", Some(constant)) => Some(Source::Constant(constant.clone())),
+        (_, Some(_)) => refuse("constant", "can't go with an attribute; take one of them away".to_owned()),
+        (name, None) => {
+            let Some(reading) = Reading::of_name(name) else {
+                let known = Attribute::ALL.iter().map(|attribute| attribute.name());
+                let known = known.chain(["userPrincipalName.local", "userPrincipalName.domain"]);
+                return refuse(
+                    "attribute",
+                    format!("\"{name}\" is no attribute that is read{}", did_you_mean(name, known)),
+                );
+            };
+            if let Err(problem) = fits(field, reading) {
+                return refuse("attribute", problem);
+            }
+            match row.default.as_deref() {
+                Some(_) if field == Field::ReportingTo => {
+                    refuse("default", "can't be: Reporting to takes the manager as it is".to_owned())
+                }
+                Some(default) if default.trim().is_empty() || !is_value(default) => {
+                    refuse("default", "is empty, holds control characters, or is longer than 1024 bytes".to_owned())
+                }
+                default => Some(Source::Attribute { reading, default: default.map(str::to_owned) }),
+            }
+        }
+    }
+}
+
+/// Reporting to takes the manager only, and the manager goes nowhere else: it is an object, not a text (M2).
+fn fits(field: Field, reading: Reading) -> Result<(), String> {
+    let reference = reading.attribute().kind() == Kind::Reference;
+    match (field == Field::ReportingTo, reference) {
+        (true, true) | (false, false) => Ok(()),
+        (true, false) => Err(format!("\"{reading}\" can't be: Reporting to takes the attribute manager only")),
+        (false, true) => Err(format!("\"{reading}\" can only go into the field reportingTo")),
+    }
+}
+
+fn is_value(text: &str) -> bool {
+    text.len() <= LONGEST_VALUE && !text.contains(char::is_control)
+}
+
+fn authority(written: i32, path: &str, problems: &mut Problems<'_>) -> Authority {
+    match v1::Authority::try_from(written) {
+        Ok(v1::Authority::Unspecified | v1::Authority::Always) => Authority::Always,
+        Ok(v1::Authority::OnCreate) => Authority::OnCreate,
+        Ok(v1::Authority::IfEmpty) => Authority::IfEmpty,
+        Ok(v1::Authority::Never) => Authority::Never,
+        Err(_) => {
+            problems.add(&format!("{path}.authority"), "is none of always, onCreate, ifEmpty and never");
+            Authority::Always
+        }
+    }
+}

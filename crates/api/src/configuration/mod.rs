@@ -1,0 +1,13 @@
+//! Configuration as code (B15): checking, comparing, applying and exporting documents.
+
+mod address;
+pub mod apply;
+mod check;
+mod check_mapping;
+pub mod disconnect;
+pub mod export;
+mod properties;
+mod write;
+
+/// What a client secret is sealed for.
+pub const SECRET_PURPOSE: &str = "credential.client_secret";

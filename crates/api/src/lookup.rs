@@ -1,0 +1,85 @@
+//! Finding what a request names.
+
+use std::str::FromStr;
+
+use domain::id::{ConnectionId, RunId};
+use store::connection::{self, Connection};
+use store::run_view::{self, RunView};
+use store::{Tx, connection_status, connection_view};
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::fault::Fault;
+use crate::view::connection::Known;
+
+/// The caller's connection of this name or id, or a fault that names the ones there are.
+pub async fn connection(tx: &mut Tx, caller: &Caller, name_or_id: &str) -> Result<Connection, Fault> {
+    if name_or_id.is_empty() {
+        return Err(Fault::invalid("connection", "is missing; give a connection's name or id"));
+    }
+    if let Some(found) = connection::find_by_name(tx.connection(), caller.organization(), name_or_id).await? {
+        return Ok(found);
+    }
+    let names = connection::names(tx.connection(), caller.organization()).await?;
+    let hint = if names.is_empty() {
+        "; there is none yet: make one with rollcall apply -f FILE".to_owned()
+    } else {
+        format!("; there are: {}", names.join(", "))
+    };
+    Err(Fault::NotFound { what: "connection", name: name_or_id.to_owned(), hint })
+}
+
+/// The connection that a list is to be narrowed to, if any is named.
+pub async fn connection_filter(
+    tx: &mut Tx,
+    caller: &Caller,
+    name_or_id: &str,
+) -> Result<Option<ConnectionId>, Fault> {
+    if name_or_id.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(connection(tx, caller, name_or_id).await?.id))
+}
+
+/// These connections with what goes with them, in the same order.
+pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Known>, Fault> {
+    let ids: Vec<ConnectionId> = connections.iter().map(|connection| connection.id).collect();
+    let mut statuses = connection_status::of_connections(tx.connection(), &ids).await?;
+    let mut facts = connection_view::of_connections(tx.connection(), &ids).await?;
+    let mut known = Vec::with_capacity(connections.len());
+    for connection in connections {
+        // One deleted in between is left out.
+        let Some(index) = facts.iter().position(|facts| facts.connection == connection.id) else { continue };
+        let status = statuses.iter().position(|(id, _)| *id == connection.id);
+        known.push(Known {
+            facts: facts.swap_remove(index),
+            status: status.map(|index| statuses.swap_remove(index).1),
+            connection,
+        });
+    }
+    Ok(known)
+}
+
+/// The caller's run of this id.
+pub async fn run(app: &App, caller: &Caller, id: &str) -> Result<RunView, Fault> {
+    let id = parse::<RunId>("runId", id)?;
+    let mut connection = app.store.connection().await?;
+    run_view::find(&mut connection, caller.organization(), id).await?.ok_or_else(|| no_run(id))
+}
+
+/// That nothing has this id.
+pub fn no_run(id: RunId) -> Fault {
+    Fault::NotFound {
+        what: "run",
+        name: id.to_string(),
+        hint: "; list runs with rollcall run list".to_owned(),
+    }
+}
+
+/// An id in the field `path`.
+pub fn parse<T: FromStr>(path: &str, id: &str) -> Result<T, Fault> {
+    id.trim().parse().map_err(|_| {
+        let problem = if id.is_empty() { "is missing" } else { "is not an id (a UUID)" };
+        Fault::invalid(path, problem)
+    })
+}

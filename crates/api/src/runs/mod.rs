@@ -1,0 +1,7 @@
+//! Starting, applying, cancelling and following runs; for gRPC and the console alike.
+
+pub mod apply;
+pub mod cancel;
+pub mod failed_csv;
+pub mod start;
+pub mod watch;

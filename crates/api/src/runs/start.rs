@@ -1,0 +1,134 @@
+//! Starting a run.
+
+use bus::subjects;
+use contracts::bus::v1::RunRequested;
+use contracts::v1;
+use domain::id::RunId;
+use service::telemetry::TraceContext;
+use store::run::{self, Kind, Run};
+use store::{Tx, mapping, run_view};
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::fault::Fault;
+use crate::once::Key;
+use crate::{lookup, view};
+
+/// Characters in a trigger at most.
+const LONGEST_TRIGGER: usize = 32;
+
+/// Writes the run down and wakes a fetcher. A fetcher that is not woken finds it by itself.
+pub async fn start(app: &App, caller: &Caller, request: v1::StartRunRequest) -> Result<v1::Run, Fault> {
+    let key = Key::of(caller, "StartRun", &request.idempotency_key, &request)?;
+    let kind = kind(request.kind())?;
+    let trigger = trigger(&request.trigger)?;
+    let mut tx = app.store.begin("run.start").await?;
+    let answer = match key.claim(app, &mut tx).await? {
+        Some(answer) => answer,
+        None => {
+            let run = insert(app, caller, &mut tx, &request, kind, trigger).await?;
+            key.answer(&mut tx, &run).await?;
+            run
+        }
+    };
+    tx.commit().await?;
+    wake(app, caller, &answer)?;
+    Ok(answer)
+}
+
+async fn insert(
+    app: &App,
+    caller: &Caller,
+    tx: &mut Tx,
+    request: &v1::StartRunRequest,
+    kind: Kind,
+    trigger: String,
+) -> Result<v1::Run, Fault> {
+    let now = app.clock.now();
+    let connection = lookup::connection(tx, caller, &request.connection).await?;
+    if connection.disconnected_at.is_some() {
+        return Err(Fault::Precondition {
+            reason: "DISCONNECTED",
+            message: format!(
+                "the connection {} is disconnected; apply its document with a credential that has a secret to \
+                 connect it again",
+                connection.name
+            ),
+        });
+    }
+    if mapping::of_connection(tx.connection(), connection.id).await?.is_empty() {
+        return Err(Fault::Precondition {
+            reason: "NO_MAPPING",
+            message: format!(
+                "the connection {} has no mapping, so a run could bring nobody in; apply a document of kind \
+                 Mapping (target: accounts) with rollcall apply -f FILE",
+                connection.name
+            ),
+        });
+    }
+    let run = Run {
+        id: RunId(app.clock.new_id()),
+        organization: caller.organization(),
+        connection: connection.id,
+        kind,
+        trigger,
+        requested_by: caller.name().to_owned(),
+        apply_first: request.apply_first,
+        traceparent: TraceContext::current().map(|trace| trace.to_string()),
+        created_at: now,
+        cancel_requested_at: None,
+        cancel_requested_by: None,
+    };
+    run::insert(tx.connection(), &run).await?;
+    let stored = run_view::find(tx.connection(), run.organization, run.id).await?;
+    let stored = stored.ok_or_else(|| lookup::no_run(run.id))?;
+    tracing::info!(run.id = %run.id, connection = connection.name, kind = kind.key(), "run requested");
+    Ok(view::run::run(&stored, now))
+}
+
+fn wake(app: &App, caller: &Caller, run: &v1::Run) -> Result<(), Fault> {
+    let id: RunId = lookup::parse("id", &run.id)?;
+    let message = RunRequested { run_id: id.0.as_bytes().to_vec() };
+    app.wake(subjects::run_requested(caller.organization()), format!("run.requested.{id}"), message);
+    Ok(())
+}
+
+fn kind(kind: v1::RunKind) -> Result<Kind, Fault> {
+    match kind {
+        v1::RunKind::Full => Ok(Kind::Full),
+        v1::RunKind::Delta => Ok(Kind::Delta),
+        v1::RunKind::Preview => Ok(Kind::Preview),
+        v1::RunKind::Unspecified => {
+            Err(Fault::invalid("kind", "is missing; use RUN_KIND_FULL, RUN_KIND_DELTA or RUN_KIND_PREVIEW"))
+        }
+    }
+}
+
+fn trigger(text: &str) -> Result<String, Fault> {
+    let plain = text.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '_'));
+    match text {
+        "" => Ok("api".to_owned()),
+        text if plain && text.len() <= LONGEST_TRIGGER => Ok(text.to_owned()),
+        _ => Err(Fault::invalid("trigger", "is not a word of at most 32 small letters, such as cli")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trigger_is_a_word() {
+        assert_eq!(trigger("").unwrap(), "api");
+        assert_eq!(trigger("cli").unwrap(), "cli");
+        for bad in ["CLI", "a b", "<script>", &"x".repeat(33)] {
+            assert!(trigger(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_kind_must_be_said() {
+        assert!(kind(v1::RunKind::Unspecified).is_err());
+        assert_eq!(kind(v1::RunKind::Delta).unwrap(), Kind::Delta);
+    }
+}

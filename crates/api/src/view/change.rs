@@ -1,0 +1,31 @@
+//! Changes: the decisions of a run.
+
+use contracts::v1;
+use store::change_list::Change;
+
+use super::run::outcome;
+
+/// A decision of a run.
+pub fn change(change: Change) -> v1::Change {
+    v1::Change {
+        object_id: change.object.map(|id| id.to_string()).unwrap_or_default(),
+        account_id: change.account.map(|id| id.to_string()).unwrap_or_default(),
+        name: change.name.unwrap_or_default(),
+        upn: change.upn.unwrap_or_default(),
+        outcome: outcome(change.outcome).into(),
+        rule: change.rule.into(),
+        reason: change.reason.unwrap_or_default(),
+        cause: change.cause.map(|cause| cause.key().to_owned()).unwrap_or_default(),
+        action: change.action.key().to_owned(),
+        fields: change
+            .fields
+            .into_iter()
+            .map(|field| v1::FieldChange {
+                field: field.field.key().to_owned(),
+                old: field.old,
+                new: field.new,
+            })
+            .collect(),
+        applied: change.applied,
+    }
+}

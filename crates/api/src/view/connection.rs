@@ -1,0 +1,274 @@
+//! Connections, their tests, and credentials.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use contracts::v1;
+use domain::leaver::Policy;
+use store::connection::{Connection, DeletionMode, FirstRun};
+use store::connection_status::Status;
+use store::connection_view::Facts;
+use store::credential::Credential;
+
+use super::time;
+
+/// Delta links are believed for so long (design §6, Reading).
+const CURSOR_LIFE: TimeDelta = TimeDelta::days(7);
+
+/// A connection with what goes with it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its own row.
+    pub connection: Connection,
+    /// Counts and times.
+    pub facts: Facts,
+    /// What its last test found.
+    pub status: Option<Status>,
+}
+
+/// How a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Never tested, and no run has ended.
+    New,
+    /// The last test or run went well.
+    Connected,
+    /// The last test or run failed.
+    Failing,
+    /// It was disconnected.
+    Disconnected,
+}
+
+impl Known {
+    /// How it is: whatever was last, test or run, says so.
+    pub fn state(&self) -> State {
+        if self.connection.disconnected_at.is_some() {
+            return State::Disconnected;
+        }
+        let test = self.status.as_ref().map(|status| (status.tested_at, !status.passed));
+        let run = self.facts.last_run.as_ref().map(|run| (run.at, run.failed));
+        match test.into_iter().chain(run).max_by_key(|(at, _)| *at) {
+            None => State::New,
+            Some((_, false)) => State::Connected,
+            Some((_, true)) => State::Failing,
+        }
+    }
+
+    /// Why its next delta will be a full run; none when it won't.
+    pub fn next_full_reason(&self, now: DateTime<Utc>) -> Option<String> {
+        let Some(cursor) = self.facts.cursor else {
+            return Some("no run has been applied yet".to_owned());
+        };
+        if let Some(changed) = self.connection.rules_changed_at.filter(|at| *at > cursor.full_at) {
+            let why = self.connection.rules_changed_why.as_deref().unwrap_or("its mappings changed");
+            return Some(format!("{why} ({})", changed.format("%Y-%m-%d %H:%M UTC")));
+        }
+        (now - cursor.taken_at > CURSOR_LIFE)
+            .then(|| "the last delta link is more than 7 days old".to_owned())
+    }
+
+    /// The message, seen at `now`.
+    pub fn message(&self, now: DateTime<Utc>) -> v1::Connection {
+        let status = self.status.as_ref();
+        v1::Connection {
+            state: match self.state() {
+                State::New => v1::ConnectionState::New,
+                State::Connected => v1::ConnectionState::Connected,
+                State::Failing => v1::ConnectionState::Failing,
+                State::Disconnected => v1::ConnectionState::Disconnected,
+            }
+            .into(),
+            display_name: status.and_then(|status| status.display_name.clone()).unwrap_or_default(),
+            verified_domains: status.map(|status| status.verified_domains.clone()).unwrap_or_default(),
+            last_test: status.map(|status| test(&self.connection.name, status)),
+            last_full_time: self.facts.last_full.map(time),
+            last_delta_time: self.facts.last_delta.map(time),
+            next_full_reason: self.next_full_reason(now).unwrap_or_default(),
+            linked: self.facts.linked,
+            update_time: Some(time(self.connection.updated_at)),
+            ..document(&self.connection, self.facts.credential.as_deref())
+        }
+    }
+}
+
+/// What of a connection is configured.
+pub fn document(connection: &Connection, credential: Option<&str>) -> v1::Connection {
+    let url = |url: &Option<String>| url.clone().unwrap_or_default();
+    v1::Connection {
+        id: connection.id.to_string(),
+        name: connection.name.clone(),
+        tenant_id: connection.tenant.to_string(),
+        credential: credential.unwrap_or_default().to_owned(),
+        cloud: cloud(&connection.cloud).into(),
+        login_url: url(&connection.login_url),
+        graph_url: url(&connection.graph_url),
+        token_url: url(&connection.token_url),
+        deletion_mode: match connection.deletion_mode {
+            None => v1::DeletionMode::Unspecified,
+            Some(DeletionMode::Automatic) => v1::DeletionMode::Automatic,
+            Some(DeletionMode::Manual) => v1::DeletionMode::Manual,
+        }
+        .into(),
+        leavers: Some(v1::LeaverPolicies {
+            disabled: policy(connection.leavers.disabled).into(),
+            soft_deleted: policy(connection.leavers.soft_deleted).into(),
+            gone: policy(connection.leavers.gone).into(),
+            out_of_scope: policy(connection.leavers.out_of_scope).into(),
+        }),
+        brake: Some(v1::Brake {
+            percent: connection.brake.percent,
+            count: connection.brake.count,
+            from: connection.brake.from,
+        }),
+        first_run: match connection.first_run {
+            FirstRun::Preview => v1::FirstRun::Preview,
+            FirstRun::Apply => v1::FirstRun::Apply,
+        }
+        .into(),
+        ..v1::Connection::default()
+    }
+}
+
+/// What a test found.
+pub fn test(connection: &str, status: &Status) -> v1::ConnectionTest {
+    v1::ConnectionTest {
+        connection: connection.to_owned(),
+        passed: status.passed,
+        time: Some(time(status.tested_at)),
+        display_name: status.display_name.clone().unwrap_or_default(),
+        verified_domains: status.verified_domains.clone(),
+        checks: status
+            .checks
+            .iter()
+            .map(|check| v1::ConnectionCheck {
+                name: check.name.clone(),
+                passed: check.passed,
+                cause: check.cause.clone(),
+                message: check.message.clone(),
+                next_step: check.next_step.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// A credential, without its secret.
+pub fn credential(credential: &Credential) -> v1::Credential {
+    v1::Credential {
+        id: credential.id.to_string(),
+        name: credential.name.clone(),
+        tenant_id: credential.tenant.to_string(),
+        client_id: credential.client_id.to_string(),
+        client_secret: String::new(),
+        update_time: Some(time(credential.updated_at)),
+        has_secret: credential.secret.is_some(),
+    }
+}
+
+/// The names of clouds, as the table has them.
+pub const CLOUDS: [(&str, v1::Cloud); 5] = [
+    ("global", v1::Cloud::Global),
+    ("usGov", v1::Cloud::UsGov),
+    ("usGovDod", v1::Cloud::UsGovDod),
+    ("china", v1::Cloud::China),
+    ("custom", v1::Cloud::Unspecified),
+];
+
+fn cloud(key: &str) -> v1::Cloud {
+    CLOUDS.iter().find(|(known, _)| *known == key).map_or(v1::Cloud::Unspecified, |(_, cloud)| *cloud)
+}
+
+const fn policy(policy: Policy) -> v1::LeaverAction {
+    match policy {
+        Policy::Nothing => v1::LeaverAction::Nothing,
+        Policy::Deactivate => v1::LeaverAction::Deactivate,
+        Policy::Delete => v1::LeaverAction::Delete,
+        Policy::Review => v1::LeaverAction::Review,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::id::{ConnectionId, OrganizationId, TenantId};
+    use store::connection_view::{Cursor, LastRun};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn at(hour: u32) -> DateTime<Utc> {
+        format!("2026-11-21T{hour:02}:00:00Z").parse().unwrap()
+    }
+
+    fn known() -> Known {
+        let id = ConnectionId(Uuid::nil());
+        Known {
+            connection: Connection {
+                id,
+                organization: OrganizationId(Uuid::nil()),
+                name: "contoso".into(),
+                tenant: TenantId(Uuid::nil()),
+                credential: None,
+                cloud: "global".into(),
+                login_url: None,
+                graph_url: None,
+                token_url: None,
+                deletion_mode: None,
+                leavers: domain::leaver::Policies::default(),
+                brake: domain::brake::Brake::default(),
+                first_run: FirstRun::Preview,
+                rules_changed_at: None,
+                rules_changed_why: None,
+                disconnected_at: None,
+                created_at: at(0),
+                updated_at: at(0),
+            },
+            facts: Facts {
+                connection: id,
+                credential: None,
+                linked: 0,
+                last_full: None,
+                last_delta: None,
+                cursor: None,
+                last_run: None,
+            },
+            status: None,
+        }
+    }
+
+    fn tested(passed: bool, hour: u32) -> Option<Status> {
+        Some(Status {
+            passed,
+            display_name: None,
+            verified_domains: vec![],
+            checks: vec![],
+            tested_at: at(hour),
+        })
+    }
+
+    #[test]
+    fn what_was_last_says_how_it_is() {
+        let mut known = known();
+        assert_eq!(known.state(), State::New);
+        known.status = tested(true, 1);
+        assert_eq!(known.state(), State::Connected);
+        known.facts.last_run = Some(LastRun { failed: true, at: at(2) });
+        assert_eq!(known.state(), State::Failing);
+        known.status = tested(true, 3);
+        assert_eq!(known.state(), State::Connected);
+        known.connection.disconnected_at = Some(at(4));
+        assert_eq!(known.state(), State::Disconnected);
+    }
+
+    #[test]
+    fn f4_changed_rules_and_old_links_make_the_next_delta_full() {
+        let mut known = known();
+        let now = at(12);
+        assert!(known.next_full_reason(now).is_some());
+        known.facts.cursor = Some(Cursor { taken_at: at(5), full_at: at(5) });
+        assert_eq!(known.next_full_reason(now), None);
+        known.connection.rules_changed_at = Some(at(4));
+        assert_eq!(known.next_full_reason(now), None);
+        known.connection.rules_changed_at = Some(at(6));
+        known.connection.rules_changed_why = Some("mapping staff changed: field jobTitle".into());
+        assert!(known.next_full_reason(now).unwrap().contains("field jobTitle"));
+        known.connection.rules_changed_at = None;
+        assert!(known.next_full_reason(now + TimeDelta::days(8)).unwrap().contains("7 days"));
+    }
+}

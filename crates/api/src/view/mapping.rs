@@ -1,0 +1,47 @@
+//! Mappings.
+
+use contracts::v1;
+use domain::mapping::{Authority, Row, Source};
+use store::mapping::{Mapping, Target};
+
+use super::account::role;
+use super::time;
+
+/// A mapping of the connection of this name.
+pub fn mapping(mapping: &Mapping, connection: &str) -> v1::Mapping {
+    v1::Mapping {
+        id: mapping.id.to_string(),
+        name: mapping.name.clone(),
+        connection: connection.to_owned(),
+        target: match mapping.target {
+            Target::Accounts => v1::MappingTarget::Accounts,
+        }
+        .into(),
+        role: role(mapping.role).into(),
+        override_by_email: mapping.override_by_email,
+        include_disabled: mapping.include_disabled,
+        fields: mapping.rows.iter().map(field).collect(),
+        update_time: Some(time(mapping.updated_at)),
+    }
+}
+
+fn field(row: &Row) -> v1::MappingField {
+    let (attribute, constant, default) = match &row.source {
+        Source::Attribute { reading, default } => (reading.to_string(), None, default.clone()),
+        Source::Constant(value) => (String::new(), Some(value.clone()), None),
+    };
+    v1::MappingField {
+        field: row.field.key().to_owned(),
+        attribute,
+        constant,
+        default,
+        authority: match row.authority {
+            Authority::Always => v1::Authority::Always,
+            Authority::OnCreate => v1::Authority::OnCreate,
+            Authority::IfEmpty => v1::Authority::IfEmpty,
+            Authority::Never => v1::Authority::Never,
+        }
+        .into(),
+        clear: Some(row.clear),
+    }
+}

@@ -1,0 +1,175 @@
+//! A run's progress: a bar on a terminal, lines elsewhere; both on standard error.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use contracts::v1;
+use contracts::v1::RunState;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::show::{self, escape};
+use crate::words;
+
+/// How often a line is printed while nothing but the numbers change.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_millis(120);
+
+/// Where progress is shown.
+pub enum Screen {
+    /// A bar that moves.
+    Bar(ProgressBar),
+    /// Lines: what was said last, in which state, and when.
+    Lines(Option<(RunState, String, Instant)>),
+}
+
+/// How far a run is: `done` of `all`, 0 when nobody knows, and the rest in words.
+#[derive(Debug, PartialEq, Eq)]
+struct Position {
+    done: u32,
+    all: u32,
+    words: String,
+}
+
+impl Screen {
+    /// A bar when standard error is a terminal.
+    pub fn new() -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self::Lines(None);
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.enable_steady_tick(TICK);
+        Self::Bar(bar)
+    }
+
+    /// Shows how far the run is.
+    pub fn show(&mut self, run: &v1::Run) {
+        let position = position(run);
+        match self {
+            Self::Bar(bar) => draw(bar, run, &position),
+            Self::Lines(last) => {
+                let line = line(run, &position);
+                let due = last.as_ref().is_none_or(|(state, said, at)| {
+                    *state != run.state() || (*said != line && at.elapsed() >= LINE_EVERY)
+                });
+                if due {
+                    eprintln!("{line}");
+                    *last = Some((run.state(), line, Instant::now()));
+                }
+            }
+        }
+    }
+
+    /// Clears the bar.
+    pub fn end(self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn draw(bar: &ProgressBar, run: &v1::Run, position: &Position) {
+    let template = if position.all > 0 {
+        "{spinner} {prefix}: {msg} [{wide_bar}] {percent}%"
+    } else {
+        "{spinner} {prefix}: {msg}"
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_length(u64::from(position.all.max(position.done)));
+    bar.set_position(u64::from(position.done));
+    bar.set_prefix(escape(&run.connection));
+    bar.set_message(format!("{} {}", words::run_state(run.state()), position.words));
+}
+
+fn line(run: &v1::Run, position: &Position) -> String {
+    let line = format!(
+        "{}: {} {}",
+        escape(&run.connection),
+        words::run_state(run.state()),
+        position.words
+    );
+    line.trim_end().to_owned()
+}
+
+fn position(run: &v1::Run) -> Position {
+    let progress = run.progress.unwrap_or_default();
+    let (done, all, unit) = match run.state() {
+        RunState::Fetching => (progress.records_read, progress.records_expected, "records"),
+        RunState::Planning => (progress.pages_decided, progress.pages_fetched, "pages"),
+        RunState::Applying => (progress.pages_applied, progress.pages_to_apply, "pages"),
+        _ => {
+            return Position {
+                done: 0,
+                all: 0,
+                words: String::new(),
+            };
+        }
+    };
+    let mut words = if all > 0 {
+        format!("{} of {} {unit}", show::count(done), show::count(all))
+    } else {
+        format!("{} {unit}", show::count(done))
+    };
+    if run.state() == RunState::Fetching {
+        let _ = write!(words, ", {} pages", show::count(progress.pages_fetched));
+    }
+    if progress.throttle_waits > 0 {
+        let seconds = f64::from(progress.throttle_wait_milliseconds) / 1000.0;
+        let _ = write!(words, ", {} waits ({seconds:.1} s)", progress.throttle_waits);
+    }
+    if progress.eta_seconds > 0 {
+        let _ = write!(words, ", {} left", show::seconds(u64::from(progress.eta_seconds)));
+    }
+    Position { done, all, words }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(state: RunState, expected: u32) -> v1::Run {
+        v1::Run {
+            connection: "contoso".to_owned(),
+            state: state.into(),
+            progress: Some(v1::Progress {
+                pages_fetched: 12,
+                pages_decided: 9,
+                records_read: 10_000,
+                records_expected: expected,
+                throttle_waits: 2,
+                throttle_wait_milliseconds: 1_250,
+                eta_seconds: 75,
+                ..v1::Progress::default()
+            }),
+            ..v1::Run::default()
+        }
+    }
+
+    #[test]
+    fn a_line_tells_pages_records_waits_and_eta() {
+        let fetching = run(RunState::Fetching, 20_000);
+        assert_eq!(
+            line(&fetching, &position(&fetching)),
+            "contoso: fetching 10,000 of 20,000 records, 12 pages, 2 waits (1.2 s), 1m 15s left"
+        );
+        let unknown = run(RunState::Fetching, 0);
+        assert!(position(&unknown).words.starts_with("10,000 records, 12 pages"));
+        let planning = run(RunState::Planning, 0);
+        assert!(position(&planning).words.starts_with("9 of 12 pages"));
+        let waiting = run(RunState::Requested, 0);
+        assert_eq!(line(&waiting, &position(&waiting)), "contoso: requested");
+    }
+
+    #[test]
+    fn the_bar_s_templates_are_right() {
+        let bar = ProgressBar::hidden();
+        draw(
+            &bar,
+            &run(RunState::Fetching, 20_000),
+            &position(&run(RunState::Fetching, 20_000)),
+        );
+        assert_eq!((bar.position(), bar.length()), (10_000, Some(20_000)));
+    }
+}

@@ -1,0 +1,285 @@
+//! Applies a plan, set-wise, a few pages per transaction. Any number of copies may apply the same plan; a page that is
+//! being applied is locked, one that has been is marked in the same transaction.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use domain::account::{Account, Status};
+use domain::decide::held_login;
+use domain::decision::{Action, LoginKey, Outcome, Skip};
+use domain::field::Field;
+use domain::id::{AccountId, ObjectId, ReviewId};
+use domain::leaver::{Cause, Removal};
+use service::Clock;
+use store::account::Written;
+use store::copy::Rows;
+use store::decision::{self, Applicable};
+use store::decision_settle as contested;
+use store::run_plan::{self, State, Work};
+use store::{Inconsistent, Store, StoreError, Tx, account, fields, link, review, run_page};
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::settle::fail_clashes;
+
+/// The constraint that keeps logins unique.
+const LOGIN: &str = "account_login";
+
+/// Applies the next pages of a plan. `false`: none are left that nobody else is applying.
+pub async fn apply_some(store: &Store, work: &Work, pages: i64, clock: &Clock) -> Result<bool, Error> {
+    loop {
+        match try_apply(store, work, pages, clock).await {
+            Err(Error::Store(error)) if error.duplicate() == Some(LOGIN) => {
+                // Somebody else has taken a login since the plan was made: only that record fails.
+                give_way(store, work).await?;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Fails decisions whose login somebody else holds by now.
+pub async fn give_way(store: &Store, work: &Work) -> Result<(), Error> {
+    let mut tx = store.begin("apply.give_way").await?;
+    let clashes = contested::login_clashes(tx.connection(), work.run, work.organization, true).await?;
+    fail_clashes(&mut tx, work, &clashes).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn try_apply(store: &Store, work: &Work, limit: i64, clock: &Clock) -> Result<bool, Error> {
+    let mut tx = store.begin("apply.pages").await?;
+    match run_plan::share(tx.connection(), work.run).await? {
+        Some(open) if open.state == State::Applying => (),
+        _ => return Ok(false),
+    }
+    let pages = run_page::take_to_apply(tx.connection(), work.run, limit).await?;
+    if pages.is_empty() {
+        return Ok(false);
+    }
+    let decisions = decision::applicable(tx.connection(), work.run, &pages).await?;
+    apply(&mut tx, work, &decisions, clock).await?;
+    run_page::set_applied(tx.connection(), work.run, &pages, clock.now()).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Writes what these decisions say into the register.
+pub async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &Clock) -> Result<(), Error> {
+    let now = clock.now();
+    let taken: Vec<(AccountId, ObjectId)> = decisions
+        .iter()
+        .filter(|decision| decision.takes_from.is_some())
+        .filter_map(|decision| Some((decision.account?, decision.object)))
+        .collect();
+    link::supersede(tx.connection(), &taken).await?;
+    create(tx, work, decisions, now).await?;
+    let moved = change(tx, work, decisions, now).await?;
+    let done: Vec<&Applicable> = decisions
+        .iter()
+        .filter(|decision| !moved.contains(&(decision.page, decision.position)))
+        .collect();
+    write_links(tx, work, &done).await?;
+    write_reviews(tx, work, &done, clock).await
+}
+
+/// New accounts go in by COPY, and so do their links.
+async fn create(tx: &mut Tx, work: &Work, decisions: &[Applicable], now: DateTime<Utc>) -> Result<(), Error> {
+    let mut accounts = Rows::new(account::COPY_COLUMNS);
+    let mut links = Rows::new(link::COPY_COLUMNS);
+    for decision in decisions
+        .iter()
+        .filter(|decision| decision.outcome == Outcome::Added)
+    {
+        let id = decision
+            .account
+            .ok_or_else(|| inconsistent(decision, "account_id"))?;
+        let changes = fields::decode(&decision.fields).ok_or_else(|| inconsistent(decision, "fields"))?;
+        let mut values = [None; Field::COUNT];
+        for change in &changes {
+            values[change.field as usize] = change.new.as_deref();
+        }
+        let state = match decision.action {
+            Action::CreateDeactivated => (Status::Deactivated, decision.role, decision.cause),
+            _ => (Status::Active, decision.role, None),
+        };
+        let login = decision
+            .login
+            .as_ref()
+            .map(|key| (key.login.as_str(), key.domain.as_str()));
+        account::copy_row(&mut accounts, work.organization, id, state, login, &values, now);
+        if !decision.had_link {
+            link::copy_row(&mut links, work.connection, work.organization, &link_of(decision));
+        }
+    }
+    account::insert(tx.connection(), accounts).await?;
+    link::insert(tx.connection(), links).await?;
+    Ok(())
+}
+
+/// Accounts that are there take over their changes. One that somebody else has written since it was decided fails, and
+/// the next run decides it anew. Answers those.
+async fn change(
+    tx: &mut Tx,
+    work: &Work,
+    decisions: &[Applicable],
+    now: DateTime<Utc>,
+) -> Result<Vec<(i32, i32)>, Error> {
+    let changing: Vec<&Applicable> = decisions
+        .iter()
+        .filter(|decision| changes_account(decision))
+        .collect();
+    let ids: Vec<Uuid> = changing
+        .iter()
+        .filter_map(|decision| decision.account)
+        .map(|id| id.0)
+        .collect();
+    let mut accounts: HashMap<AccountId, Account> = account::load_for_update(tx.connection(), &ids)
+        .await?
+        .into_iter()
+        .map(|account| (account.id, account))
+        .collect();
+    let mut written = Vec::with_capacity(changing.len());
+    let mut moved = Vec::new();
+    for decision in changing {
+        let account = decision.account.and_then(|id| accounts.remove(&id));
+        match account.filter(|account| account.version == decision.account_version) {
+            Some(account) => written.push(changed(decision, account)?),
+            None => moved.push((decision.page, decision.position)),
+        }
+    }
+    account::update(tx.connection(), &written, now).await?;
+    let why = "the account was changed while the run was being applied; the next run decides it anew";
+    let failures: Vec<_> = moved.iter().map(|place| (*place, why.to_owned())).collect();
+    decision::fail(tx.connection(), work.run, &failures).await?;
+    Ok(moved)
+}
+
+fn changes_account(decision: &Applicable) -> bool {
+    let status = matches!(
+        decision.action,
+        Action::Deactivate | Action::Delete | Action::Reactivate
+    ) && decision.outcome != Outcome::Held;
+    decision.outcome != Outcome::Added && (status || !decision.fields.is_empty())
+}
+
+fn changed(decision: &Applicable, mut account: Account) -> Result<Written, Error> {
+    let changes = fields::decode(&decision.fields).ok_or_else(|| inconsistent(decision, "fields"))?;
+    for change in changes {
+        account.values[change.field as usize] = change.new.map(std::borrow::Cow::into_owned);
+    }
+    if decision.outcome != Outcome::Held {
+        match decision.action {
+            Action::Deactivate => remove(&mut account, Removal::Deactivate, decision.cause),
+            Action::Delete => remove(&mut account, Removal::Delete, decision.cause),
+            Action::Reactivate => {
+                account.status = Status::Active;
+                account.deactivated_for = None;
+            }
+            Action::None | Action::Create | Action::Update | Action::CreateDeactivated => (),
+        }
+    }
+    Ok(Written {
+        login: login_of(&account),
+        account,
+    })
+}
+
+/// Takes an account out of use.
+pub fn remove(account: &mut Account, removal: Removal, cause: Option<Cause>) {
+    account.status = match removal {
+        Removal::Deactivate => Status::Deactivated,
+        Removal::Delete => Status::Deleted,
+    };
+    account.deactivated_for = cause;
+}
+
+/// The login that an account holds; a deleted one holds none.
+pub fn login_of(account: &Account) -> Option<LoginKey> {
+    if account.status == Status::Deleted {
+        None
+    } else {
+        held_login(account)
+    }
+}
+
+async fn write_links(tx: &mut Tx, work: &Work, decisions: &[&Applicable]) -> Result<(), Error> {
+    let links: Vec<link::Written> = decisions
+        .iter()
+        .filter(|decision| decision.outcome != Outcome::Added || decision.had_link)
+        .filter(|decision| !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled)))
+        .map(|decision| link_of(decision))
+        .collect();
+    link::upsert(tx.connection(), work.connection, work.organization, &links).await?;
+    Ok(())
+}
+
+fn link_of(decision: &Applicable) -> link::Written {
+    link::Written {
+        object: decision.object,
+        account: decision.account,
+        hash: decision.hash,
+        status: decision.status,
+        skip: if decision.account.is_some() {
+            None
+        } else {
+            decision.skip
+        },
+    }
+}
+
+async fn write_reviews(
+    tx: &mut Tx,
+    work: &Work,
+    decisions: &[&Applicable],
+    clock: &Clock,
+) -> Result<(), Error> {
+    let now = clock.now();
+    let mut opened = Vec::new();
+    for decision in decisions
+        .iter()
+        .filter(|decision| decision.outcome == Outcome::Held)
+    {
+        opened.push(review::New {
+            id: ReviewId(clock.new_id()),
+            account: decision
+                .account
+                .ok_or_else(|| inconsistent(decision, "account_id"))?,
+            object: decision.object,
+            cause: decision.cause.ok_or_else(|| inconsistent(decision, "cause"))?,
+            proposed: if decision.action == Action::Delete {
+                Removal::Delete
+            } else {
+                Removal::Deactivate
+            },
+            reason: decision.reason.clone().unwrap_or_default(),
+        });
+    }
+    let known: Vec<_> = decisions
+        .iter()
+        .filter(|decision| {
+            decision.had_link && !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled))
+        })
+        .map(|decision| (decision.object, decision.status))
+        .collect();
+    if !known.is_empty() {
+        review::close_obsolete(tx.connection(), work.connection, &known, now).await?;
+    }
+    review::open(
+        tx.connection(),
+        (work.organization, work.connection, work.run),
+        &opened,
+        now,
+    )
+    .await?;
+    Ok(())
+}
+
+fn inconsistent(decision: &Applicable, column: &'static str) -> StoreError {
+    Inconsistent::new(
+        "decision",
+        column,
+        format!("page {} position {}", decision.page, decision.position),
+    )
+    .into()
+}

@@ -1,0 +1,325 @@
+//! One page, one transaction: load what the register knows, decide each object in the pure core, store the decisions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use contracts::bus::v1::{Page, Source as WireSource};
+use contracts::observed;
+use domain::account::Account;
+use domain::decide::{Candidates, Holder, Known, decide, unusable};
+use domain::decision::{Decision, Outcome, Skip};
+use domain::id::{AccountId, ObjectId, RunId};
+use domain::observed::{Completeness, ObservedUser, Presence};
+use domain::overwrite::Keys;
+use service::Clock;
+use store::candidate::{self, Found};
+use store::decision::Insert;
+use store::link::{self, Row};
+use store::run_page::{self, Source};
+use store::run_plan::{self, State, Work};
+use store::{Store, StoreError, Tx, account};
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::plan;
+use crate::rules::{self, RunRules};
+
+/// Decides pages.
+#[derive(Clone, Debug)]
+pub struct Decider {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// The rules of the runs in work.
+    pub known: rules::Known,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// A page as the bus brought it, checked.
+pub struct Batch {
+    run: RunId,
+    attempt: i32,
+    number: i32,
+    source: Source,
+    objects: Vec<Uuid>,
+    page: Page,
+}
+
+/// One object that has to be decided.
+struct Case<'a> {
+    place: usize,
+    link: Option<Row>,
+    observed: Result<ObservedUser<'a>, observed::DecodeError>,
+}
+
+impl Batch {
+    /// Checks a page. Errors name what is wrong with it.
+    pub fn new(page: Page) -> Result<Self, Error> {
+        let broken = |what: &str| Error::Page(what.to_owned());
+        let run = Uuid::from_slice(&page.run_id).map_err(|_| broken("run_id is not a UUID"))?;
+        let (ids, rest) = page.object_ids.as_chunks::<16>();
+        if !rest.is_empty() || ids.len() != page.users.len() || ids.len() != page.hashes.len() {
+            return Err(broken("object_ids, hashes and users differ in number"));
+        }
+        let source = match page.source() {
+            WireSource::Listing => Source::Listing,
+            WireSource::DeletedItems => Source::DeletedItems,
+            WireSource::Delta => Source::Delta,
+            WireSource::Unspecified => return Err(broken("source is not set")),
+        };
+        Ok(Self {
+            run: RunId(run),
+            attempt: i32::try_from(page.attempt).map_err(|_| broken("attempt is too large"))?,
+            number: i32::try_from(page.number).map_err(|_| broken("number is too large"))?,
+            source,
+            objects: ids.iter().map(|id| Uuid::from_bytes(*id)).collect(),
+            page,
+        })
+    }
+
+    /// The run.
+    pub const fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// In a list everything was asked for; a delta tells what changed, and deleted items hold no manager.
+    fn completeness(&self) -> Completeness {
+        if self.source == Source::Listing {
+            Completeness::Whole
+        } else {
+            Completeness::Partial
+        }
+    }
+
+    /// What the objects are looked up by. A delta's row is not the whole object: it has no hash to remember.
+    fn hashes(&self, rules: &RunRules) -> Vec<i64> {
+        match self.source {
+            Source::Delta | Source::NotSeen => vec![0; self.objects.len()],
+            Source::Listing | Source::DeletedItems => self
+                .page
+                .hashes
+                .iter()
+                .map(|hash| rules.mix(*hash).cast_signed())
+                .collect(),
+        }
+    }
+}
+
+impl Decider {
+    /// Stores the decisions of a page, once: a page that is decided already, or void, changes nothing.
+    pub async fn decide(&self, batch: &Batch) -> Result<(), Error> {
+        let Some(work) = plan::work(&self.store, batch.run).await? else {
+            return Ok(());
+        };
+        if work.fetch.attempt != batch.attempt || work.cancel_requested {
+            return Ok(());
+        }
+        let mut tx = self.store.begin("decide.page").await?;
+        let open = match run_plan::share(tx.connection(), batch.run).await? {
+            Some(open) if open.attempt == batch.attempt => open,
+            _ => {
+                tx.rollback().await?;
+                let Some(_) = plan::ensure(&self.store, &self.known, &work, self.clock.now()).await? else {
+                    return Ok(());
+                };
+                tx = self.store.begin("decide.page").await?;
+                match run_plan::share(tx.connection(), batch.run).await? {
+                    Some(open) if open.attempt == batch.attempt => open,
+                    _ => return Ok(()),
+                }
+            }
+        };
+        let decided = run_page::decided(tx.connection(), batch.run, batch.attempt, &[batch.number]).await?;
+        if open.state != State::Planning || !decided.is_empty() {
+            return Ok(());
+        }
+        let rules = plan::rules(&mut tx, &self.known, &work, open).await?;
+        match self.store_page(&mut tx, batch, &work, &rules).await {
+            Ok(()) => tx.commit().await?,
+            // Another copy was quicker with the same page.
+            Err(Error::Store(StoreError::Duplicate { .. })) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        self.metrics.pages.add(1, &[]);
+        Ok(())
+    }
+
+    async fn store_page(
+        &self,
+        tx: &mut Tx,
+        batch: &Batch,
+        work: &Work,
+        rules: &Arc<RunRules>,
+    ) -> Result<(), Error> {
+        let hashes = batch.hashes(rules);
+        let found = link::look_up(tx.connection(), work.connection, &batch.objects, &hashes).await?;
+        let mut skipped: Vec<(Uuid, Skip)> = Vec::new();
+        let mut cases = Vec::with_capacity(found.len());
+        for known in found {
+            match known.link {
+                Some(Row { skip: Some(skip), .. }) if known.unchanged => {
+                    skipped.push((batch.objects[known.place], skip));
+                }
+                link => cases.push(Case {
+                    place: known.place,
+                    link,
+                    observed: observed::decode(
+                        ObjectId(batch.objects[known.place]),
+                        batch.completeness(),
+                        &batch.page.users[known.place],
+                    ),
+                }),
+            }
+        }
+        let insert = self.decide_cases(tx, batch, &cases, &hashes, rules).await?;
+        let page = run_page::Page {
+            run: batch.run,
+            number: batch.number,
+            attempt: batch.attempt,
+            source: batch.source,
+            seen: batch.objects.clone(),
+            skipped,
+            unusable: i32::try_from(batch.page.unusable.len()).unwrap_or(i32::MAX),
+            decisions: i32::try_from(insert.len()).unwrap_or(i32::MAX),
+        };
+        run_page::insert(tx.connection(), &page, self.clock.now()).await?;
+        insert.send(tx.connection()).await?;
+        Ok(())
+    }
+
+    async fn decide_cases(
+        &self,
+        tx: &mut Tx,
+        batch: &Batch,
+        cases: &[Case<'_>],
+        hashes: &[i64],
+        rules: &Arc<RunRules>,
+    ) -> Result<Insert, Error> {
+        let linked: Vec<Uuid> = cases
+            .iter()
+            .filter_map(|case| case.link?.account)
+            .map(|account| account.0)
+            .collect();
+        let accounts: HashMap<AccountId, Account> = account::load(tx.connection(), &linked)
+            .await?
+            .into_iter()
+            .map(|account| (account.id, account))
+            .collect();
+        let matches = Matches::find(tx, cases, rules).await?;
+        let mut insert = Insert::default();
+        for (index, case) in cases.iter().enumerate() {
+            let linked = case
+                .link
+                .and_then(|link| link.account)
+                .and_then(|id| accounts.get(&id));
+            let known = case.link.map(|link| Known {
+                account: linked,
+                status: link.status,
+            });
+            let (candidates, holders) = matches.of(index);
+            let reason;
+            let decision = match &case.observed {
+                Ok(observed) => decide(
+                    observed,
+                    hashes[case.place].cast_unsigned(),
+                    known,
+                    Candidates {
+                        accounts: &candidates,
+                        holders: &holders,
+                    },
+                    &rules.rules,
+                    AccountId(self.clock.new_id()),
+                ),
+                Err(error) => {
+                    reason = service::error::chain(error).to_string();
+                    Decision {
+                        object: Some(ObjectId(batch.objects[case.place])),
+                        ..unusable(&reason)
+                    }
+                }
+            };
+            if says_something(&decision, case.link) {
+                self.metrics.count(&decision);
+                let position = i32::try_from(case.place).unwrap_or(i32::MAX);
+                insert.push(batch.run, batch.number, position, &decision, case.link.is_some());
+            }
+        }
+        for (place, reason) in (batch.objects.len()..).zip(&batch.page.unusable) {
+            let decision = unusable(reason);
+            self.metrics.count(&decision);
+            insert.push(
+                batch.run,
+                batch.number,
+                i32::try_from(place).unwrap_or(i32::MAX),
+                &decision,
+                false,
+            );
+        }
+        Ok(insert)
+    }
+}
+
+/// An unchanged object needs no row, unless its link has something to remember.
+fn says_something(decision: &Decision<'_>, link: Option<Row>) -> bool {
+    decision.outcome != Outcome::Unchanged
+        || decision.hash != 0
+        || link.is_none_or(|link| link.status != decision.status)
+}
+
+/// The accounts that the overwrite rules could hit, for the cases that have no link.
+#[derive(Default)]
+struct Matches {
+    found: Found,
+    by_case: HashMap<usize, usize>,
+}
+
+impl Matches {
+    async fn find(tx: &mut Tx, cases: &[Case<'_>], rules: &Arc<RunRules>) -> Result<Self, Error> {
+        let mut keys = Vec::new();
+        let mut by_case = HashMap::new();
+        for (index, case) in cases.iter().enumerate() {
+            let linked = case.link.is_some_and(|link| link.account.is_some());
+            match &case.observed {
+                Ok(observed) if !linked && observed.presence == Presence::Present => {
+                    by_case.insert(index, keys.len());
+                    keys.push(Keys::of(observed, &rules.rules.mapping));
+                }
+                _ => (),
+            }
+        }
+        if keys.is_empty() || !account::any(tx.connection(), rules.organization).await? {
+            return Ok(Self::default());
+        }
+        Ok(Self {
+            found: candidate::find(tx.connection(), rules.organization, &keys).await?,
+            by_case,
+        })
+    }
+
+    fn of(&self, case: usize) -> (Vec<Account>, Vec<Holder>) {
+        let ids = self
+            .by_case
+            .get(&case)
+            .and_then(|user| self.found.by_user.get(*user));
+        let Some(ids) = ids.filter(|ids| !ids.is_empty()) else {
+            return Default::default();
+        };
+        let accounts = self
+            .found
+            .accounts
+            .iter()
+            .filter(|account| ids.contains(&account.id))
+            .cloned()
+            .collect();
+        let holders = self
+            .found
+            .holders
+            .iter()
+            .filter(|holder| ids.contains(&holder.account))
+            .copied();
+        (accounts, holders.collect())
+    }
+}

@@ -1,0 +1,97 @@
+//! What a connection decides by, as it was when the run's plan began.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::brake::Brake;
+use domain::decide::Rules;
+use domain::id::{ConnectionId, OrganizationId, RunId};
+use store::connection::FirstRun;
+use store::{Tx, connection, mapping};
+
+use crate::error::Error;
+
+/// Everything that deciding one run needs beside its objects.
+#[derive(Debug)]
+pub struct RunRules {
+    /// Whose run it is.
+    pub organization: OrganizationId,
+    /// What decides.
+    pub rules: Rules,
+    /// When its removals are held.
+    pub brake: Brake,
+    /// What a first run does.
+    pub first_run: FirstRun,
+    /// Tells these rules from others. Mixed into every remembered hash, so that changed rules decide everyone anew.
+    pub fingerprint: u64,
+}
+
+/// The rules of the runs in work. Bounded: a run that was pushed out is loaded again.
+#[derive(Clone, Debug, Default)]
+pub struct Known(Arc<Mutex<HashMap<RunId, Arc<RunRules>>>>);
+
+const MOST: usize = 256;
+
+impl Known {
+    /// The rules of a run, if they are known here.
+    pub fn get(&self, run: RunId) -> Option<Arc<RunRules>> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&run)
+            .cloned()
+    }
+
+    /// Remembers the rules of a run.
+    pub fn put(&self, run: RunId, rules: RunRules) -> Arc<RunRules> {
+        let rules = Arc::new(rules);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(run, Arc::clone(&rules));
+        rules
+    }
+
+    /// Forgets a run that has begun anew.
+    pub fn forget(&self, run: RunId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+    }
+}
+
+/// Loads a connection's rules as they are now.
+pub async fn load(tx: &mut Tx, id: ConnectionId) -> Result<RunRules, Error> {
+    let row = connection::find(tx.connection(), id)
+        .await?
+        .ok_or_else(|| Error::Rules("the connection is not there any more".to_owned()))?;
+    let mappings = mapping::of_connection(tx.connection(), id).await?;
+    let first = mappings.first().ok_or_else(|| {
+        Error::Rules(format!(
+            "the connection {} has no mapping; add one with `rollcall apply`",
+            row.name
+        ))
+    })?;
+    let rules = Rules {
+        connection: id,
+        mapping: first.rules(),
+        policies: row.leavers,
+    };
+    let fingerprint = contracts::observed::hash(format!("{rules:?}").as_bytes());
+    Ok(RunRules {
+        organization: row.organization,
+        rules,
+        brake: row.brake,
+        first_run: row.first_run,
+        fingerprint,
+    })
+}
+
+impl RunRules {
+    /// The hash to look an object up by. Never 0, which means "decide anew".
+    pub fn mix(&self, hash: u64) -> u64 {
+        match hash ^ self.fingerprint {
+            0 => 1,
+            mixed => mixed,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! From the settings to the running loops.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bus::{Bus, consumers};
+use contracts::internal::v1::register_server::RegisterServer;
+use secrecy::ExposeSecret;
+use service::Context;
+use service::config::NatsConfig;
+use service::drain::Stopper;
+use service::grpc::Surface;
+use service::retry::{Backoff, Policy, Verdict, retry};
+use store::Store;
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::decide::Decider;
+use crate::metrics::Metrics;
+use crate::register::Server;
+use crate::relay::Relay;
+use crate::sweep::Sweep;
+use crate::{pages, rules};
+
+const MIGRATION: Policy = Policy {
+    attempts: NonZeroU32::new(10),
+    backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)),
+};
+
+/// Connects, starts the loops, and offers the register to api.
+pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
+    let store = open_store(&config, &context).await?;
+    let bus = open_bus(&config.nats, &context).await?;
+    let (stopper, wake) = (&context.stopper, Arc::new(Notify::new()));
+    let metrics = Metrics::new();
+    let decider = Decider {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        known: rules::Known::default(),
+        metrics: metrics.clone(),
+    };
+    for _ in 0..config.work.deciders {
+        let consumer = bus.consume(consumers::RECONCILER_PAGES).await?;
+        let loop_ = pages::run(consumer, decider.clone(), Arc::clone(&wake), stopper.clone());
+        context.tasks.spawn("pages", loop_);
+    }
+    let fetched = bus.consume(consumers::RECONCILER_FETCHED).await?;
+    context.tasks.spawn(
+        "fetched",
+        wake_on_fetched(fetched, Arc::clone(&wake), stopper.clone()),
+    );
+    let sweep = Sweep {
+        decider,
+        config: config.work,
+        wake: Arc::clone(&wake),
+    };
+    context.tasks.spawn("sweep", sweep.run(stopper.clone()));
+    let relay = Relay {
+        store: store.clone(),
+        bus,
+        clock: context.clock.clone(),
+        metrics,
+        wake: Arc::new(Notify::new()),
+        every: Duration::from_millis(config.work.sweep_milliseconds),
+    };
+    context.tasks.spawn("relay", relay.run(stopper.clone()));
+    let server = Server {
+        store,
+        clock: context.clock.clone(),
+        wake,
+        preview_hours: config.work.preview_hours,
+    };
+    Ok(Surface::new()
+        .with(RegisterServer::new(server))
+        .describe(contracts::FILE_DESCRIPTOR_SET))
+}
+
+/// The end of a fetch is a wake-up: what to do is read from the database.
+async fn wake_on_fetched(
+    mut consumer: bus::Consumer,
+    wake: Arc<Notify>,
+    stopper: Stopper,
+) -> Result<(), std::convert::Infallible> {
+    while let Some(received) = stopper.until(consumer.next()).await {
+        let (bus::Received::Message(delivery) | bus::Received::Exhausted(delivery)) = received;
+        wake.notify_one();
+        if let Err(error) = delivery.ack().await {
+            tracing::debug!(error = %service::error::chain(&error), "the broker was not told of a wake-up");
+        }
+    }
+    consumer.close().await;
+    Ok(())
+}
+
+async fn open_store(config: &Config, context: &Context) -> anyhow::Result<Store> {
+    let store = Store::new(
+        config.database.url.expose_secret(),
+        config.database.max_connections,
+    )?;
+    let again = |_: &_| Verdict::Again;
+    retry(
+        "reaching the database",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        again,
+        async || store.ping().await,
+    )
+    .await
+    .context("cannot reach the database (database.url)")?;
+    retry(
+        "migrating the database",
+        MIGRATION,
+        &context.stopper,
+        again,
+        async || store.migrate().await,
+    )
+    .await
+    .context("cannot bring the database up to date")?;
+    Ok(store)
+}
+
+async fn open_bus(config: &NatsConfig, context: &Context) -> anyhow::Result<Bus> {
+    let tls = config.tls.clone().map(|tls| bus::Tls {
+        ca: tls.ca,
+        identity: tls.cert.zip(tls.key),
+    });
+    let options = bus::Options {
+        url: config.url.clone(),
+        name: "rollcall-reconciler".to_owned(),
+        credentials: config.credentials.clone(),
+        tls,
+        limits: bus::streams::Limits::default(),
+    };
+    let again = |_: &_| Verdict::Again;
+    retry(
+        "reaching NATS",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        again,
+        async || Bus::connect(&options).await,
+    )
+    .await
+    .context("cannot reach NATS (nats.url)")
+}

@@ -1,0 +1,182 @@
+//! Carries every run on from wherever it stands. Woken by events and by time; what to do is read from the database, so
+//! that there is one way on, whoever died before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::id::RunId;
+use service::drain::Stopper;
+use service::error::chain;
+use service::telemetry::{TraceContext, set_parent};
+use store::run_plan::{self, State, Work};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+use crate::config::WorkConfig;
+use crate::decide::Decider;
+use crate::error::Error;
+use crate::{apply, cancel, end, plan, settle};
+
+/// Runs that are looked at in one round.
+const MOST: i64 = 64;
+/// Between two rounds that are woken.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Carries runs on.
+#[derive(Clone)]
+pub struct Sweep {
+    /// What it works with.
+    pub decider: Decider,
+    /// How much at a time.
+    pub config: WorkConfig,
+    /// Wakes it.
+    pub wake: Arc<Notify>,
+}
+
+impl Sweep {
+    /// Goes round until it is told to stop.
+    pub async fn run(self, stopper: Stopper) -> Result<(), std::convert::Infallible> {
+        let every = Duration::from_millis(self.config.sweep_milliseconds);
+        while !stopper.is_stopped() {
+            if let Err(error) = self.round(&stopper).await {
+                tracing::warn!(error = %chain(&error), "the sweep was interrupted; it goes on");
+                stopper.until(tokio::time::sleep(every)).await;
+            }
+            stopper
+                .until(tokio::time::timeout(every, self.wake.notified()))
+                .await;
+            stopper.until(tokio::time::sleep(PAUSE)).await;
+        }
+        Ok(())
+    }
+
+    async fn round(&self, stopper: &Stopper) -> Result<(), Error> {
+        let store = &self.decider.store;
+        self.expire().await?;
+        let due = run_plan::due(&mut *store.connection().await?, MOST).await?;
+        for run in due {
+            if stopper.is_stopped() {
+                return Ok(());
+            }
+            if let Err(error) = self.carry_on(run, stopper).await {
+                if error.is_retryable() {
+                    return Err(error);
+                }
+                let why = chain(&error).to_string();
+                tracing::error!(run.id = %run, error = why, "a run can't be carried on");
+                if let Some(work) = plan::work(store, run).await? {
+                    cancel::fail(store, &work, &why, &self.decider.clock).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn expire(&self) -> Result<(), Error> {
+        let now = self.decider.clock.now();
+        let before = now - chrono::TimeDelta::hours(self.config.preview_hours);
+        let store = &self.decider.store;
+        for run in run_plan::expire(&mut *store.connection().await?, before, now).await? {
+            tracing::info!(run.id = %run, "preview expired");
+        }
+        Ok(())
+    }
+
+    async fn carry_on(&self, run: RunId, stopper: &Stopper) -> Result<(), Error> {
+        let Some(work) = plan::work(&self.decider.store, run).await? else {
+            return Ok(());
+        };
+        let store = &self.decider.store;
+        let clock = &self.decider.clock;
+        if work.cancel_requested || work.fetch.state == "cancelled" {
+            cancel::cancel(store, &work, clock).await?;
+            self.count(State::Cancelled);
+            return Ok(());
+        }
+        if work.fetch.state == "failed" {
+            let why = work
+                .fetch
+                .error
+                .as_deref()
+                .unwrap_or("the directory could not be read");
+            cancel::fail(store, &work, why, clock).await?;
+            self.count(State::Failed);
+            return Ok(());
+        }
+        let state = self.settled(&work).await?;
+        if state == Some(State::Applying) {
+            self.apply(&work, stopper).await?;
+        }
+        Ok(())
+    }
+
+    /// The plan's state, after settling it if that can be done.
+    async fn settled(&self, work: &Work) -> Result<Option<State>, Error> {
+        let store = &self.decider.store;
+        let clock = &self.decider.clock;
+        let Some(_) = plan::ensure(store, &self.decider.known, work, clock.now()).await? else {
+            // Not planning any more: applying, or ended.
+            let open = run_plan::share(&mut *store.connection().await?, work.run).await?;
+            return Ok(open.map(|open| open.state));
+        };
+        let span = tracing::info_span!("run.settle", run.id = %work.run);
+        adopt(&span, work);
+        let state = settle::settle(store, &self.decider.known, work, clock)
+            .instrument(span)
+            .await?;
+        if state == Some(State::Planned) {
+            tracing::info!(run.id = %work.run, "preview planned");
+        }
+        Ok(state)
+    }
+
+    async fn apply(&self, work: &Work, stopper: &Stopper) -> Result<(), Error> {
+        let span = tracing::info_span!("run.apply", run.id = %work.run);
+        adopt(&span, work);
+        let mut appliers = JoinSet::new();
+        for _ in 0..self.config.appliers {
+            let (this, work, stopper) = (self.clone(), work.clone(), stopper.clone());
+            appliers.spawn(async move { this.apply_pages(&work, &stopper).await }.instrument(span.clone()));
+        }
+        while let Some(joined) = appliers.join_next().await {
+            match joined {
+                Ok(done) => done?,
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            }
+        }
+        let done = end::finish(&self.decider.store, work, &self.decider.clock)
+            .instrument(span)
+            .await?;
+        if done {
+            self.count(State::Finished);
+            self.wake.notify_one();
+            tracing::info!(run.id = %work.run, "run finished");
+        }
+        Ok(())
+    }
+
+    async fn apply_pages(&self, work: &Work, stopper: &Stopper) -> Result<(), Error> {
+        let Decider { store, clock, .. } = &self.decider;
+        loop {
+            let now = plan::work(store, work.run).await?;
+            if stopper.is_stopped() || now.is_none_or(|work| work.cancel_requested) {
+                return Ok(());
+            }
+            if !apply::apply_some(store, work, self.config.pages_per_transaction, clock).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn count(&self, state: State) {
+        self.decider.metrics.runs.add(1, &[("state", state.key())]);
+    }
+}
+
+/// Makes a span part of the run's trace.
+fn adopt(span: &tracing::Span, work: &Work) {
+    if let Some(parent) = work.traceparent.as_deref().and_then(TraceContext::parse) {
+        set_parent(span, &parent);
+    }
+}
