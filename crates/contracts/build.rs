@@ -12,7 +12,10 @@ fn main() -> Result<(), Failure> {
     files.sort();
     let descriptors = protox::compile(&files, [root])?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    std::fs::write(out.join("rollcall.bin"), protox::prost::Message::encode_to_vec(&descriptors))?;
+    std::fs::write(
+        out.join("rollcall.bin"),
+        protox::prost::Message::encode_to_vec(&descriptors),
+    )?;
     let mut messages = tonic_prost_build::Config::new();
     messages.enable_type_names();
     tonic_prost_build::configure()

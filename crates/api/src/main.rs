@@ -16,8 +16,6 @@ mod suggest;
 mod sweep;
 mod view;
 
-#[cfg(test)]
-mod testing;
 
 use std::process::ExitCode;
 

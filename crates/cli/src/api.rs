@@ -40,7 +40,7 @@ const TOKEN_BYTES: u64 = 4096;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub struct Access {
-    /// Address of api, such as <http://127.0.0.1:7400>
+    /// Address of api, such as `http://127.0.0.1:7400`
     #[arg(long, env = "ROLLCALL_API", value_name = "URL", global = true)]
     pub api: Option<String>,
 

@@ -82,10 +82,10 @@ impl Failure {
             Self::Told => String::new(),
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => String::new(),
             Self::Configuration(problems) => {
-                let mut text: String = problems
-                    .iter()
-                    .map(|problem| format!("error: {}\n", escape(&problem.to_string())))
-                    .collect();
+                let mut text = String::new();
+                for problem in problems {
+                    let _ = writeln!(text, "error: {}", escape(&problem.to_string()));
+                }
                 if problems.len() > 1 {
                     let _ = writeln!(text, "{} errors; nothing was applied", problems.len());
                 }

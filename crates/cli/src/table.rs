@@ -1,5 +1,6 @@
 //! Tables for people: aligned in every script, safe to show, never wrapped.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Row, TableStyle};
@@ -24,7 +25,7 @@ pub enum Column {
 
 /// A list as a table with a heading.
 pub struct Table {
-    table: comfy_table::Table,
+    grid: comfy_table::Table,
     columns: Vec<Column>,
     cut: bool,
 }
@@ -55,7 +56,7 @@ impl Table {
             column.set_padding((0, 2));
         }
         Self {
-            table,
+            grid: table,
             columns: columns.to_vec(),
             cut,
         }
@@ -64,22 +65,22 @@ impl Table {
     /// Adds a row; cells are made safe here.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         let cells: Vec<Cell> = cells
-            .iter()
+            .into_iter()
             .zip(&self.columns)
             .map(|(text, column)| {
-                let text = escape(text);
+                let text = escape(&text);
                 column.cell(&if self.cut { shorten(&text, WIDEST) } else { text })
             })
             .collect();
-        self.table.add_row(Row::from(cells));
+        self.grid.add_row(Row::from(cells));
     }
 
     /// The lines, or `nothing` when there is no row.
     pub fn into_text(self, nothing: &str) -> String {
-        if self.table.is_empty() {
+        if self.grid.is_empty() {
             return format!("{nothing}\n");
         }
-        trimmed(&self.table)
+        trimmed(&self.grid)
     }
 }
 
@@ -121,10 +122,11 @@ impl Card {
             .map(|(name, _)| name.width())
             .max()
             .unwrap_or_default();
-        self.0
-            .into_iter()
-            .map(|(name, value)| format!("{name:width$}  {value}\n"))
-            .collect()
+        let mut text = String::new();
+        for (name, value) in self.0 {
+            let _ = writeln!(text, "{name:width$}  {value}");
+        }
+        text
     }
 }
 
@@ -146,10 +148,12 @@ fn shorten(text: &str, width: usize) -> String {
 }
 
 fn trimmed(table: &comfy_table::Table) -> String {
-    table
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]

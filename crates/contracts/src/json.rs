@@ -31,11 +31,14 @@ pub enum JsonError {
 /// The protobuf JSON of `message`. Fields at their default are written out, so that a program finds `0` and `false`.
 pub fn to_json<M: prost::Message + prost::Name>(message: &M) -> Result<serde_json::Value, JsonError> {
     let name = M::full_name();
-    let descriptor =
-        POOL.get_message_by_name(&name).ok_or_else(|| JsonError::UnknownMessage(name.clone()))?;
+    let descriptor = POOL
+        .get_message_by_name(&name)
+        .ok_or_else(|| JsonError::UnknownMessage(name.clone()))?;
     let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())
         .map_err(|source| JsonError::Decode { name, source })?;
-    let options = SerializeOptions::new().skip_default_fields(false).stringify_64_bit_integers(true);
+    let options = SerializeOptions::new()
+        .skip_default_fields(false)
+        .stringify_64_bit_integers(true);
     dynamic
         .serialize_with_options(serde_json::value::Serializer, &options)
         .map_err(JsonError::Serialize)

@@ -4,7 +4,13 @@ pub mod json;
 pub mod observed;
 
 /// The public API.
-#[expect(missing_docs, clippy::all, clippy::pedantic, reason = "generated; the comments are in proto/")]
+#[expect(
+    missing_docs,
+    clippy::all,
+    clippy::allow_attributes,
+    clippy::pedantic,
+    reason = "generated; the comments are in proto/"
+)]
 pub mod v1 {
     tonic::include_proto!("rollcall.v1");
 }
@@ -12,7 +18,12 @@ pub mod v1 {
 /// Between our own services.
 pub mod internal {
     /// Version 1.
-    #[expect(missing_docs, clippy::all, clippy::pedantic, reason = "generated; the comments are in proto/")]
+    #[expect(
+        missing_docs,
+        clippy::allow_attributes,
+        clippy::pedantic,
+        reason = "generated; the comments are in proto/"
+    )]
     pub mod v1 {
         tonic::include_proto!("rollcall.internal.v1");
     }
@@ -21,7 +32,12 @@ pub mod internal {
 /// Over NATS.
 pub mod bus {
     /// Version 1.
-    #[expect(missing_docs, clippy::all, clippy::pedantic, reason = "generated; the comments are in proto/")]
+    #[expect(
+        missing_docs,
+        clippy::all,
+        clippy::pedantic,
+        reason = "generated; the comments are in proto/"
+    )]
     pub mod v1 {
         tonic::include_proto!("rollcall.bus.v1");
     }

@@ -48,7 +48,14 @@ pub enum DecodeError {
 pub fn encode(user: &ObservedUser<'_>, out: &mut Vec<u8>) {
     if user.presence != Presence::Present {
         encode_key(PRESENCE, WireType::Varint, out);
-        encode_varint(if user.presence == Presence::SoftDeleted { 1 } else { 2 }, out);
+        encode_varint(
+            if user.presence == Presence::SoftDeleted {
+                1
+            } else {
+                2
+            },
+            out,
+        );
     }
     if user.completeness == Completeness::Partial {
         encode_cleared(user, out);
@@ -84,8 +91,9 @@ pub fn decode(
                 let mut numbers = take(field, &mut wire)?;
                 while numbers.has_remaining() {
                     let number = decode_varint(&mut numbers).map_err(DecodeError::Wire)?;
-                    if let Some(mention) =
-                        usize::try_from(number).ok().and_then(|number| user.attributes.get_mut(number))
+                    if let Some(mention) = usize::try_from(number)
+                        .ok()
+                        .and_then(|number| user.attributes.get_mut(number))
                     {
                         *mention = Mention::Cleared;
                     }
@@ -135,7 +143,9 @@ fn encode_text(field: u32, text: &str, out: &mut Vec<u8>) {
 fn take<'a>(field: u32, wire: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
     let length = decode_varint(wire).map_err(DecodeError::Wire)?;
     let length = usize::try_from(length).map_err(|_| DecodeError::Truncated { field })?;
-    let (taken, rest) = wire.split_at_checked(length).ok_or(DecodeError::Truncated { field })?;
+    let (taken, rest) = wire
+        .split_at_checked(length)
+        .ok_or(DecodeError::Truncated { field })?;
     *wire = rest;
     Ok(taken)
 }
@@ -171,7 +181,10 @@ mod tests {
         assert_eq!(read.cleared, [Attribute::City as u32]);
         assert_eq!(read.problem, "mail is a number");
         assert_eq!(read.display_name.as_deref(), Some("Zoë Ångström"));
-        assert_eq!(read.manager.as_deref(), Some("11111111-2222-3333-4444-555555555555"));
+        assert_eq!(
+            read.manager.as_deref(),
+            Some("11111111-2222-3333-4444-555555555555")
+        );
         assert_eq!(read.city, None);
     }
 

@@ -98,12 +98,12 @@ pub fn decide<'a>(
 
 /// Decides on a linked object that a proved fetch did not contain (D5). `None` when that was dealt with before.
 #[must_use]
-pub fn not_seen<'a>(
+pub fn not_seen(
     object: ObjectId,
-    account: &'a Account,
+    account: &Account,
     status: LinkStatus,
     policies: Policies,
-) -> Option<Decision<'a>> {
+) -> Option<Decision<'_>> {
     let settled = leaver::leave(Cause::Gone, &policies, account) == Leaving::Settled;
     if status == LinkStatus::Gone && settled {
         return None;

@@ -110,9 +110,8 @@ impl Policies {
 #[must_use]
 pub fn leave(cause: Cause, policies: &Policies, account: &Account) -> Leaving {
     match policies.of(cause) {
-        Policy::Nothing => Leaving::Settled,
         Policy::Deactivate if account.status == Status::Active => Leaving::ByItself(Removal::Deactivate),
-        Policy::Deactivate => Leaving::Settled,
+        Policy::Nothing | Policy::Deactivate => Leaving::Settled,
         Policy::Delete if account.status == Status::Deleted => Leaving::Settled,
         Policy::Delete if account.role == Role::User => Leaving::ByItself(Removal::Delete),
         Policy::Delete => Leaving::Ask {

@@ -211,9 +211,9 @@ impl Row {
 
 impl Reading {
     /// The part of a value that is read; `None` when that is empty.
-    fn of<'a>(&self, value: &'a str) -> Option<Cow<'a, str>> {
+    fn of(self, value: &str) -> Option<Cow<'_, str>> {
         let part = match self {
-            Self::Whole(attribute) => return Some(whole(*attribute, value)),
+            Self::Whole(attribute) => return Some(whole(attribute, value)),
             Self::Local(_) => value.rsplit_once('@').map_or(value, |(local, _)| local),
             Self::Domain(_) => value.rsplit_once('@').map_or("", |(_, domain)| domain),
         };

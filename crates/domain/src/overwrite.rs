@@ -198,10 +198,6 @@ mod tests {
         }
     }
 
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     /// A user and an account of which exactly this rule says that they are one. Written as a `match`, so that a new
     /// rule does not compile before it has its case.
     fn alone(rule: Rule) -> Option<(Keys, Account)> {
@@ -209,38 +205,38 @@ mod tests {
             Rule::ObjectId => None,
             Rule::OnPremisesUpnOrLookupGuid => Some((
                 Keys {
-                    on_premises_upn: some("ann@corp.local"),
+                    on_premises_upn: Some("ann@corp.local".to_owned()),
                     ..Keys::default()
                 },
                 account(2, &[(Field::Upn, "Ann@Corp.local")]),
             )),
             Rule::OnPremisesDomainAndSam => Some((
                 Keys {
-                    on_premises_domain: some("corp"),
-                    on_premises_sam: some("ann"),
+                    on_premises_domain: Some("corp".to_owned()),
+                    on_premises_sam: Some("ann".to_owned()),
                     ..Keys::default()
                 },
                 account(3, &[(Field::Domain, "CORP"), (Field::Login, "Ann")]),
             )),
             Rule::LoginAndDomain => Some((
                 Keys {
-                    login: some("ann"),
-                    domain: some("contoso.com"),
+                    login: Some("ann".to_owned()),
+                    domain: Some("contoso.com".to_owned()),
                     ..Keys::default()
                 },
                 account(4, &[(Field::Login, "ANN"), (Field::Domain, "Contoso.com")]),
             )),
             Rule::LoginWithoutDomain => Some((
                 Keys {
-                    login: some("ann"),
-                    domain: some("contoso.com"),
+                    login: Some("ann".to_owned()),
+                    domain: Some("contoso.com".to_owned()),
                     ..Keys::default()
                 },
                 account(5, &[(Field::Login, "ann")]),
             )),
             Rule::Email => Some((
                 Keys {
-                    email: some("ann@contoso.com"),
+                    email: Some("ann@contoso.com".to_owned()),
                     ..Keys::default()
                 },
                 account(6, &[(Field::Email, "ANN@contoso.com")]),
@@ -268,7 +264,7 @@ mod tests {
     #[test]
     fn rule_2_meets_the_lookup_guid_too() {
         let keys = Keys {
-            lookup_guid: some("e1234"),
+            lookup_guid: Some("e1234".to_owned()),
             ..Keys::default()
         };
         let existing = [account(1, &[(Field::LookupGuid, "E1234")])];
@@ -284,12 +280,12 @@ mod tests {
     #[test]
     fn the_first_rule_that_hits_wins() {
         let keys = Keys {
-            on_premises_upn: some("ann@corp.local"),
-            on_premises_domain: some("corp"),
-            on_premises_sam: some("ann"),
-            login: some("ann"),
-            domain: some("contoso.com"),
-            email: some("ann@contoso.com"),
+            on_premises_upn: Some("ann@corp.local".to_owned()),
+            on_premises_domain: Some("corp".to_owned()),
+            on_premises_sam: Some("ann".to_owned()),
+            login: Some("ann".to_owned()),
+            domain: Some("contoso.com".to_owned()),
+            email: Some("ann@contoso.com".to_owned()),
             lookup_guid: None,
         };
         let mut existing: Vec<Account> = Rule::IN_ORDER
@@ -314,7 +310,7 @@ mod tests {
         assert_eq!(decide(&Keys::default(), &[nobody]), Match::New);
         // A user without a domain is not the account without a domain by rule 4, only by rule 5.
         let keys = Keys {
-            login: some("ann"),
+            login: Some("ann".to_owned()),
             ..Keys::default()
         };
         let existing = [account(1, &[(Field::Login, "ann")])];
@@ -330,8 +326,8 @@ mod tests {
     #[test]
     fn two_accounts_by_the_deciding_rule_are_a_dispute() {
         let keys = Keys {
-            login: some("ann"),
-            email: some("ann@contoso.com"),
+            login: Some("ann".to_owned()),
+            email: Some("ann@contoso.com".to_owned()),
             ..Keys::default()
         };
         let existing = [
@@ -350,7 +346,7 @@ mod tests {
     #[test]
     fn a_deleted_account_counts_only_where_no_other_does() {
         let keys = Keys {
-            login: some("ann"),
+            login: Some("ann".to_owned()),
             ..Keys::default()
         };
         let mut existing = vec![account(1, &[(Field::Login, "ann")])];

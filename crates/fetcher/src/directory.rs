@@ -4,10 +4,160 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use domain::id::ConnectionId;
-use graph::{AppCredential, Cloud, Endpoints, EndpointsError, Graph, Transport};
-use sqlx_free::Loaded;
+use domain::id::{ConnectionId, CredentialId};
+use graph::{AppCredential, Cloud, DeltaLink, Endpoints, EndpointsError, Graph, Transport};
 use store::connection::Connection;
-use store::credential::Credential;
+use store::credential::{self, Credential};
+use store::delta_cursor::DeltaCursor;
+use store::run_fetch::Cursor;
 use store::{Store, StoreError};
-use vault::{OpenError as VaultError, Sealed, Vault};
+use vault::{Sealed, Vault};
+
+use crate::failure::Told;
+
+/// What a client secret is sealed as.
+const SECRET: &str = "credential.client_secret";
+/// What a delta link is sealed as, for the connection's id.
+const LINK: &str = "connection.delta_link";
+
+/// Why a connection does not lead to a directory.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It was disconnected (C9).
+    #[error("the connection was disconnected")]
+    Disconnected,
+    /// It has no credential, or one without a secret.
+    #[error("the connection has no client secret")]
+    NoSecret,
+    /// The secret can't be opened.
+    #[error("the client secret can't be opened")]
+    Secret(#[source] vault::OpenError),
+    /// The cloud has no such name.
+    #[error("there is no cloud called {0}")]
+    Cloud(String),
+    /// An address can't be used.
+    #[error("an address can't be used")]
+    Address(#[from] EndpointsError),
+}
+
+impl OpenError {
+    /// What to tell.
+    pub fn told(&self) -> Told {
+        let (cause, next_step) = match self {
+            Self::Disconnected => ("disconnected", "Apply the connection again to connect it."),
+            Self::NoSecret => ("missing_credential", "Enter the client secret of its credential."),
+            Self::Secret(_) => ("missing_credential", "Restore the key, or enter the client secret again."),
+            Self::Cloud(_) => {
+                ("wrong_cloud", "Choose global, usGov, usGovDod or china, or give loginUrl and graphUrl.")
+            }
+            Self::Address(_) => ("bad_address", "Correct that address of the connection."),
+        };
+        Told {
+            cause: cause.to_owned(),
+            message: format!("The connection can't be used: {}.", service::error::chain(self)),
+            next_step: next_step.to_owned(),
+        }
+    }
+}
+
+/// Opens directories. Each connection has one token for all its runs in this process, until it or its credential changes.
+pub struct Directories {
+    vault: Vault,
+    runs: Transport,
+    tests: Transport,
+    known: Mutex<HashMap<ConnectionId, Known>>,
+}
+
+struct Known {
+    /// When connection and credential last changed.
+    version: (DateTime<Utc>, DateTime<Utc>),
+    graph: Graph,
+}
+
+impl Directories {
+    /// `runs` has the bounds of runs' calls, `tests` those of tests'.
+    pub fn new(vault: Vault, runs: Transport, tests: Transport) -> Self {
+        Self { vault, runs, tests, known: Mutex::default() }
+    }
+
+    /// The directory that a run reads.
+    pub fn open(&self, connection: &Connection, credential: Option<&Credential>) -> Result<Graph, OpenError> {
+        if connection.disconnected_at.is_some() {
+            return Err(OpenError::Disconnected);
+        }
+        let credential = credential.ok_or(OpenError::NoSecret)?;
+        let version = (connection.updated_at, credential.updated_at);
+        if let Some(known) = self.known().get(&connection.id).filter(|known| known.version == version) {
+            return Ok(known.graph.clone());
+        }
+        let graph = self.build(&self.runs, connection, credential)?;
+        self.known().insert(connection.id, Known { version, graph: graph.clone() });
+        Ok(graph)
+    }
+
+    /// The directory for a test, with a new token, which runs use from now on too: only a new one has the permissions
+    /// that an admin has just granted (graph-facts §1.1).
+    pub fn open_anew(
+        &self,
+        connection: &Connection,
+        credential: Option<&Credential>,
+    ) -> Result<Graph, OpenError> {
+        self.known().remove(&connection.id);
+        if connection.disconnected_at.is_some() {
+            return Err(OpenError::Disconnected);
+        }
+        self.build(&self.tests, connection, credential.ok_or(OpenError::NoSecret)?)
+    }
+
+    /// Seals a delta link for its connection.
+    pub fn seal_link(
+        &self,
+        link: &DeltaLink,
+        of: ConnectionId,
+        taken_at: DateTime<Utc>,
+    ) -> Result<Cursor, vault::SealError> {
+        let Sealed { key_id, ciphertext } = self.vault.seal(&link.0, LINK, of.0)?;
+        Ok(Cursor { key_id, ciphertext, taken_at })
+    }
+
+    /// Opens a stored delta link.
+    pub fn open_link(&self, cursor: &DeltaCursor, of: ConnectionId) -> Result<DeltaLink, vault::OpenError> {
+        let sealed = Sealed { key_id: cursor.key_id.clone(), ciphertext: cursor.ciphertext.clone() };
+        self.vault.open(&sealed, LINK, of.0).map(DeltaLink)
+    }
+
+    fn build(
+        &self,
+        transport: &Transport,
+        connection: &Connection,
+        credential: &Credential,
+    ) -> Result<Graph, OpenError> {
+        let secret = credential.secret.as_ref().ok_or(OpenError::NoSecret)?;
+        let sealed = Sealed { key_id: secret.key_id.clone(), ciphertext: secret.ciphertext.clone() };
+        let secret = self.vault.open(&sealed, SECRET, credential.id.0).map_err(OpenError::Secret)?;
+        let app = AppCredential { tenant: connection.tenant, client_id: credential.client_id, secret };
+        Ok(Graph::new(transport, endpoints(connection)?, app))
+    }
+
+    /// Nothing breaks half-way through a write of this map.
+    fn known(&self) -> MutexGuard<'_, HashMap<ConnectionId, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The credential of a connection, if it has one.
+pub async fn credential(store: &Store, id: Option<CredentialId>) -> Result<Option<Credential>, StoreError> {
+    let Some(id) = id else { return Ok(None) };
+    credential::find(&mut *store.connection().await?, id).await
+}
+
+fn endpoints(connection: &Connection) -> Result<Endpoints, OpenError> {
+    let cloud = Cloud::of_name(&connection.cloud).ok_or_else(|| OpenError::Cloud(connection.cloud.clone()))?;
+    let endpoints = Endpoints::new(
+        cloud,
+        connection.login_url.as_deref(),
+        connection.graph_url.as_deref(),
+        connection.token_url.as_deref(),
+    )?;
+    Ok(endpoints)
+}

@@ -26,7 +26,7 @@ pub(crate) async fn wake_up(bus: &Bus, organization: OrganizationId, notices: &[
             ..Headers::default()
         };
         let id = notice.to_string();
-        let published = bus.publish(&subject, &id, &headers, Bytes::from(message.encode_to_vec()));
+        let published = Box::pin(bus.publish(&subject, &id, &headers, Bytes::from(message.encode_to_vec())));
         match tokio::time::timeout(LIMIT, published).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = %chain(&error), "nobody was woken for a notice"),

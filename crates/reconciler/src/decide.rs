@@ -80,11 +80,6 @@ impl Batch {
         })
     }
 
-    /// The run.
-    pub const fn run(&self) -> RunId {
-        self.run
-    }
-
     /// In a list everything was asked for; a delta tells what changed, and deleted items hold no manager.
     fn completeness(&self) -> Completeness {
         if self.source == Source::Listing {

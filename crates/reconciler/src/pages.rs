@@ -28,7 +28,7 @@ pub async fn run(
     wake: Arc<Notify>,
     stopper: Stopper,
 ) -> Result<(), std::convert::Infallible> {
-    while let Some(received) = stopper.until(consumer.next()).await {
+    while let Some(received) = stopper.until(Box::pin(consumer.next())).await {
         match received {
             Received::Message(delivery) => take(&decider, delivery).await,
             Received::Exhausted(delivery) => give_up(&decider, delivery).await,

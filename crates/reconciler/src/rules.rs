@@ -52,11 +52,6 @@ impl Known {
         known.insert(run, Arc::clone(&rules));
         rules
     }
-
-    /// Forgets a run that has begun anew.
-    pub fn forget(&self, run: RunId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
-    }
 }
 
 /// Loads a connection's rules as they are now.

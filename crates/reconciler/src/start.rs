@@ -83,7 +83,7 @@ async fn wake_on_fetched(
     wake: Arc<Notify>,
     stopper: Stopper,
 ) -> Result<(), std::convert::Infallible> {
-    while let Some(received) = stopper.until(consumer.next()).await {
+    while let Some(received) = stopper.until(Box::pin(consumer.next())).await {
         let (bus::Received::Message(delivery) | bus::Received::Exhausted(delivery)) = received;
         wake.notify_one();
         if let Err(error) = delivery.ack().await {

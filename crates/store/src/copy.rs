@@ -12,7 +12,7 @@ use crate::StoreError;
 pub struct Rows {
     buffer: Vec<u8>,
     columns: i16,
-    rows: usize,
+    count: usize,
 }
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -28,13 +28,13 @@ impl Rows {
         Self {
             buffer: SIGNATURE.to_vec(),
             columns,
-            rows: 0,
+            count: 0,
         }
     }
 
     /// Begins a row.
     pub fn row(&mut self) -> &mut Self {
-        self.rows += 1;
+        self.count += 1;
         self.buffer.extend_from_slice(&self.columns.to_be_bytes());
         self
     }
@@ -42,13 +42,13 @@ impl Rows {
     /// How many rows there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.rows
+        self.count
     }
 
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.count == 0
     }
 
     /// A `uuid`.

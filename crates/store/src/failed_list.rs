@@ -26,7 +26,7 @@ pub async fn first(
     run: RunId,
     limit: i64,
 ) -> Result<Vec<FailedRecord>, StoreError> {
-    let rows: Vec<(Option<String>, Option<String>, Option<Uuid>, Option<String>)> = sqlx::query_as(
+    let rows: Vec<Row> = sqlx::query_as(
         "-- failed_list.first
          SELECT upn, name, object_id, reason FROM decision
          WHERE run_id = $1 AND outcome = $2
@@ -37,11 +37,24 @@ pub async fn first(
     .bind(limit)
     .fetch_all(connection)
     .await?;
-    let record = |(upn, name, object, reason): (_, _, Option<Uuid>, _)| FailedRecord {
-        upn,
-        name,
-        object: object.map(ObjectId),
-        reason,
-    };
-    Ok(rows.into_iter().map(record).collect())
+    Ok(rows.into_iter().map(FailedRecord::from).collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    upn: Option<String>,
+    name: Option<String>,
+    object_id: Option<Uuid>,
+    reason: Option<String>,
+}
+
+impl From<Row> for FailedRecord {
+    fn from(row: Row) -> Self {
+        Self {
+            upn: row.upn,
+            name: row.name,
+            object: row.object_id.map(ObjectId),
+            reason: row.reason,
+        }
+    }
 }

@@ -471,7 +471,11 @@ pub async fn last_full(connection: &mut PgConnection, run: RunId) -> Result<Opti
     .await?;
     let read = |(records, offered_delta, finished)| {
         let records = u32::try_from(records).map_err(|_| Inconsistent::new("run_fetch", "records", run))?;
-        Ok(LastFull { records, offered_delta, finished })
+        Ok(LastFull {
+            records,
+            offered_delta,
+            finished,
+        })
     };
     row.map(read).transpose()
 }
@@ -512,7 +516,11 @@ impl TryFrom<Row> for Fetch {
         let bad = |column| Inconsistent::new("run_fetch", column, row.run_id);
         let count = |column, number: i32| u32::try_from(number).map_err(|_| bad(column));
         let cursor = match (row.cursor_key_id, row.cursor_ciphertext, row.cursor_taken_at) {
-            (Some(key_id), Some(ciphertext), Some(taken_at)) => Some(Cursor { key_id, ciphertext, taken_at }),
+            (Some(key_id), Some(ciphertext), Some(taken_at)) => Some(Cursor {
+                key_id,
+                ciphertext,
+                taken_at,
+            }),
             (None, None, None) => None,
             _ => return Err(bad("cursor_ciphertext")),
         };
@@ -529,7 +537,10 @@ impl TryFrom<Row> for Fetch {
                 waits: count("waits", row.waits)?,
                 wait_ms: u64::try_from(row.wait_ms).map_err(|_| bad("wait_ms"))?,
             },
-            expected: row.expected.map(|expected| count("expected", expected)).transpose()?,
+            expected: row
+                .expected
+                .map(|expected| count("expected", expected))
+                .transpose()?,
             reason: row.reason,
             holder: row.holder,
             lease_until: row.lease_until,

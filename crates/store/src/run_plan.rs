@@ -428,6 +428,7 @@ pub async fn advance_cursor(connection: &mut PgConnection, id: RunId) -> Result<
     Ok(())
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "it is a row")]
 #[derive(FromRow)]
 struct WorkRow {
     id: Uuid,

@@ -28,10 +28,7 @@ pub async fn lock(connection: &mut PgConnection, of: ConnectionId) -> Result<(),
 }
 
 /// Connections with a run to take, those that have waited longest first.
-pub async fn connections(
-    connection: &mut PgConnection,
-    limit: i64,
-) -> Result<Vec<ConnectionId>, StoreError> {
+pub async fn connections(connection: &mut PgConnection, limit: i64) -> Result<Vec<ConnectionId>, StoreError> {
     let ids: Vec<Uuid> = sqlx::query_scalar(
         "-- run_queue.connections
          SELECT run.connection_id
@@ -136,5 +133,9 @@ pub async fn stalled(
 
 fn again((run, connection, attempt): (Uuid, Uuid, i32)) -> Result<Again, StoreError> {
     let attempt = u32::try_from(attempt).map_err(|_| Inconsistent::new("run_fetch", "attempt", run))?;
-    Ok(Again { run: RunId(run), connection: ConnectionId(connection), attempt })
+    Ok(Again {
+        run: RunId(run),
+        connection: ConnectionId(connection),
+        attempt,
+    })
 }

@@ -101,15 +101,16 @@ pub fn told(changes: &[DocumentChange], dry_run: bool) -> String {
     }
     let of = |action| changes.iter().filter(|change| change.action == action).count();
     let (created, updated, unchanged) = (of("created"), of("updated"), of("unchanged"));
-    let _ = match dry_run {
-        false => writeln!(
-            text,
-            "{created} created, {updated} updated, {unchanged} unchanged"
-        ),
-        true => writeln!(
+    let _ = if dry_run {
+        writeln!(
             text,
             "{created} to create, {updated} to update, {unchanged} unchanged"
-        ),
+        )
+    } else {
+        writeln!(
+            text,
+            "{created} created, {updated} updated, {unchanged} unchanged"
+        )
     };
     text
 }

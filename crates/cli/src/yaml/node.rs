@@ -201,7 +201,7 @@ impl Composer {
                     open.key = Some(Key {
                         at: node.at,
                         name: text,
-                    })
+                    });
                 }
                 Value::List(_) | Value::Map(_) => return fault(node.at, "a key must be text"),
             },
@@ -366,7 +366,7 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let below = format!("*a{}, ", level - 1).repeat(10);
-            bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+            bomb += &format!("a{level}: &a{level} [{below}]\n");
         }
         assert!(fault_of(&bomb).contains("more than 50000 values"));
         let recursive = fault_of("a: &a\n  b: *a\n");

@@ -32,7 +32,7 @@ pub struct Decider {
 impl Decider {
     /// Takes events from the queue until the stop.
     pub async fn run(self, mut finished: Consumer, stopper: Stopper) -> anyhow::Result<()> {
-        while let Some(received) = stopper.until(finished.next()).await {
+        while let Some(received) = stopper.until(Box::pin(finished.next())).await {
             let settled = match received {
                 Received::Message(message) => self.handle(message).await,
                 Received::Exhausted(message) => {
@@ -77,7 +77,7 @@ impl Decider {
 /// Takes the changes of the register. Nobody is told of one by itself: what a run changed is told with its end, and whoever
 /// resolves a review or imports a file has the answer.
 pub async fn take_changes(mut changed: Consumer, stopper: Stopper) -> anyhow::Result<()> {
-    while let Some(received) = stopper.until(changed.next()).await {
+    while let Some(received) = stopper.until(Box::pin(changed.next())).await {
         let (Received::Message(message) | Received::Exhausted(message)) = received;
         if let Err(error) = message.ack().await {
             tracing::warn!(error = %chain(&error), "a change of the register will come again");

@@ -12,15 +12,10 @@ pub(super) fn of_text(text: &str) -> String {
     {
         let lines = || block.lines();
         if lines().all(|line| line.starts_with("  ")) {
-            html.push_str(&format!(
-                "<pre style=\"font-size: 1em\">{}</pre>\n",
-                escape(block)
-            ));
+            html.extend(["<pre style=\"font-size: 1em\">", &escape(block), "</pre>\n"]);
         } else {
-            html.push_str(&format!(
-                "<p>{}</p>\n",
-                lines().map(line).collect::<Vec<_>>().join("<br>\n")
-            ));
+            let lines = lines().map(line).collect::<Vec<_>>().join("<br>\n");
+            html.extend(["<p>", &lines, "</p>\n"]);
         }
     }
     html.push_str("</body></html>\n");

@@ -76,12 +76,11 @@ impl Sender {
                 Ok(_) => continue,
                 Err(error) => tracing::warn!(error = %chain(&error), "deliveries have to wait"),
             }
-            // Whether woken, timed out or stopped: the loop looks.
-            drop(
-                stopper
-                    .until(tokio::time::timeout(poll, self.due.notified()))
-                    .await,
-            );
+            tokio::select! {
+                () = self.due.notified() => {}
+                () = tokio::time::sleep(poll) => {}
+                () = stopper.stopped() => {}
+            }
         }
         Ok(())
     }

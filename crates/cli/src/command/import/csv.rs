@@ -1,5 +1,6 @@
 //! `import csv`.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -118,10 +119,10 @@ fn check(path: &Path) -> Result<Checked, Failure> {
                 "line {line}: a row this long is a quote that is not closed"
             )));
         }
-        for (index, cell) in record
+        if let Some((index, cell)) = record
             .iter()
             .enumerate()
-            .filter(|(_, cell)| str::from_utf8(cell).is_err())
+            .find(|(_, cell)| str::from_utf8(cell).is_err())
         {
             let column = columns.get(index).map_or("a cell", String::as_str);
             let text = escape(&String::from_utf8_lossy(cell));
@@ -247,15 +248,16 @@ fn told(answer: &v1::ImportAccountsResponse, dry_run: bool) -> String {
             .unwrap_or_default()
             .saturating_sub(answer.failures.len());
         if untold > 0 {
-            text.push_str(&format!("… and {untold} more\n"));
+            let _ = writeln!(text, "… and {untold} more");
         }
         text.push('\n');
     }
     let [added, updated, unchanged, failed] =
         [answer.added, answer.updated, answer.unchanged, answer.failed].map(show::count);
-    text.push_str(&format!(
-        "{added} added, {updated} updated, {unchanged} unchanged, {failed} failed\n"
-    ));
+    let _ = writeln!(
+        text,
+        "{added} added, {updated} updated, {unchanged} unchanged, {failed} failed"
+    );
     if dry_run {
         text.push_str("Nothing was changed: this was a dry run.\n");
     }

@@ -125,7 +125,7 @@ impl Lines {
                 .zip(self.byte..)
                 .take_while(|(value, at)| *at < byte || matches!(value, b'\r' | b'\n'))
                 .count();
-            let ends = buffer[..passed].iter().filter(|value| **value == b'\n').count();
+            let ends = memchr::memchr_iter(b'\n', &buffer[..passed]).count();
             let whole = passed == buffer.len();
             self.file.consume(passed);
             self.byte += u64::try_from(passed).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! One run as people read it: what, when, why, and counts that add up.
 
+use std::fmt::Write as _;
+
 use contracts::v1;
 
 use crate::show;
@@ -65,10 +67,11 @@ fn read(run: &v1::Run) -> String {
     );
     if progress.throttle_waits > 0 {
         let seconds = f64::from(progress.throttle_wait_milliseconds) / 1000.0;
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             ", {} waits for Entra ({seconds:.1} s)",
             show::count(progress.throttle_waits)
-        ));
+        );
     }
     text
 }

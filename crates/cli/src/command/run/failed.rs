@@ -16,7 +16,7 @@ pub struct Args {
     /// The run's id
     #[arg(value_parser = crate::command::id)]
     id: String,
-    /// As CSV with the columns upn, name, object_id, reason; safe to open in a spreadsheet
+    /// As CSV with the columns `upn,name,object_id,reason`; safe to open in a spreadsheet
     #[arg(long)]
     csv: bool,
 }

@@ -1,0 +1,114 @@
+//! Applying documents: everything is checked first, then written in one transaction.
+
+use contracts::v1;
+use store::{Tx, connection, connection_view, credential, organization};
+
+use super::check::{Wanted, check};
+use super::write::Writer;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::fault::{Fault, Violation};
+use crate::once::Key;
+
+/// Applies the documents. Applying the same ones twice changes nothing. A dry run writes too, and takes it all back.
+pub async fn apply(
+    app: &App,
+    caller: &Caller,
+    request: &v1::ApplyConfigurationRequest,
+) -> Result<v1::ApplyConfigurationResponse, Fault> {
+    let (mut violations, mut warnings) = (Vec::new(), Vec::new());
+    let wanted = check(&request.documents, &mut violations, &mut warnings);
+    let key = Key::of(caller, "ApplyConfiguration", &request.idempotency_key, request)?;
+    let mut tx = app.store.begin("configuration.apply").await?;
+    organization::lock(tx.connection(), caller.organization()).await?;
+    if !request.dry_run
+        && let Some(answer) = key.claim(app, &mut tx).await?
+    {
+        return Ok(answer);
+    }
+    check_references(&mut tx, caller, &wanted, &mut violations).await?;
+    if !violations.is_empty() {
+        return Err(Fault::Invalid(violations));
+    }
+    let mut writer = Writer { app, caller, tx: &mut tx, now: app.clock.now(), changes: Vec::new() };
+    writer.write(wanted, &mut warnings).await?;
+    let answer = v1::ApplyConfigurationResponse { changes: writer.changes, warnings };
+    if request.dry_run {
+        tx.rollback().await?;
+    } else {
+        key.answer(&mut tx, &answer).await?;
+        tx.commit().await?;
+        tracing::info!(by = caller.name(), documents = answer.changes.len(), "configuration applied");
+    }
+    Ok(answer)
+}
+
+/// What can only be judged with the stored configuration: names that are referred to, missing secrets, a tenant that
+/// may not change any more.
+async fn check_references(
+    tx: &mut Tx,
+    caller: &Caller,
+    wanted: &Wanted,
+    violations: &mut Vec<Violation>,
+) -> Result<(), Fault> {
+    let organization = caller.organization();
+    // What can't be stored is refused already, and the database would not take it in a question either.
+    let known = |name: &str| !name.is_empty() && !name.contains('\0');
+    for (index, credential) in wanted.credentials.iter().filter(|(_, credential)| known(&credential.name)) {
+        let stored = credential::find_by_name(tx.connection(), organization, &credential.name).await?;
+        let own = stored.filter(|stored| stored.organization.is_some());
+        if credential.secret.is_none() && own.is_none_or(|own| own.secret.is_none()) {
+            violations.push(Violation {
+                path: format!("documents[{index}].credential.clientSecret"),
+                problem: "is missing, and none is stored; write clientSecret: { fromEnv: NAME }".to_owned(),
+            });
+        }
+    }
+    for (index, wish) in wanted.connections.iter().filter(|(_, wish)| known(&wish.name)) {
+        let written = wanted.credentials.iter().any(|(_, credential)| credential.name == wish.credential);
+        if known(&wish.credential) && !written {
+            let stored = credential::find_by_name(tx.connection(), organization, &wish.credential).await?;
+            if let Some(problem) = unusable(stored.as_ref(), &wish.credential) {
+                violations.push(Violation { path: format!("documents[{index}].connection.credential"), problem });
+            }
+        }
+        let stored = connection::find_by_name(tx.connection(), organization, &wish.name).await?;
+        if let Some(stored) = stored.filter(|stored| stored.name == wish.name && stored.tenant != wish.tenant) {
+            let facts = connection_view::of_connections(tx.connection(), &[stored.id]).await?;
+            if facts.iter().any(|facts| facts.linked > 0) {
+                violations.push(Violation {
+                    path: format!("documents[{index}].connection.tenantId"),
+                    problem: format!(
+                        "can't change any more: accounts are linked to the tenant {}; make another connection for the \
+                         other tenant",
+                        stored.tenant
+                    ),
+                });
+            }
+        }
+    }
+    for (index, mapping) in wanted.mappings.iter().filter(|(_, mapping)| known(&mapping.connection)) {
+        let written = wanted.connections.iter().any(|(_, connection)| connection.name == mapping.connection);
+        let stored = connection::find_by_name(tx.connection(), organization, &mapping.connection).await?;
+        if !written && stored.is_none() {
+            let names = connection::names(tx.connection(), organization).await?;
+            let there = if names.is_empty() { String::new() } else { format!("; there are: {}", names.join(", ")) };
+            violations.push(Violation {
+                path: format!("documents[{index}].mapping.connection"),
+                problem: format!("\"{}\" is no connection, here or stored{there}", mapping.connection),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn unusable(stored: Option<&credential::Credential>, name: &str) -> Option<String> {
+    match stored {
+        None => Some(format!("\"{name}\" is no credential, here or stored; add a document of kind Credential")),
+        Some(stored) if stored.secret.is_none() => Some(format!(
+            "\"{name}\" has no secret any more (it was wiped when its connection was disconnected); add a document of \
+             kind Credential with a clientSecret"
+        )),
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,125 @@
+//! A document as a flat list of properties, for telling old from new; secrets are only said to be there.
+
+use contracts::v1;
+use domain::mapping::{Row, Source};
+use serde_json::{Map, Value};
+use store::connection::{Connection, DeletionMode};
+use store::credential::Credential;
+use store::mapping::Mapping;
+use store::settings::Settings;
+
+/// Path and value of each property, in the order in which YAML has them.
+pub type Properties = Vec<(String, String)>;
+
+/// Of a credential.
+pub fn credential(credential: &Credential) -> Properties {
+    listed([
+        ("tenantId", credential.tenant.to_string()),
+        ("clientId", credential.client_id.to_string()),
+        ("clientSecret", if credential.secret.is_some() { "(set)".to_owned() } else { String::new() }),
+    ])
+}
+
+/// Of a connection whose credential has this name.
+pub fn connection(connection: &Connection, credential: Option<&str>) -> Properties {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    listed([
+        ("tenantId", connection.tenant.to_string()),
+        ("credential", credential.unwrap_or_default().to_owned()),
+        ("cloud", connection.cloud.clone()),
+        ("loginUrl", text(&connection.login_url)),
+        ("graphUrl", text(&connection.graph_url)),
+        ("tokenUrl", text(&connection.token_url)),
+        ("deletionMode", connection.deletion_mode.map_or("", DeletionMode::key).to_owned()),
+        ("leavers.disabled", connection.leavers.disabled.key().to_owned()),
+        ("leavers.softDeleted", connection.leavers.soft_deleted.key().to_owned()),
+        ("leavers.gone", connection.leavers.gone.key().to_owned()),
+        ("leavers.outOfScope", connection.leavers.out_of_scope.key().to_owned()),
+        ("brake.percent", connection.brake.percent.to_string()),
+        ("brake.count", connection.brake.count.to_string()),
+        ("brake.from", connection.brake.from.to_string()),
+        ("firstRun", connection.first_run.key().to_owned()),
+        ("disconnected", if connection.disconnected_at.is_some() { "true".to_owned() } else { String::new() }),
+    ])
+}
+
+/// Of a mapping of the connection of this name.
+pub fn mapping(mapping: &Mapping, connection: &str) -> Properties {
+    let mut properties = listed([
+        ("connection", connection.to_owned()),
+        ("target", mapping.target.key().to_owned()),
+        ("role", mapping.role.key().to_owned()),
+        ("overrideByEmail", mapping.override_by_email.to_string()),
+        ("includeDisabled", mapping.include_disabled.to_string()),
+    ]);
+    properties.extend(mapping.rows.iter().map(|row| (format!("fields.{}", row.field), in_words(row))));
+    properties
+}
+
+/// Of the settings.
+pub fn settings(settings: &Settings) -> Properties {
+    listed([
+        ("mailTo", settings.mail_to.join(", ")),
+        ("mailOnCompletion", settings.mail_on_completion.to_string()),
+    ])
+}
+
+/// What differs; everything that is set, where there was nothing.
+pub fn differences(old: Option<&Properties>, new: &Properties) -> Vec<v1::PropertyChange> {
+    let none = Properties::new();
+    let old = old.unwrap_or(&none);
+    let value_in = |list: &Properties, path: &str| -> String {
+        list.iter().find(|(of, _)| of == path).map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let gone = old.iter().filter(|(path, _)| !new.iter().any(|(of, _)| of == path));
+    new.iter()
+        .chain(gone)
+        .map(|(path, _)| v1::PropertyChange {
+            path: path.clone(),
+            old: value_in(old, path),
+            new: value_in(new, path),
+        })
+        .filter(|change| change.old != change.new)
+        .collect()
+}
+
+/// As a JSON object, for the audit.
+pub fn json(properties: &Properties) -> Value {
+    let map: Map<String, Value> =
+        properties.iter().map(|(path, value)| (path.clone(), Value::String(value.clone()))).collect();
+    Value::Object(map)
+}
+
+fn listed<const N: usize>(pairs: [(&str, String); N]) -> Properties {
+    pairs.into_iter().map(|(path, value)| (path.to_owned(), value)).collect()
+}
+
+fn in_words(row: &Row) -> String {
+    let source = match &row.source {
+        Source::Attribute { reading, default: None } => format!("attribute {reading}"),
+        Source::Attribute { reading, default: Some(default) } => format!("attribute {reading}, default \"{default}\""),
+        Source::Constant(value) => format!("constant \"{value}\""),
+    };
+    let clear = if row.clear { "clear" } else { "no clear" };
+    format!("{source}, {}, {clear}", row.authority.key())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_told() {
+        let old = listed([("a", "1".into()), ("b", "2".into()), ("gone", "x".into())]);
+        let new = listed([("a", "1".into()), ("b", "3".into()), ("c", String::new())]);
+        let told: Vec<(String, String, String)> = differences(Some(&old), &new)
+            .into_iter()
+            .map(|change| (change.path, change.old, change.new))
+            .collect();
+        let expected = [("b", "2", "3"), ("gone", "x", "")]
+            .map(|(path, old, new)| (path.to_owned(), old.to_owned(), new.to_owned()));
+        assert_eq!(told, expected);
+        assert_eq!(differences(Some(&new), &new), []);
+        assert_eq!(differences(None, &new).len(), 2);
+    }
+}

@@ -1,0 +1,297 @@
+//! Writing checked documents, each with its audit entry (C14).
+
+use chrono::{DateTime, Utc};
+use contracts::v1;
+use domain::id::{ConnectionId, CredentialId, MappingId};
+use secrecy::ExposeSecret;
+use store::connection::Connection;
+use store::credential::{Credential, SealedSecret};
+use store::mapping::Mapping;
+use store::settings::Settings;
+use store::{Tx, audit, connection, credential, mapping, settings};
+use vault::Sealed;
+
+use super::SECRET_PURPOSE;
+use super::check::{Wanted, WantedConnection, WantedCredential};
+use super::check_mapping::WantedMapping;
+use super::properties::{self, Properties};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::fault::Fault;
+
+/// Writes documents in a transaction and notes what changed.
+pub struct Writer<'a> {
+    /// What is needed.
+    pub app: &'a App,
+    /// Who changes.
+    pub caller: &'a Caller,
+    /// Where.
+    pub tx: &'a mut Tx,
+    /// When.
+    pub now: DateTime<Utc>,
+    /// What changed, in the order of the documents' kinds.
+    pub changes: Vec<v1::DocumentChange>,
+}
+
+impl Writer<'_> {
+    /// Writes everything: first what others refer to.
+    pub async fn write(&mut self, wanted: Wanted, warnings: &mut Vec<String>) -> Result<(), Fault> {
+        for (_, wish) in wanted.credentials {
+            self.credential(wish).await?;
+        }
+        for (_, wish) in wanted.connections {
+            self.connection(wish, warnings).await?;
+        }
+        for (_, wish) in wanted.mappings {
+            self.mapping(wish, warnings).await?;
+        }
+        if let Some((_, wish)) = wanted.settings {
+            self.settings(wish).await?;
+        }
+        Ok(())
+    }
+
+    async fn credential(&mut self, wish: WantedCredential) -> Result<(), Fault> {
+        let organization = self.caller.organization();
+        let found = credential::find_by_name(self.tx.connection(), organization, &wish.name).await?;
+        let stored = found.filter(|stored| stored.organization.is_some());
+        let id = stored.as_ref().map_or_else(|| CredentialId(self.app.clock.new_id()), |stored| stored.id);
+        let kept = stored.as_ref().and_then(|stored| stored.secret.clone());
+        let secret = match &wish.secret {
+            Some(secret) if !self.is_stored(secret.expose_secret(), kept.as_ref(), id) => {
+                let Sealed { key_id, ciphertext } = self.app.vault.seal(secret, SECRET_PURPOSE, id.0)?;
+                Some(SealedSecret { key_id, ciphertext })
+            }
+            _ => kept.clone(),
+        };
+        let row = Credential {
+            id,
+            organization: Some(organization),
+            name: wish.name,
+            tenant: wish.tenant,
+            client_id: wish.client_id,
+            created_at: stored.as_ref().map_or(self.now, |stored| stored.created_at),
+            updated_at: self.now,
+            secret,
+        };
+        let mut new = properties::credential(&row);
+        if kept.is_some() && row.secret != kept {
+            for (_, value) in new.iter_mut().filter(|(path, _)| path == "clientSecret") {
+                "(changed)".clone_into(value);
+            }
+        }
+        let old = stored.as_ref().map(properties::credential);
+        if self.note("Credential", &row.name, old.as_ref(), &new).await? {
+            match stored {
+                None => credential::insert(self.tx.connection(), &row).await?,
+                Some(_) => credential::update(self.tx.connection(), &row).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A stored secret that can't be opened any more counts as another one.
+    fn is_stored(&self, secret: &str, kept: Option<&SealedSecret>, id: CredentialId) -> bool {
+        let Some(kept) = kept else { return false };
+        let sealed = Sealed { key_id: kept.key_id.clone(), ciphertext: kept.ciphertext.clone() };
+        let opened = self.app.vault.open(&sealed, SECRET_PURPOSE, id.0);
+        opened.is_ok_and(|opened| opened.expose_secret() == secret) && !self.app.vault.needs_rotation(&sealed)
+    }
+
+    async fn connection(
+        &mut self,
+        wish: WantedConnection,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Fault> {
+        let organization = self.caller.organization();
+        let found = connection::find_by_name(self.tx.connection(), organization, &wish.name).await?;
+        let stored = found.filter(|stored| stored.name == wish.name);
+        let credential = credential::find_by_name(self.tx.connection(), organization, &wish.credential).await?;
+        let credential = credential.ok_or(Fault::Internal("a credential vanished while documents were applied"))?;
+        if credential.tenant != wish.tenant {
+            warnings.push(format!(
+                "connection {}: its credential {} belongs to another tenant; that works for a multi-tenant app only",
+                wish.name, credential.name
+            ));
+        }
+        let row = Connection {
+            id: stored.as_ref().map_or_else(|| ConnectionId(self.app.clock.new_id()), |stored| stored.id),
+            organization,
+            name: wish.name,
+            tenant: wish.tenant,
+            credential: Some(credential.id),
+            cloud: wish.cloud,
+            login_url: wish.login_url,
+            graph_url: wish.graph_url,
+            token_url: wish.token_url,
+            deletion_mode: wish.deletion_mode,
+            leavers: wish.leavers,
+            brake: wish.brake,
+            first_run: wish.first_run,
+            rules_changed_at: stored.as_ref().and_then(|stored| stored.rules_changed_at),
+            rules_changed_why: stored.as_ref().and_then(|stored| stored.rules_changed_why.clone()),
+            // Applying its document connects it again.
+            disconnected_at: None,
+            created_at: stored.as_ref().map_or(self.now, |stored| stored.created_at),
+            updated_at: self.now,
+        };
+        let old = match &stored {
+            Some(stored) => Some(properties::connection(stored, self.credential_name(stored).await?.as_deref())),
+            None => None,
+        };
+        let new = properties::connection(&row, Some(&credential.name));
+        if !self.note("Connection", &row.name, old.as_ref(), &new).await? {
+            return Ok(());
+        }
+        match stored {
+            None => connection::insert(self.tx.connection(), &row).await?,
+            Some(stored) => {
+                connection::update(self.tx.connection(), &row).await?;
+                if stored.leavers != row.leavers {
+                    // Only a full run meets those whose record has not changed since.
+                    self.rules_changed(row.id, &format!("the leaver policies of {} changed", row.name)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn credential_name(&mut self, connection: &Connection) -> Result<Option<String>, Fault> {
+        let Some(id) = connection.credential else { return Ok(None) };
+        let found = credential::find(self.tx.connection(), id).await?;
+        Ok(found.map(|credential| credential.name))
+    }
+
+    async fn mapping(&mut self, wish: WantedMapping, warnings: &mut Vec<String>) -> Result<(), Fault> {
+        let organization = self.caller.organization();
+        let of = connection::find_by_name(self.tx.connection(), organization, &wish.connection).await?;
+        let of = of.ok_or(Fault::Internal("a connection vanished while documents were applied"))?;
+        let stored = mapping::find_by_name(self.tx.connection(), organization, &wish.name).await?;
+        let row = Mapping {
+            id: stored.as_ref().map_or_else(|| MappingId(self.app.clock.new_id()), |stored| stored.id),
+            organization,
+            connection: of.id,
+            name: wish.name,
+            target: wish.target,
+            role: wish.role,
+            override_by_email: wish.override_by_email,
+            include_disabled: wish.include_disabled,
+            rows: wish.rows,
+            created_at: stored.as_ref().map_or(self.now, |stored| stored.created_at),
+            updated_at: self.now,
+        };
+        let old = match &stored {
+            Some(stored) => {
+                let before = connection::find(self.tx.connection(), stored.connection).await?;
+                Some(properties::mapping(stored, &before.map(|before| before.name).unwrap_or_default()))
+            }
+            None => None,
+        };
+        let new = properties::mapping(&row, &of.name);
+        if self.note("Mapping", &row.name, old.as_ref(), &new).await? {
+            let why = why(&row.name, old.as_ref(), &new);
+            match &stored {
+                None => mapping::insert(self.tx.connection(), &row).await?,
+                Some(_) => mapping::update(self.tx.connection(), &row).await?,
+            }
+            self.rules_changed(of.id, &why).await?;
+            if let Some(before) = stored.filter(|before| before.connection != of.id) {
+                self.rules_changed(before.connection, &format!("mapping {} moved to {}", row.name, of.name)).await?;
+            }
+        }
+        if mapping::of_connection(self.tx.connection(), of.id).await?.len() > 1 {
+            warnings.push(format!(
+                "connection {} has several mappings; without criteria the first one by name takes every user",
+                of.name
+            ));
+        }
+        Ok(())
+    }
+
+    async fn settings(&mut self, wish: Settings) -> Result<(), Fault> {
+        let organization = self.caller.organization();
+        let stored = settings::find(self.tx.connection(), organization).await?;
+        let (old, new) = (properties::settings(&stored), properties::settings(&wish));
+        if self.note("Settings", "settings", Some(&old), &new).await? {
+            settings::put(self.tx.connection(), organization, &wish).await?;
+        }
+        Ok(())
+    }
+
+    async fn rules_changed(&mut self, of: ConnectionId, why: &str) -> Result<(), Fault> {
+        Ok(connection::rules_changed(self.tx.connection(), of, self.now, why).await?)
+    }
+
+    /// Notes the document's change and writes the audit entry. Says whether anything changed.
+    async fn note(
+        &mut self,
+        kind: &str,
+        name: &str,
+        old: Option<&Properties>,
+        new: &Properties,
+    ) -> Result<bool, Fault> {
+        let properties = properties::differences(old, new);
+        let (action, verb) = match old {
+            None => ("created", "create"),
+            Some(_) if properties.is_empty() => ("unchanged", ""),
+            Some(_) => ("updated", "update"),
+        };
+        self.changes.push(v1::DocumentChange {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            action: action.to_owned(),
+            properties,
+        });
+        if verb.is_empty() {
+            return Ok(false);
+        }
+        let entry = audit::Entry {
+            id: self.app.clock.new_id(),
+            organization: self.caller.organization(),
+            at: self.now,
+            actor: format!("token {}", self.caller.name()),
+            action: format!("{}.{verb}", kind.to_lowercase()),
+            subject: name.to_owned(),
+            before: old.map(properties::json),
+            after: Some(properties::json(new)),
+        };
+        audit::insert(self.tx.connection(), &entry).await?;
+        Ok(true)
+    }
+}
+
+/// Why the next delta is full: `mapping contoso-staff changed: field jobTitle, overrideByEmail`.
+fn why(name: &str, old: Option<&Properties>, new: &Properties) -> String {
+    if old.is_none() {
+        return format!("mapping {name} was added");
+    }
+    let changed: Vec<String> = properties::differences(old, new)
+        .iter()
+        .map(|change| change.path.strip_prefix("fields.").map_or_else(|| change.path.clone(), |field| format!("field {field}")))
+        .collect();
+    let more = changed.len().saturating_sub(5);
+    let told = changed.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        format!("mapping {name} changed: {told} and {more} more")
+    } else {
+        format!("mapping {name} changed: {told}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f4_the_reason_names_what_changed() {
+        let list = |pairs: &[(&str, &str)]| -> Properties {
+            pairs.iter().map(|(path, value)| ((*path).to_owned(), (*value).to_owned())).collect()
+        };
+        let old = list(&[("overrideByEmail", "false"), ("fields.jobTitle", "attribute jobTitle")]);
+        let new = list(&[("overrideByEmail", "true"), ("fields.jobTitle", "constant \"x\"")]);
+        assert_eq!(why("staff", Some(&old), &new), "mapping staff changed: overrideByEmail, field jobTitle");
+        assert_eq!(why("staff", None, &new), "mapping staff was added");
+        let many: Vec<(String, String)> = (0..8).map(|n| (format!("fields.f{n}"), "x".to_owned())).collect();
+        assert!(why("staff", Some(&Vec::new()), &many).ends_with("field f4 and 3 more"));
+    }
+}

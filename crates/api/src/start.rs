@@ -1,0 +1,128 @@
+//! From configuration to a running service.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context as _;
+use bus::Bus;
+use contracts::internal::v1::directory_client::DirectoryClient;
+use contracts::internal::v1::register_client::RegisterClient;
+use domain::id::TokenId;
+use secrecy::{ExposeSecret, SecretString};
+use service::Context;
+use service::config::{NatsConfig, VaultConfig};
+use service::grpc::{Surface, channel};
+use service::retry::{Policy, Verdict, retry};
+use store::token::{self, Role, Token};
+use store::{Store, StoreError, organization};
+use vault::Vault;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::{auth, console, grpc, sweep};
+
+/// The name of the token that is there from the start.
+const BOOTSTRAP: &str = "bootstrap";
+/// Characters in its secret at least.
+const SHORTEST_SECRET: usize = 24;
+/// Two copies that migrate at once, or a database that restarts meanwhile, are no reason to give up.
+const MIGRATIONS: Policy = Policy { attempts: NonZeroU32::new(5), ..Policy::UNTIL_STOPPED };
+
+/// Connects, starts what goes on, and says what is offered.
+pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
+    let vault = open_vault(&config.vault)?;
+    let store = Store::new(config.database.url.expose_secret(), config.database.max_connections)
+        .context("database.url can't be used")?;
+    prepare(&store, &context).await?;
+    if let Some(secret) = &config.bootstrap.token {
+        bootstrap(&store, &context, secret).await?;
+    }
+    let app = App {
+        store,
+        vault: Arc::new(vault),
+        clock: context.clock.clone(),
+        tasks: context.tasks.clone(),
+        stopper: context.stopper.clone(),
+        bus: Arc::new(OnceLock::new()),
+        directory: DirectoryClient::new(channel(&config.fetcher).context("fetcher can't be used")?),
+        register: RegisterClient::new(channel(&config.reconciler).context("reconciler can't be used")?),
+    };
+    context.tasks.spawn("bus", connect(app.clone(), config.nats));
+    context.tasks.spawn("sweep", sweep::sweep(app.clone()));
+    let address = console::listen(&app, config.console).await?;
+    context.announce("console", address);
+    Ok(grpc::surface(&app))
+}
+
+/// Waits for the database and brings its schema up to date.
+async fn prepare(store: &Store, context: &Context) -> anyhow::Result<()> {
+    let judge = |error: &StoreError| if error.is_retryable() { Verdict::Again } else { Verdict::GiveUp };
+    retry("connecting to the database", Policy::UNTIL_STOPPED, &context.stopper, judge, async || store.ping().await)
+        .await
+        .context("the database can't be used")?;
+    retry("migrating the database", MIGRATIONS, &context.stopper, |_| Verdict::Again, async || store.migrate().await)
+        .await
+        .context("the database schema can't be brought up to date")
+}
+
+/// The bus only wakes others, so answers are given while it is away.
+async fn connect(app: App, config: NatsConfig) -> anyhow::Result<()> {
+    let tls = config.tls.map(|tls| bus::Tls { ca: tls.ca, identity: tls.cert.zip(tls.key) });
+    let options = bus::Options {
+        url: config.url,
+        name: "rollcall-api".to_owned(),
+        credentials: config.credentials,
+        tls,
+        limits: bus::streams::Limits::default(),
+    };
+    let connect = async || Bus::connect(&options).await;
+    let connected =
+        retry("connecting to NATS", Policy::UNTIL_STOPPED, &app.stopper, |_| Verdict::Again, connect).await;
+    match connected {
+        Ok(bus) => {
+            // Nobody else sets it.
+            drop(app.bus.set(bus));
+            Ok(())
+        }
+        Err(_) if app.stopper.is_stopped() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open_vault(config: &VaultConfig) -> anyhow::Result<Vault> {
+    let keys = match (&config.keys, &config.keys_file) {
+        (Some(keys), None) => keys.clone(),
+        (None, Some(path)) => SecretString::from(
+            std::fs::read_to_string(path).with_context(|| format!("vault.keys_file {} can't be read", path.display()))?,
+        ),
+        (Some(_), Some(_)) => anyhow::bail!("set vault.keys or vault.keys_file, not both"),
+        (None, None) => anyhow::bail!(
+            "no key to encrypt secrets with: set vault.keys_file or vault.keys to keyid:base64key (make a key with \
+             `openssl rand -base64 32`)"
+        ),
+    };
+    Vault::from_key_ring(&keys).context("the keys of the vault can't be used")
+}
+
+/// The admin token that is there from the start. A changed secret replaces the one before.
+async fn bootstrap(store: &Store, context: &Context, secret: &SecretString) -> anyhow::Result<()> {
+    let secret = secret.expose_secret();
+    anyhow::ensure!(
+        secret.len() >= SHORTEST_SECRET,
+        "bootstrap.token is shorter than {SHORTEST_SECRET} characters; make one with `openssl rand -hex 32`"
+    );
+    let made = Token {
+        id: TokenId(context.clock.new_id()),
+        organization: organization::DEFAULT,
+        name: BOOTSTRAP.to_owned(),
+        role: Role::Admin,
+        created_at: context.clock.now(),
+        revoked_at: None,
+    };
+    let mut tx = store.begin("token.bootstrap").await?;
+    if token::bootstrap(tx.connection(), &made, &auth::hash(secret)).await? {
+        tracing::info!("the bootstrap token is set");
+    }
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Deletes what has expired: stored answers and console sessions.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use store::{StoreError, console_session, idempotency};
+
+use crate::app::App;
+
+const EVERY: Duration = Duration::from_secs(600);
+
+/// Sweeps until the process stops.
+pub async fn sweep(app: App) -> Result<(), Infallible> {
+    while app.stopper.until(tokio::time::sleep(EVERY)).await.is_some() {
+        match once(&app).await {
+            Ok((answers, sessions)) if answers + sessions > 0 => {
+                tracing::info!(answers, sessions, "expired rows deleted");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error = %service::error::chain(&error), "expired rows were not deleted");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn once(app: &App) -> Result<(u64, u64), StoreError> {
+    let now = app.clock.now();
+    let mut connection = app.store.connection().await?;
+    let answers = idempotency::delete_expired(&mut connection, now).await?;
+    let sessions = console_session::delete_expired(&mut connection, now).await?;
+    Ok((answers, sessions))
+}

@@ -1,0 +1,205 @@
+//! The changes of one delta round, one row per object: later rows win, attribute by attribute (graph-facts §3.3).
+//!
+//! Kept encoded: fifty thousand objects as Rust structs would take more memory than the process should have.
+
+use std::collections::HashMap;
+
+use contracts::observed::{self, DecodeError};
+use domain::attribute::Attribute;
+use domain::id::ObjectId;
+use domain::observed::{Completeness, Mention, ObservedUser, Presence};
+use graph::PageBody;
+
+use crate::failure::FetchError;
+use crate::page;
+use crate::pipeline::unusable_reason;
+
+/// What a round has brought so far.
+#[derive(Debug, Default)]
+pub struct Changes {
+    rows: Vec<Row>,
+    places: HashMap<ObjectId, usize>,
+    unusable: Vec<String>,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Row {
+    id: ObjectId,
+    user: Box<[u8]>,
+    /// Whether it tells too little of its object to bring it in.
+    part: bool,
+}
+
+impl Changes {
+    /// How many objects have changed.
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.unusable.len()
+    }
+
+    /// Takes the rows of a page over.
+    pub fn take(&mut self, page: &PageBody) -> Result<(), FetchError> {
+        let records = page.users()?;
+        for user in records.users {
+            self.merge(user)?;
+        }
+        let reasons = records.unusable.iter().map(|unusable| unusable_reason(page.number(), unusable));
+        self.unusable.extend(reasons);
+        Ok(())
+    }
+
+    /// Takes one row over.
+    pub fn merge(&mut self, later: ObservedUser<'_>) -> Result<(), DecodeError> {
+        let Some(&place) = self.places.get(&later.id) else {
+            self.places.insert(later.id, self.rows.len());
+            let row = self.row(&later);
+            self.rows.push(row);
+            return Ok(());
+        };
+        let before = std::mem::take(&mut self.rows[place].user);
+        let mut user = observed::decode(later.id, Completeness::Partial, &before)?;
+        user.merge(later);
+        self.rows[place] = self.row(&user);
+        Ok(())
+    }
+
+    /// The objects of which a row tells a part only: an attribute, but not the name by which an account could be found
+    /// or made.
+    pub fn parts(&self) -> Vec<ObjectId> {
+        self.rows.iter().filter(|row| row.part).map(|row| row.id).collect()
+    }
+
+    /// Puts the whole object in place of what its row told.
+    pub fn complete(&mut self, whole: ObservedUser<'_>) {
+        if let Some(&place) = self.places.get(&whole.id) {
+            let mut row = self.row(&as_partial(whole));
+            row.part = false;
+            self.rows[place] = row;
+        }
+    }
+
+    /// Everything, in the order in which the objects first came.
+    pub fn into_rows(self) -> (Vec<(ObjectId, Box<[u8]>)>, Vec<String>) {
+        (self.rows.into_iter().map(|row| (row.id, row.user)).collect(), self.unusable)
+    }
+
+    fn row(&mut self, user: &ObservedUser<'_>) -> Row {
+        page::encode(user, &mut self.buffer);
+        Row { id: user.id, user: self.buffer.as_slice().into(), part: is_part(user) }
+    }
+}
+
+/// A row that only tells of the manager is no part: that link is kept by id and needs no account.
+fn is_part(user: &ObservedUser<'_>) -> bool {
+    let mentions = |attribute: Attribute| user.attributes[attribute as usize] != Mention::Unmentioned;
+    user.presence == Presence::Present
+        && user.problem.is_none()
+        && !mentions(Attribute::UserPrincipalName)
+        && Attribute::ALL.into_iter().any(|attribute| attribute != Attribute::Manager && mentions(attribute))
+}
+
+/// The same, for readers to whom silence means "as it was": what is empty is said to be.
+fn as_partial(mut user: ObservedUser<'_>) -> ObservedUser<'_> {
+    if user.completeness == Completeness::Whole {
+        for mention in &mut user.attributes {
+            if *mention == Mention::Unmentioned {
+                *mention = Mention::Cleared;
+            }
+        }
+        user.completeness = Completeness::Partial;
+    }
+    user
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn row(number: u128, mentions: &[(Attribute, Mention<'static>)]) -> ObservedUser<'static> {
+        let id = ObjectId(Uuid::from_u128(number));
+        let mut user = ObservedUser::new(id, Presence::Present, Completeness::Partial);
+        for (attribute, mention) in mentions {
+            user.attributes[*attribute as usize] = mention.clone();
+        }
+        user
+    }
+
+    fn value(text: &'static str) -> Mention<'static> {
+        Mention::Value(text.into())
+    }
+
+    fn merged(rows: Vec<ObservedUser<'static>>) -> Vec<ObservedUser<'static>> {
+        let mut changes = Changes::default();
+        for row in rows {
+            changes.merge(row).unwrap();
+        }
+        let (rows, _) = changes.into_rows();
+        rows.into_iter()
+            .map(|(id, wire)| {
+                let wire: &'static [u8] = Box::leak(wire);
+                observed::decode(id, Completeness::Partial, wire).unwrap()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn later_rows_win_attribute_by_attribute() {
+        let users = merged(vec![
+            row(1, &[(Attribute::UserPrincipalName, value("a@b")), (Attribute::City, value("Oslo"))]),
+            row(2, &[(Attribute::UserPrincipalName, value("c@d"))]),
+            row(1, &[(Attribute::City, Mention::Cleared), (Attribute::Country, value("NO"))]),
+            row(1, &[(Attribute::Manager, value("m"))]),
+        ]);
+        assert_eq!(users.len(), 2);
+        assert_eq!(users[0].value(Attribute::UserPrincipalName), Some("a@b"));
+        assert_eq!(*users[0].mention(Attribute::City), Mention::Cleared);
+        assert_eq!(users[0].value(Attribute::Country), Some("NO"));
+        assert_eq!(users[0].value(Attribute::Manager), Some("m"));
+        assert_eq!(*users[0].mention(Attribute::Mail), Mention::Unmentioned);
+    }
+
+    #[test]
+    fn a_removed_and_restored_user_is_there() {
+        let mut removed = row(1, &[]);
+        removed.presence = Presence::SoftDeleted;
+        let restored = row(1, &[(Attribute::UserPrincipalName, value("a@b"))]);
+        assert_eq!(merged(vec![removed.clone(), restored.clone()])[0].presence, Presence::Present);
+        assert_eq!(merged(vec![restored, removed])[0].presence, Presence::SoftDeleted);
+    }
+
+    #[test]
+    fn only_rows_that_tell_too_little_are_parts() {
+        let mut removed = row(4, &[(Attribute::City, value("Oslo"))]);
+        removed.presence = Presence::Gone;
+        let mut changes = Changes::default();
+        for row in [
+            row(1, &[(Attribute::City, value("Oslo"))]),
+            row(2, &[(Attribute::City, value("Oslo")), (Attribute::UserPrincipalName, value("a@b"))]),
+            row(3, &[(Attribute::Manager, value("m"))]),
+            removed,
+            row(5, &[]),
+            row(6, &[(Attribute::City, Mention::Cleared)]),
+        ] {
+            changes.merge(row).unwrap();
+        }
+        let parts: Vec<u128> = changes.parts().iter().map(|id| id.0.as_u128()).collect();
+        assert_eq!(parts, [1, 6]);
+    }
+
+    #[test]
+    fn a_completed_row_says_what_is_empty() {
+        let mut changes = Changes::default();
+        changes.merge(row(1, &[(Attribute::City, value("Oslo"))])).unwrap();
+        let mut whole = row(1, &[(Attribute::UserPrincipalName, value("a@b"))]);
+        whole.completeness = Completeness::Whole;
+        changes.complete(whole);
+        assert!(changes.parts().is_empty());
+        let (rows, _) = changes.into_rows();
+        let user = observed::decode(rows[0].0, Completeness::Partial, &rows[0].1).unwrap();
+        assert_eq!(user.value(Attribute::UserPrincipalName), Some("a@b"));
+        assert_eq!(*user.mention(Attribute::City), Mention::Cleared);
+        assert_eq!(*user.mention(Attribute::Manager), Mention::Cleared);
+    }
+}

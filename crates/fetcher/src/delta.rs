@@ -1,0 +1,103 @@
+//! A delta run: one round from where the last one ended, merged by object, its parts completed (R5, graph-facts §3).
+//! Whatever speaks against the cursor or the round makes it a full run, which says why (R6).
+
+use contracts::bus::v1::Source;
+use domain::id::ObjectId;
+use futures::{StreamExt, TryStreamExt};
+use graph::{Reading, Round, UserBody, UserKey};
+use store::delta_cursor::DeltaCursor;
+use store::run_fetch::Outcome;
+use tracing::Instrument;
+
+use crate::changes::Changes;
+use crate::failure::FetchError;
+use crate::job::Job;
+use crate::kind;
+use crate::page;
+
+/// Objects that are read one by one at the same time.
+const AT_A_TIME: usize = 8;
+
+/// What came of a delta.
+#[derive(Debug)]
+pub enum Delta {
+    /// All changes are published.
+    Read(Box<Outcome>),
+    /// Everything has to be read, for this reason.
+    ReadEverything(String),
+}
+
+/// Reads what has changed since `cursor`.
+pub async fn read(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError> {
+    job.steps.at(Reading::UserChanges.title());
+    match read_round(job, cursor).await {
+        Err(FetchError::Graph(error)) => match kind::resync(&error) {
+            Some(reason) => Ok(Delta::ReadEverything(reason)),
+            None => Err(error.into()),
+        },
+        read => read,
+    }
+}
+
+async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError> {
+    let link = match job.directories.open_link(cursor, job.connection.id) {
+        Ok(link) => link,
+        Err(error) => return Ok(Delta::ReadEverything(format!("the delta link can't be opened: {error}"))),
+    };
+    job.lease.describe(true, None, None).await?;
+    let taken_at = job.clock.now();
+    let mut round = job.graph.changes(&link)?;
+    let mut changes = Changes::default();
+    while let Some(page) = next(&mut round).await? {
+        changes = merge(changes, page).await?;
+        if changes.len() > kind::MOST_CHANGES {
+            return Ok(Delta::ReadEverything(kind::too_many_changes()));
+        }
+    }
+    let Some(end) = round.end() else { return Err(graph::Error::Broken.into()) };
+    let parts = changes.parts();
+    if parts.len() > kind::MOST_PARTS {
+        return Ok(Delta::ReadEverything(kind::too_many_parts()));
+    }
+    complete(job, &mut changes, parts).await?;
+    // The deltaLink is the proof of a round's end (design §6).
+    let totals = publish(job, changes).await?;
+    let cursor = job.seal(&end, taken_at)?;
+    Ok(Delta::Read(Box::new(job.outcome(totals, Some(cursor), None))))
+}
+
+async fn next(round: &mut Round) -> Result<Option<graph::PageBody>, graph::Error> {
+    let span =
+        tracing::info_span!("graph.page", page = round.read() + 1, source = Source::Delta.as_str_name());
+    round.next().instrument(span).await
+}
+
+/// Off the async threads: a page may take a hundred milliseconds.
+async fn merge(mut changes: Changes, page: graph::PageBody) -> Result<Changes, FetchError> {
+    let merged = tokio::task::spawn_blocking(move || changes.take(&page).map(|()| changes));
+    merged.await?
+}
+
+/// Reads the objects of which the round told a part only. One that is no longer there stays as it was told.
+async fn complete(job: &Job, changes: &mut Changes, parts: Vec<ObjectId>) -> Result<(), FetchError> {
+    let mut whole = futures::stream::iter(parts)
+        .map(|id| job.graph.get_user(UserKey::Id(id)))
+        .buffer_unordered(AT_A_TIME)
+        .try_filter_map(async |user: Option<UserBody>| Ok(user))
+        .boxed();
+    while let Some(body) = whole.try_next().await? {
+        changes.complete(body.user()?);
+    }
+    Ok(())
+}
+
+async fn publish(job: &Job, changes: Changes) -> Result<crate::pipeline::Totals, FetchError> {
+    let mut pipeline = job.pipeline().await;
+    let (mut rows, unusable) = changes.into_rows();
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(page::RECORDS));
+        pipeline.changes(std::mem::replace(&mut rows, rest)).await?;
+    }
+    pipeline.unusable(unusable).await?;
+    pipeline.finish().await
+}

@@ -1,0 +1,75 @@
+//! A run in this process' hands: what it reads, with what, and how far it has come.
+
+use std::sync::Arc;
+
+use bus::Bus;
+use graph::{DeltaLink, Graph};
+use service::Clock;
+use store::connection::Connection;
+use store::delta_cursor::DeltaCursor;
+use store::run::Run;
+use store::run_fetch::{Cursor, LastFull, Outcome};
+
+use crate::directory::Directories;
+use crate::failure::FetchError;
+use crate::kind;
+use crate::lease::Lease;
+use crate::metrics::Metrics;
+use crate::pipeline::{Outlet, Pipeline, Totals};
+use crate::status::Steps;
+
+/// A run in this process' hands.
+pub struct Job {
+    /// The run.
+    pub run: Run,
+    /// Its connection.
+    pub connection: Connection,
+    /// Its directory; the calls are counted with the lease.
+    pub graph: Graph,
+    /// The hold on it.
+    pub lease: Arc<Lease>,
+    /// Where the connection's last delta ended.
+    pub cursor: Option<DeltaCursor>,
+    /// The last full reading.
+    pub last_full: Option<LastFull>,
+    /// Opens and seals delta links.
+    pub directories: Arc<Directories>,
+    /// The bus.
+    pub bus: Bus,
+    /// The time.
+    pub clock: Clock,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// What went well so far, for the connection's state.
+    pub steps: Steps,
+}
+
+impl Job {
+    /// A way for the pages of the present attempt.
+    pub async fn pipeline(&self) -> Pipeline {
+        Pipeline::start(Outlet {
+            bus: self.bus.clone(),
+            run: self.run.id,
+            attempt: self.lease.attempt().await,
+            counts: Arc::clone(&self.lease.counts),
+            metrics: Arc::clone(&self.metrics),
+        })
+    }
+
+    /// Seals a delta link that was taken at this moment.
+    pub fn seal(
+        &self,
+        link: &DeltaLink,
+        taken_at: chrono::DateTime<chrono::Utc>,
+    ) -> Result<Cursor, FetchError> {
+        Ok(self.directories.seal_link(link, self.connection.id, taken_at)?)
+    }
+
+    /// The end of a reading that got everything.
+    pub fn outcome(&self, totals: Totals, cursor: Option<Cursor>, doubt: Option<String>) -> Outcome {
+        let mut progress = self.lease.progress();
+        progress.pages = totals.pages;
+        progress.records = totals.records;
+        Outcome { progress, unproved_reason: doubt, cursor, selection: kind::selection() }
+    }
+}
