@@ -47,7 +47,11 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         directory: DirectoryClient::new(channel(&config.fetcher).context("fetcher can't be used")?),
         register: RegisterClient::new(channel(&config.reconciler).context("reconciler can't be used")?),
     };
-    context.tasks.spawn("bus", connect(app.clone(), config.nats));
+    let (connecting, nats) = (app.clone(), config.nats);
+    context.tasks.spawn("bus", async move {
+        connect(connecting, nats).await;
+        Ok::<_, std::convert::Infallible>(())
+    });
     context.tasks.spawn("sweep", sweep::sweep(app.clone()));
     let address = console::listen(&app, config.console).await?;
     context.announce("console", address);
@@ -66,7 +70,7 @@ async fn prepare(store: &Store, context: &Context) -> anyhow::Result<()> {
 }
 
 /// The bus only wakes others, so answers are given while it is away.
-async fn connect(app: App, config: NatsConfig) -> anyhow::Result<()> {
+async fn connect(app: App, config: NatsConfig) {
     let tls = config.tls.map(|tls| bus::Tls { ca: tls.ca, identity: tls.cert.zip(tls.key) });
     let options = bus::Options {
         url: config.url,
@@ -75,17 +79,22 @@ async fn connect(app: App, config: NatsConfig) -> anyhow::Result<()> {
         tls,
         limits: bus::streams::Limits::default(),
     };
-    let connect = async || Bus::connect(&options).await;
-    let connected =
-        retry("connecting to NATS", Policy::UNTIL_STOPPED, &app.stopper, |_| Verdict::Again, connect).await;
-    match connected {
-        Ok(bus) => {
-            // Nobody else sets it.
-            drop(app.bus.set(bus));
-            Ok(())
+    for attempt in 0.. {
+        let Some(connected) = app.stopper.until(Bus::connect(&options)).await else { return };
+        match connected {
+            Ok(bus) => {
+                // Nobody else sets it.
+                drop(app.bus.set(bus));
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(attempt, error = %service::error::chain(&error), "connecting to NATS failed; trying again");
+            }
         }
-        Err(_) if app.stopper.is_stopped() => Ok(()),
-        Err(error) => Err(error.into()),
+        let wait = Policy::UNTIL_STOPPED.backoff.delay(attempt, rand::random());
+        if app.stopper.until(tokio::time::sleep(wait)).await.is_none() {
+            return;
+        }
     }
 }
 

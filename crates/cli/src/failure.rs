@@ -168,10 +168,10 @@ fn of_status(url: &str, status: &Status) -> String {
         };
         let _ = writeln!(text, "error: {}", escape(message));
     }
-    if let Some(step) = next_step(
-        status.code(),
-        details.retry_info().and_then(|info| info.retry_delay),
-    ) {
+    let delay = details.retry_info().and_then(|info| info.retry_delay);
+    // Api's messages mostly say it themselves.
+    let told = text.contains("ROLLCALL_TOKEN") || text.contains("rollcall ");
+    if let Some(step) = next_step(status.code(), delay).filter(|_| !told) {
         let _ = writeln!(text, "next step: {step}");
     }
     text
@@ -184,7 +184,6 @@ fn next_step(code: Code, delay: Option<Duration>) -> Option<String> {
             "set ROLLCALL_TOKEN or --token-file; an admin makes tokens with `rollcall token create`"
                 .to_owned(),
         ),
-        (Code::PermissionDenied, _) => Some("use the token of an admin".to_owned()),
         (Code::DeadlineExceeded | Code::Cancelled, _) => {
             Some("try again; api's log says what was slow".to_owned())
         }

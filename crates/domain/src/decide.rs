@@ -431,3 +431,276 @@ pub fn held_login(account: &Account) -> Option<LoginKey> {
         domain: account.value(Field::Domain).map(fold).unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Role;
+    use crate::id::MappingId;
+    use uuid::Uuid;
+
+    const NEW: AccountId = AccountId(Uuid::from_u128(99));
+
+    fn rules() -> Rules {
+        Rules {
+            connection: ConnectionId(Uuid::from_u128(1)),
+            mapping: Mapping::new(MappingId(Uuid::nil()), "staff".to_owned(), Role::User, Vec::new()),
+            policies: Policies::default(),
+        }
+    }
+
+    fn user(presence: Presence, completeness: Completeness) -> ObservedUser<'static> {
+        let mut user = ObservedUser::new(ObjectId(Uuid::from_u128(7)), presence, completeness);
+        let mut say = |attribute, value: &'static str| {
+            user.attributes[attribute as usize] = Mention::Value(value.into());
+        };
+        say(Attribute::DisplayName, "Ann");
+        say(Attribute::UserPrincipalName, "ann@contoso.com");
+        say(Attribute::AccountEnabled, "true");
+        user
+    }
+
+    fn account(status: Status) -> Account {
+        let mut values = [const { None }; Field::COUNT];
+        for (field, value) in [
+            (Field::Name, "Ann"),
+            (Field::Login, "ann"),
+            (Field::Domain, "contoso.com"),
+            (Field::Upn, "ann@contoso.com"),
+            (Field::EnabledInDirectory, "true"),
+        ] {
+            values[field as usize] = Some(value.to_owned());
+        }
+        let deactivated_for = (status != Status::Active).then_some(Cause::Disabled);
+        Account {
+            id: AccountId(Uuid::from_u128(5)),
+            version: 3,
+            role: Role::User,
+            status,
+            deactivated_for,
+            values,
+        }
+    }
+
+    fn linked<'a>(account: &'a Account, status: LinkStatus) -> Option<Known<'a>> {
+        Some(Known {
+            account: Some(account),
+            status,
+        })
+    }
+
+    #[test]
+    fn someone_new_is_added_with_login_and_hash() {
+        let (rules, user) = (rules(), user(Presence::Present, Completeness::Whole));
+        let decision = decide(&user, 42, None, Candidates::default(), &rules, NEW);
+        assert_eq!(
+            (decision.outcome, decision.action),
+            (Outcome::Added, Action::Create)
+        );
+        assert_eq!((decision.account, decision.hash), (Some(NEW), 42));
+        assert_eq!(
+            decision.login,
+            Some(LoginKey {
+                login: "ann".into(),
+                domain: "contoso.com".into()
+            })
+        );
+    }
+
+    #[test]
+    fn nothing_new_changes_nothing() {
+        let (rules, user) = (rules(), user(Presence::Present, Completeness::Whole));
+        let account = account(Status::Active);
+        let decision = decide(
+            &user,
+            42,
+            Some(linked(&account, LinkStatus::Active)),
+            Candidates::default(),
+            &rules,
+            NEW,
+        );
+        assert_eq!((decision.outcome, decision.fields.len()), (Outcome::Unchanged, 0));
+    }
+
+    #[test]
+    fn disabled_deactivates_and_enabled_reactivates() {
+        let rules = rules();
+        let mut away = user(Presence::Present, Completeness::Whole);
+        away.attributes[Attribute::AccountEnabled as usize] = Mention::Value("false".into());
+        let active = account(Status::Active);
+        let gone = decide(
+            &away,
+            1,
+            Some(linked(&active, LinkStatus::Active)),
+            Candidates::default(),
+            &rules,
+            NEW,
+        );
+        assert_eq!(
+            (gone.outcome, gone.action),
+            (Outcome::Removed, Action::Deactivate)
+        );
+        assert_eq!(
+            (gone.cause, gone.status),
+            (Some(Cause::Disabled), LinkStatus::Disabled)
+        );
+
+        let back = user(Presence::Present, Completeness::Whole);
+        let deactivated = account(Status::Deactivated);
+        let again = decide(
+            &back,
+            1,
+            Some(linked(&deactivated, LinkStatus::Disabled)),
+            Candidates::default(),
+            &rules,
+            NEW,
+        );
+        assert_eq!(
+            (again.outcome, again.action),
+            (Outcome::Updated, Action::Reactivate)
+        );
+    }
+
+    #[test]
+    fn whom_a_person_deactivated_no_sync_reactivates() {
+        let (rules, user) = (rules(), user(Presence::Present, Completeness::Whole));
+        let mut account = account(Status::Deactivated);
+        account.deactivated_for = None;
+        let decision = decide(
+            &user,
+            1,
+            Some(linked(&account, LinkStatus::Active)),
+            Candidates::default(),
+            &rules,
+            NEW,
+        );
+        assert_eq!(decision.outcome, Outcome::Unchanged);
+    }
+
+    #[test]
+    fn a_delta_that_says_nothing_of_sign_in_leaves_the_disabled_disabled() {
+        let rules = rules();
+        let mut row = ObservedUser::new(
+            ObjectId(Uuid::from_u128(7)),
+            Presence::Present,
+            Completeness::Partial,
+        );
+        row.attributes[Attribute::City as usize] = Mention::Value("Oslo".into());
+        let account = account(Status::Deactivated);
+        let decision = decide(
+            &row,
+            0,
+            Some(linked(&account, LinkStatus::Disabled)),
+            Candidates::default(),
+            &rules,
+            NEW,
+        );
+        assert_eq!(
+            (decision.outcome, decision.action),
+            (Outcome::Updated, Action::Update)
+        );
+        assert_eq!(decision.status, LinkStatus::Disabled);
+    }
+
+    #[test]
+    fn a_soft_deleted_leaver_keeps_its_fields() {
+        let rules = rules();
+        let mut bin = user(Presence::SoftDeleted, Completeness::Partial);
+        bin.attributes[Attribute::City as usize] = Mention::Value("Oslo".into());
+        let account = account(Status::Active);
+        let decision = decide(
+            &bin,
+            1,
+            Some(linked(&account, LinkStatus::Active)),
+            Candidates::default(),
+            &rules,
+            NEW,
+        );
+        assert_eq!(
+            (decision.outcome, decision.cause),
+            (Outcome::Removed, Some(Cause::SoftDeleted))
+        );
+        assert!(decision.fields.is_empty());
+    }
+
+    #[test]
+    fn disabled_strangers_are_left_out_unless_the_mapping_includes_them() {
+        let mut rules = rules();
+        let mut user = user(Presence::Present, Completeness::Whole);
+        user.attributes[Attribute::AccountEnabled as usize] = Mention::Value("false".into());
+        let decision = decide(&user, 1, None, Candidates::default(), &rules, NEW);
+        assert_eq!(
+            (decision.outcome, decision.skip),
+            (Outcome::Skipped, Some(Skip::Disabled))
+        );
+        rules.mapping.include_disabled = true;
+        let decision = decide(&user, 1, None, Candidates::default(), &rules, NEW);
+        assert_eq!(
+            (decision.outcome, decision.action),
+            (Outcome::Added, Action::CreateDeactivated)
+        );
+    }
+
+    #[test]
+    fn an_account_of_another_connection_is_not_taken_while_its_object_lives() {
+        let (rules, user) = (rules(), user(Presence::Present, Completeness::Whole));
+        let accounts = [account(Status::Active)];
+        let holder = |status| {
+            [Holder {
+                account: accounts[0].id,
+                connection: ConnectionId(Uuid::from_u128(2)),
+                object: ObjectId(Uuid::from_u128(8)),
+                status,
+            }]
+        };
+        let alive = holder(LinkStatus::Active);
+        let candidates = Candidates {
+            accounts: &accounts,
+            holders: &alive,
+        };
+        let refused = decide(&user, 1, None, candidates, &rules, NEW);
+        assert_eq!(
+            (refused.outcome, refused.rule),
+            (Outcome::Failed, Some(Rule::LoginAndDomain))
+        );
+        let gone = holder(LinkStatus::Gone);
+        let candidates = Candidates {
+            accounts: &accounts,
+            holders: &gone,
+        };
+        let taken = decide(&user, 1, None, candidates, &rules, NEW);
+        assert_eq!(
+            (taken.outcome, taken.takes_from),
+            (Outcome::Updated, Some(ObjectId(Uuid::from_u128(8))))
+        );
+    }
+
+    #[test]
+    fn a_problem_fails_the_record_and_remembers_nothing() {
+        let rules = rules();
+        let mut user = user(Presence::Present, Completeness::Whole);
+        user.problem = Some("mail is a number, expected text".into());
+        let account = account(Status::Active);
+        let decision = decide(
+            &user,
+            1,
+            Some(linked(&account, LinkStatus::Active)),
+            Candidates::default(),
+            &rules,
+            NEW,
+        );
+        assert_eq!((decision.outcome, decision.hash), (Outcome::Failed, 0));
+        assert!(decision.reason.is_some_and(|why| why.contains("mail")));
+    }
+
+    #[test]
+    fn gone_is_asked_about_once_and_then_settled() {
+        let policies = Policies::default();
+        let active = account(Status::Active);
+        let id = ObjectId(Uuid::from_u128(7));
+        let first = not_seen(id, &active, LinkStatus::Active, policies).unwrap();
+        assert_eq!((first.outcome, first.action), (Outcome::Held, Action::Deactivate));
+        let deactivated = account(Status::Deactivated);
+        assert!(not_seen(id, &deactivated, LinkStatus::Gone, policies).is_none());
+    }
+}

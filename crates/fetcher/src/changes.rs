@@ -43,7 +43,10 @@ impl Changes {
         for user in records.users {
             self.merge(user)?;
         }
-        let reasons = records.unusable.iter().map(|unusable| unusable_reason(page.number(), unusable));
+        let reasons = records
+            .unusable
+            .iter()
+            .map(|unusable| unusable_reason(page.number(), unusable));
         self.unusable.extend(reasons);
         Ok(())
     }
@@ -66,7 +69,11 @@ impl Changes {
     /// The objects of which a row tells a part only: an attribute, but not the name by which an account could be found
     /// or made.
     pub fn parts(&self) -> Vec<ObjectId> {
-        self.rows.iter().filter(|row| row.part).map(|row| row.id).collect()
+        self.rows
+            .iter()
+            .filter(|row| row.part)
+            .map(|row| row.id)
+            .collect()
     }
 
     /// Puts the whole object in place of what its row told.
@@ -80,12 +87,19 @@ impl Changes {
 
     /// Everything, in the order in which the objects first came.
     pub fn into_rows(self) -> (Vec<(ObjectId, Box<[u8]>)>, Vec<String>) {
-        (self.rows.into_iter().map(|row| (row.id, row.user)).collect(), self.unusable)
+        (
+            self.rows.into_iter().map(|row| (row.id, row.user)).collect(),
+            self.unusable,
+        )
     }
 
     fn row(&mut self, user: &ObservedUser<'_>) -> Row {
         page::encode(user, &mut self.buffer);
-        Row { id: user.id, user: self.buffer.as_slice().into(), part: is_part(user) }
+        Row {
+            id: user.id,
+            user: self.buffer.as_slice().into(),
+            part: is_part(user),
+        }
     }
 }
 
@@ -95,7 +109,9 @@ fn is_part(user: &ObservedUser<'_>) -> bool {
     user.presence == Presence::Present
         && user.problem.is_none()
         && !mentions(Attribute::UserPrincipalName)
-        && Attribute::ALL.into_iter().any(|attribute| attribute != Attribute::Manager && mentions(attribute))
+        && Attribute::ALL
+            .into_iter()
+            .any(|attribute| attribute != Attribute::Manager && mentions(attribute))
 }
 
 /// The same, for readers to whom silence means "as it was": what is empty is said to be.
@@ -147,9 +163,21 @@ mod tests {
     #[test]
     fn later_rows_win_attribute_by_attribute() {
         let users = merged(vec![
-            row(1, &[(Attribute::UserPrincipalName, value("a@b")), (Attribute::City, value("Oslo"))]),
+            row(
+                1,
+                &[
+                    (Attribute::UserPrincipalName, value("a@b")),
+                    (Attribute::City, value("Oslo")),
+                ],
+            ),
             row(2, &[(Attribute::UserPrincipalName, value("c@d"))]),
-            row(1, &[(Attribute::City, Mention::Cleared), (Attribute::Country, value("NO"))]),
+            row(
+                1,
+                &[
+                    (Attribute::City, Mention::Cleared),
+                    (Attribute::Country, value("NO")),
+                ],
+            ),
             row(1, &[(Attribute::Manager, value("m"))]),
         ]);
         assert_eq!(users.len(), 2);
@@ -165,7 +193,10 @@ mod tests {
         let mut removed = row(1, &[]);
         removed.presence = Presence::SoftDeleted;
         let restored = row(1, &[(Attribute::UserPrincipalName, value("a@b"))]);
-        assert_eq!(merged(vec![removed.clone(), restored.clone()])[0].presence, Presence::Present);
+        assert_eq!(
+            merged(vec![removed.clone(), restored.clone()])[0].presence,
+            Presence::Present
+        );
         assert_eq!(merged(vec![restored, removed])[0].presence, Presence::SoftDeleted);
     }
 
@@ -176,7 +207,13 @@ mod tests {
         let mut changes = Changes::default();
         for row in [
             row(1, &[(Attribute::City, value("Oslo"))]),
-            row(2, &[(Attribute::City, value("Oslo")), (Attribute::UserPrincipalName, value("a@b"))]),
+            row(
+                2,
+                &[
+                    (Attribute::City, value("Oslo")),
+                    (Attribute::UserPrincipalName, value("a@b")),
+                ],
+            ),
             row(3, &[(Attribute::Manager, value("m"))]),
             removed,
             row(5, &[]),
@@ -191,7 +228,9 @@ mod tests {
     #[test]
     fn a_completed_row_says_what_is_empty() {
         let mut changes = Changes::default();
-        changes.merge(row(1, &[(Attribute::City, value("Oslo"))])).unwrap();
+        changes
+            .merge(row(1, &[(Attribute::City, value("Oslo"))]))
+            .unwrap();
         let mut whole = row(1, &[(Attribute::UserPrincipalName, value("a@b"))]);
         whole.completeness = Completeness::Whole;
         changes.complete(whole);

@@ -100,7 +100,14 @@ impl GraphConfig {
     pub fn of_tests(&self) -> Limits {
         let patience = Duration::from_secs(self.test_patience_seconds);
         let one = patience / 2;
-        Limits { connect: one.min(Duration::from_secs(5)), read: one, call: one, tries: 3, patience, ..Limits::default() }
+        Limits {
+            connect: one.min(Duration::from_secs(5)),
+            read: one,
+            call: one,
+            tries: 3,
+            patience,
+            ..Limits::default()
+        }
     }
 }
 
@@ -145,7 +152,11 @@ mod tests {
             [one] => Environment::of([database, *one]),
             _ => Environment::of([database]),
         };
-        let sources = Sources { defaults: DEFAULTS, file: None, environment: &environment };
+        let sources = Sources {
+            defaults: DEFAULTS,
+            file: None,
+            environment: &environment,
+        };
         let loaded: Loaded<Config> = load(sources).unwrap();
         loaded.service
     }

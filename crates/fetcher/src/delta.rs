@@ -42,7 +42,11 @@ pub async fn read(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError> 
 async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError> {
     let link = match job.directories.open_link(cursor, job.connection.id) {
         Ok(link) => link,
-        Err(error) => return Ok(Delta::ReadEverything(format!("the delta link can't be opened: {error}"))),
+        Err(error) => {
+            return Ok(Delta::ReadEverything(format!(
+                "the delta link can't be opened: {error}"
+            )));
+        }
     };
     job.lease.describe(true, None, None).await?;
     let taken_at = job.clock.now();
@@ -54,7 +58,9 @@ async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError
             return Ok(Delta::ReadEverything(kind::too_many_changes()));
         }
     }
-    let Some(end) = round.end() else { return Err(graph::Error::Broken.into()) };
+    let Some(end) = round.end() else {
+        return Err(graph::Error::Broken.into());
+    };
     let parts = changes.parts();
     if parts.len() > kind::MOST_PARTS {
         return Ok(Delta::ReadEverything(kind::too_many_parts()));
@@ -67,8 +73,11 @@ async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError
 }
 
 async fn next(round: &mut Round) -> Result<Option<graph::PageBody>, graph::Error> {
-    let span =
-        tracing::info_span!("graph.page", page = round.read() + 1, source = Source::Delta.as_str_name());
+    let span = tracing::info_span!(
+        "graph.page",
+        page = round.read() + 1,
+        source = Source::Delta.as_str_name()
+    );
     round.next().instrument(span).await
 }
 
@@ -93,10 +102,12 @@ async fn complete(job: &Job, changes: &mut Changes, parts: Vec<ObjectId>) -> Res
 
 async fn publish(job: &Job, changes: Changes) -> Result<crate::pipeline::Totals, FetchError> {
     let mut pipeline = job.pipeline().await;
-    let (mut rows, unusable) = changes.into_rows();
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(page::RECORDS));
-        pipeline.changes(std::mem::replace(&mut rows, rest)).await?;
+    let (rows, unusable) = changes.into_rows();
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        pipeline
+            .changes(rows.by_ref().take(page::RECORDS).collect())
+            .await?;
     }
     pipeline.unusable(unusable).await?;
     pipeline.finish().await

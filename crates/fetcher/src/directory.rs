@@ -46,10 +46,14 @@ impl OpenError {
         let (cause, next_step) = match self {
             Self::Disconnected => ("disconnected", "Apply the connection again to connect it."),
             Self::NoSecret => ("missing_credential", "Enter the client secret of its credential."),
-            Self::Secret(_) => ("missing_credential", "Restore the key, or enter the client secret again."),
-            Self::Cloud(_) => {
-                ("wrong_cloud", "Choose global, usGov, usGovDod or china, or give loginUrl and graphUrl.")
-            }
+            Self::Secret(_) => (
+                "missing_credential",
+                "Restore the key, or enter the client secret again.",
+            ),
+            Self::Cloud(_) => (
+                "wrong_cloud",
+                "Choose global, usGov, usGovDod or china, or give loginUrl and graphUrl.",
+            ),
             Self::Address(_) => ("bad_address", "Correct that address of the connection."),
         };
         Told {
@@ -77,7 +81,12 @@ struct Known {
 impl Directories {
     /// `runs` has the bounds of runs' calls, `tests` those of tests'.
     pub fn new(vault: Vault, runs: Transport, tests: Transport) -> Self {
-        Self { vault, runs, tests, known: Mutex::default() }
+        Self {
+            vault,
+            runs,
+            tests,
+            known: Mutex::default(),
+        }
     }
 
     /// The directory that a run reads.
@@ -87,11 +96,21 @@ impl Directories {
         }
         let credential = credential.ok_or(OpenError::NoSecret)?;
         let version = (connection.updated_at, credential.updated_at);
-        if let Some(known) = self.known().get(&connection.id).filter(|known| known.version == version) {
+        if let Some(known) = self
+            .known()
+            .get(&connection.id)
+            .filter(|known| known.version == version)
+        {
             return Ok(known.graph.clone());
         }
         let graph = self.build(&self.runs, connection, credential)?;
-        self.known().insert(connection.id, Known { version, graph: graph.clone() });
+        self.known().insert(
+            connection.id,
+            Known {
+                version,
+                graph: graph.clone(),
+            },
+        );
         Ok(graph)
     }
 
@@ -117,12 +136,19 @@ impl Directories {
         taken_at: DateTime<Utc>,
     ) -> Result<Cursor, vault::SealError> {
         let Sealed { key_id, ciphertext } = self.vault.seal(&link.0, LINK, of.0)?;
-        Ok(Cursor { key_id, ciphertext, taken_at })
+        Ok(Cursor {
+            key_id,
+            ciphertext,
+            taken_at,
+        })
     }
 
     /// Opens a stored delta link.
     pub fn open_link(&self, cursor: &DeltaCursor, of: ConnectionId) -> Result<DeltaLink, vault::OpenError> {
-        let sealed = Sealed { key_id: cursor.key_id.clone(), ciphertext: cursor.ciphertext.clone() };
+        let sealed = Sealed {
+            key_id: cursor.key_id.clone(),
+            ciphertext: cursor.ciphertext.clone(),
+        };
         self.vault.open(&sealed, LINK, of.0).map(DeltaLink)
     }
 
@@ -133,9 +159,19 @@ impl Directories {
         credential: &Credential,
     ) -> Result<Graph, OpenError> {
         let secret = credential.secret.as_ref().ok_or(OpenError::NoSecret)?;
-        let sealed = Sealed { key_id: secret.key_id.clone(), ciphertext: secret.ciphertext.clone() };
-        let secret = self.vault.open(&sealed, SECRET, credential.id.0).map_err(OpenError::Secret)?;
-        let app = AppCredential { tenant: connection.tenant, client_id: credential.client_id, secret };
+        let sealed = Sealed {
+            key_id: secret.key_id.clone(),
+            ciphertext: secret.ciphertext.clone(),
+        };
+        let secret = self
+            .vault
+            .open(&sealed, SECRET, credential.id.0)
+            .map_err(OpenError::Secret)?;
+        let app = AppCredential {
+            tenant: connection.tenant,
+            client_id: credential.client_id,
+            secret,
+        };
         Ok(Graph::new(transport, endpoints(connection)?, app))
     }
 
@@ -152,7 +188,8 @@ pub async fn credential(store: &Store, id: Option<CredentialId>) -> Result<Optio
 }
 
 fn endpoints(connection: &Connection) -> Result<Endpoints, OpenError> {
-    let cloud = Cloud::of_name(&connection.cloud).ok_or_else(|| OpenError::Cloud(connection.cloud.clone()))?;
+    let cloud =
+        Cloud::of_name(&connection.cloud).ok_or_else(|| OpenError::Cloud(connection.cloud.clone()))?;
     let endpoints = Endpoints::new(
         cloud,
         connection.login_url.as_deref(),

@@ -131,7 +131,11 @@ impl Told {
 
 /// Microsoft's side: what is behind it, then what exactly was answered, with the ids that its support asks for.
 pub fn of_graph(error: &graph::Error) -> Told {
-    let Advice { cause, summary, next_step } = error.advice();
+    let Advice {
+        cause,
+        summary,
+        next_step,
+    } = error.advice();
     Told {
         cause: word(cause.name()),
         message: format!("{summary} ({})", chain(error)),
@@ -155,7 +159,12 @@ fn word(name: &str) -> String {
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().map(char::to_uppercase);
-    first.into_iter().flatten().chain(characters).chain(['.']).collect()
+    first
+        .into_iter()
+        .flatten()
+        .chain(characters)
+        .chain(['.'])
+        .collect()
 }
 
 #[cfg(test)]
@@ -171,9 +180,16 @@ mod tests {
             request_id: Some("7f1e".into()),
             ..graph::Answer::default()
         });
-        let told = FetchError::from(graph::Error::Denied { permission: "User.Read.All", answer }).told();
+        let told = FetchError::from(graph::Error::Denied {
+            permission: "User.Read.All",
+            answer,
+        })
+        .told();
         assert_eq!(told.cause, "missing_permission");
-        assert!(told.message.contains("User.Read.All") && told.message.contains("7f1e"), "{told:?}");
+        assert!(
+            told.message.contains("User.Read.All") && told.message.contains("7f1e"),
+            "{told:?}"
+        );
         assert!(told.next_step.contains("grant admin consent"), "{told:?}");
     }
 

@@ -41,7 +41,7 @@ pub struct Job {
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// What went well so far, for the connection's state.
-    pub steps: Steps,
+    pub steps: Arc<Steps>,
 }
 
 impl Job {
@@ -70,6 +70,11 @@ impl Job {
         let mut progress = self.lease.progress();
         progress.pages = totals.pages;
         progress.records = totals.records;
-        Outcome { progress, unproved_reason: doubt, cursor, selection: kind::selection() }
+        Outcome {
+            progress,
+            unproved_reason: doubt,
+            cursor,
+            selection: kind::selection(),
+        }
     }
 }

@@ -50,9 +50,11 @@ pub fn choose(
 
 fn no_cursor(last_full: Option<LastFull>) -> String {
     match last_full {
-        Some(LastFull { finished: true, offered_delta: false, .. }) => {
-            "the tenant offers no delta".to_owned()
-        }
+        Some(LastFull {
+            finished: true,
+            offered_delta: false,
+            ..
+        }) => "the tenant offers no delta".to_owned(),
         _ => "no full run has finished yet".to_owned(),
     }
 }
@@ -62,7 +64,10 @@ fn objection(cursor: &DeltaCursor, connection: &Connection, now: DateTime<Utc>) 
     if cursor.selection != selection() {
         return Some("the selected attributes have changed".to_owned());
     }
-    if connection.rules_changed_at.is_some_and(|changed| changed > cursor.full_at) {
+    if connection
+        .rules_changed_at
+        .is_some_and(|changed| changed > cursor.full_at)
+    {
         let why = connection.rules_changed_why.clone();
         return Some(why.unwrap_or_else(|| "the connection's rules have changed".to_owned()));
     }
@@ -80,7 +85,10 @@ fn too_old(age: TimeDelta) -> String {
 
 /// The reason of a round in which too much has changed.
 pub fn too_many_changes() -> String {
-    format!("more than {} objects changed; reading everything is cheaper", thousands(MOST_CHANGES))
+    format!(
+        "more than {} objects changed; reading everything is cheaper",
+        thousands(MOST_CHANGES)
+    )
 }
 
 /// The reason of a round of which too many rows tell only a part.
@@ -150,7 +158,11 @@ mod tests {
                 out_of_scope: leave,
                 manual_deletion: false,
             },
-            brake: Brake { percent: 10, count: 50, from: 20 },
+            brake: Brake {
+                percent: 10,
+                count: 50,
+                from: 20,
+            },
             first_run: FirstRun::Preview,
             rules_changed_at: None,
             rules_changed_why: None,
@@ -190,10 +202,23 @@ mod tests {
     #[test]
     fn without_a_cursor_it_says_whether_there_can_be_one() {
         assert_eq!(reason(None, &connection(), None), "no full run has finished yet");
-        let last = LastFull { records: 5, offered_delta: false, finished: true };
-        assert_eq!(reason(None, &connection(), Some(last)), "the tenant offers no delta");
-        let unfinished = LastFull { finished: false, ..last };
-        assert_eq!(reason(None, &connection(), Some(unfinished)), "no full run has finished yet");
+        let last = LastFull {
+            records: 5,
+            offered_delta: false,
+            finished: true,
+        };
+        assert_eq!(
+            reason(None, &connection(), Some(last)),
+            "the tenant offers no delta"
+        );
+        let unfinished = LastFull {
+            finished: false,
+            ..last
+        };
+        assert_eq!(
+            reason(None, &connection(), Some(unfinished)),
+            "no full run has finished yet"
+        );
     }
 
     #[test]
@@ -214,32 +239,58 @@ mod tests {
     fn changed_rules_and_selections_are_named() {
         let mut changed = connection();
         changed.rules_changed_at = Some(noon() - TimeDelta::days(4));
-        assert_eq!(reason(Some(cursor()), &changed, None), "delta", "a full run came after it");
+        assert_eq!(
+            reason(Some(cursor()), &changed, None),
+            "delta",
+            "a full run came after it"
+        );
         changed.rules_changed_at = Some(noon() - TimeDelta::days(2));
         changed.rules_changed_why = Some("mapping contoso-staff changed: field jobTitle".into());
         assert_eq!(
             reason(Some(cursor()), &changed, None),
             "mapping contoso-staff changed: field jobTitle"
         );
-        let other = DeltaCursor { selection: "mail".into(), ..cursor() };
-        assert_eq!(reason(Some(other), &connection(), None), "the selected attributes have changed");
+        let other = DeltaCursor {
+            selection: "mail".into(),
+            ..cursor()
+        };
+        assert_eq!(
+            reason(Some(other), &connection(), None),
+            "the selected attributes have changed"
+        );
     }
 
     #[test]
     fn every_resync_says_why() {
         let answer = |codes: &[&str]| {
             let codes = codes.iter().map(|&code| code.to_owned()).collect();
-            Box::new(graph::Answer { status: 410, codes, ..graph::Answer::default() })
+            Box::new(graph::Answer {
+                status: 410,
+                codes,
+                ..graph::Answer::default()
+            })
         };
         assert_eq!(
-            resync(&graph::Error::Resync { answer: answer(&["syncStateNotFound"]) }).unwrap(),
+            resync(&graph::Error::Resync {
+                answer: answer(&["syncStateNotFound"])
+            })
+            .unwrap(),
             "Graph asked for a resync: syncStateNotFound"
         );
         assert_eq!(
             resync(&graph::Error::Resync { answer: answer(&[]) }).unwrap(),
             "Graph asked for a resync: 410"
         );
-        assert_eq!(resync(&graph::Error::Throttled { after: None, answer: answer(&[]) }), None);
-        assert_eq!(too_many_changes(), "more than 50,000 objects changed; reading everything is cheaper");
+        assert_eq!(
+            resync(&graph::Error::Throttled {
+                after: None,
+                answer: answer(&[])
+            }),
+            None
+        );
+        assert_eq!(
+            too_many_changes(),
+            "more than 50,000 objects changed; reading everything is cheaper"
+        );
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Every write names run, attempt and holder. One that finds no such row says that somebody else has the run.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -34,6 +34,8 @@ pub struct Lease {
     /// What the calls cost.
     pub stats: Arc<CallStats>,
     metrics: Arc<Metrics>,
+    /// Costs that the metrics have already.
+    counted: std::sync::Mutex<Snapshot>,
     look: Arc<Notify>,
 }
 
@@ -78,6 +80,7 @@ impl Lease {
             counts: Arc::default(),
             stats: Arc::default(),
             metrics: terms.metrics,
+            counted: std::sync::Mutex::default(),
             look: terms.look,
         }
     }
@@ -95,14 +98,13 @@ impl Lease {
         let mut beat = tokio::time::interval(self.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut good_until = Instant::now() + self.length;
-        let mut told = Snapshot::default();
         loop {
             tokio::select! {
                 _ = beat.tick() => {}
                 () = self.look.notified() => {}
             }
             let began = Instant::now();
-            let renewed = tokio::time::timeout_at(good_until, self.renew(&mut told)).await;
+            let renewed = tokio::time::timeout_at(good_until, self.renew()).await;
             match renewed {
                 Ok(Ok(Some(renewed))) if renewed.cancel_requested => return Over::Cancelled,
                 Ok(Ok(Some(_))) => good_until = began + self.length,
@@ -158,7 +160,14 @@ impl Lease {
     pub async fn fail(&self, cause: &str, error: &str) -> Result<bool, StoreError> {
         let attempt = self.attempt.lock().await;
         let mut connection = self.store.connection().await?;
-        run_fetch::fail(&mut connection, &self.hold(*attempt), cause, error, self.clock.now()).await
+        run_fetch::fail(
+            &mut connection,
+            &self.hold(*attempt),
+            cause,
+            error,
+            self.clock.now(),
+        )
+        .await
     }
 
     /// Writes down that someone ended it. Says whether the run was still held.
@@ -189,19 +198,29 @@ impl Lease {
         }
     }
 
-    async fn renew(&self, told: &mut Snapshot) -> Result<Option<run_fetch::Renewed>, StoreError> {
+    /// Adds to the metrics what the calls have cost since the last time.
+    pub fn count_calls(&self) {
+        let calls = self.stats.snapshot();
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.metrics.graph(&counted, &calls);
+        *counted = calls;
+    }
+
+    async fn renew(&self) -> Result<Option<run_fetch::Renewed>, StoreError> {
         let attempt = self.attempt.lock().await;
         let now = self.clock.now();
-        let calls = self.stats.snapshot();
-        self.metrics.graph(told, &calls);
-        *told = calls;
+        self.count_calls();
         let mut connection = self.store.connection().await?;
         let hold = self.hold(*attempt);
         run_fetch::renew(&mut connection, &hold, self.progress(), now, self.until(now)).await
     }
 
     fn hold(&self, attempt: u32) -> Hold {
-        Hold { run: self.run, attempt, holder: self.holder.clone() }
+        Hold {
+            run: self.run,
+            attempt,
+            holder: self.holder.clone(),
+        }
     }
 
     fn until(&self, now: DateTime<Utc>) -> DateTime<Utc> {

@@ -23,7 +23,9 @@ pub async fn read(
     job.steps.at(Reading::Users.title());
     let cursor = latest_cursor(job, organization).await?;
     let before = job.graph.count_users().await?;
-    job.lease.describe(false, reason.as_deref(), expected(job, before)).await?;
+    job.lease
+        .describe(false, reason.as_deref(), expected(job, before))
+        .await?;
     let mut users = job.graph.users();
     let mut restarts = 0;
     loop {
@@ -31,7 +33,11 @@ pub async fn read(
             Ok(totals) => {
                 let after = job.graph.count_users().await?;
                 let listed = totals.listed;
-                let doubt = proof::doubt(Listing { listed, before, after });
+                let doubt = proof::doubt(Listing {
+                    listed,
+                    before,
+                    after,
+                });
                 if let Some(doubt) = &doubt {
                     tracing::warn!(doubt, listed, before, after, "the listing's end is not proved");
                 }
@@ -41,9 +47,16 @@ pub async fn read(
             Err(error) => return Err(error),
         };
         restarts += 1;
-        tracing::warn!(restarts, reason = &broke as &dyn std::error::Error, "the listing begins anew");
+        tracing::warn!(
+            restarts,
+            reason = &broke as &dyn std::error::Error,
+            "the listing begins anew"
+        );
         if restarts > RESTARTS {
-            return Err(FetchError::TooManyAttempts { attempts: restarts, last: broke });
+            return Err(FetchError::TooManyAttempts {
+                attempts: restarts,
+                last: broke,
+            });
         }
         job.lease.restart().await?;
         job.steps.at(Reading::Users.title());
@@ -81,7 +94,11 @@ async fn read_deleted(job: &Job, pipeline: &mut Pipeline) -> Result<(), FetchErr
 }
 
 async fn next(pages: &mut Pages, source: Source) -> Result<Option<graph::PageBody>, Error> {
-    let span = tracing::info_span!("graph.page", page = pages.read() + 1, source = source.as_str_name());
+    let span = tracing::info_span!(
+        "graph.page",
+        page = pages.read() + 1,
+        source = source.as_str_name()
+    );
     pages.next().instrument(span).await
 }
 
@@ -94,7 +111,10 @@ async fn latest_cursor(job: &Job, organization: &Organization) -> Result<Option<
     match job.graph.latest_delta_link().await {
         Ok(link) => job.seal(&link, taken_at).map(Some),
         Err(error) if offers_none(&error) => {
-            tracing::warn!(reason = &error as &dyn std::error::Error, "the tenant offers no delta");
+            tracing::warn!(
+                reason = &error as &dyn std::error::Error,
+                "the tenant offers no delta"
+            );
             Ok(None)
         }
         Err(error) => Err(error.into()),

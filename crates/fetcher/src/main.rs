@@ -1,2 +1,115 @@
-//! Under construction.
-fn main() {}
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod take;
+
+mod fetch;
+mod job;
+mod lease;
+
+mod delta;
+mod kind;
+mod listing;
+mod proof;
+
+mod changes;
+mod page;
+mod pipeline;
+
+mod directory;
+mod failure;
+mod metrics;
+mod status;
+mod test_connection;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bus::Bus;
+use contracts::internal::v1::directory_server::DirectoryServer;
+use graph::Transport;
+use secrecy::ExposeSecret;
+use service::Context;
+use service::grpc::Surface;
+use service::retry::{Policy, Verdict, retry};
+use store::Store;
+
+use crate::config::{Config, DEFAULTS};
+use crate::directory::Directories;
+use crate::fetch::Fetcher;
+use crate::metrics::Metrics;
+use crate::take::Taker;
+use crate::test_connection::ConnectionTests;
+
+fn main() -> ExitCode {
+    service::run("fetcher", DEFAULTS, start)
+}
+
+async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
+    config.fetch.check()?;
+    let directories = Arc::new(Directories::new(
+        config::vault(&config.vault)?,
+        Transport::new(config.graph.of_runs())?,
+        Transport::new(config.graph.of_tests())?,
+    ));
+    let store = store(&config, &context).await?;
+    let bus = bus(&config, &context).await?;
+    let tests = ConnectionTests::new(store.clone(), context.clock.clone(), Arc::clone(&directories));
+    let fetcher = Fetcher {
+        config: config.fetch,
+        store,
+        bus,
+        clock: context.clock.clone(),
+        stopper: context.stopper.clone(),
+        directories,
+        metrics: Arc::new(Metrics::new()),
+        holder: context.clock.new_id().to_string(),
+    };
+    let taker = Arc::new(Taker::new(Arc::new(fetcher), context.tasks.clone()));
+    let cancels = Arc::clone(&taker);
+    context
+        .tasks
+        .spawn("take", async move { taker.take_runs().await });
+    context
+        .tasks
+        .spawn("cancels", async move { cancels.hear_cancels().await });
+    Ok(Surface::new()
+        .with(DirectoryServer::new(tests))
+        .describe(contracts::FILE_DESCRIPTOR_SET))
+}
+
+/// The database, brought up to date: whichever service comes first does that.
+async fn store(config: &Config, context: &Context) -> anyhow::Result<Store> {
+    let store = Store::new(
+        config.database.url.expose_secret(),
+        config.database.max_connections,
+    )?;
+    let again = |_: &_| Verdict::Again;
+    let migrated = async || store.migrate().await;
+    retry(
+        "preparing the database",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        again,
+        migrated,
+    )
+    .await
+    .context("the database can't be prepared")?;
+    Ok(store)
+}
+
+async fn bus(config: &Config, context: &Context) -> anyhow::Result<Bus> {
+    let options = config::bus_options(&config.nats);
+    let again = |_: &_| Verdict::Again;
+    let connect = async || Bus::connect(&options).await;
+    retry(
+        "connecting to NATS",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        again,
+        connect,
+    )
+    .await
+    .context("no connection to NATS")
+}

@@ -76,10 +76,19 @@ impl Metrics {
         if unanswered > 0 {
             self.calls.add(unanswered, &[(STATUS, "none")]);
         }
-        self.resource_units.add(now.resource_units - before.resource_units, &[]);
+        self.resource_units
+            .add(now.resource_units - before.resource_units, &[]);
         for (reason, waits, length) in [
-            ("throttled", now.throttle_waits - before.throttle_waits, now.throttled - before.throttled),
-            ("unavailable", now.retry_waits - before.retry_waits, now.retrying - before.retrying),
+            (
+                "throttled",
+                now.throttle_waits - before.throttle_waits,
+                now.throttled - before.throttled,
+            ),
+            (
+                "unavailable",
+                now.retry_waits - before.retry_waits,
+                now.retrying - before.retrying,
+            ),
         ] {
             if waits > 0 {
                 self.waits.add(waits, &[(REASON, reason)]);

@@ -137,15 +137,15 @@ impl Packer {
         self.object_ids.clear();
         self.hashes.clear();
         self.framed.clear();
-        Ok(Some(Message { number: self.number, records, payload }))
+        Ok(Some(Message {
+            number: self.number,
+            records,
+            payload,
+        }))
     }
 
     /// A message is of one source, and has so many records and bytes.
-    fn make_room(
-        &mut self,
-        source: Source,
-        bytes: usize,
-    ) -> Result<Option<Message>, bus::CompressionError> {
+    fn make_room(&mut self, source: Source, bytes: usize) -> Result<Option<Message>, bus::CompressionError> {
         let full = self.records >= RECORDS || self.framed.len() + bytes > BYTES || self.source != source;
         let message = if full { self.flush()? } else { None };
         self.source = source;
@@ -180,14 +180,20 @@ fn frame(key: u32, bytes: &[u8], out: &mut Vec<u8>) {
 /// The record without its bulk: who it is, and why it fails.
 fn too_large<'a>(user: &ObservedUser<'a>, bytes: usize) -> ObservedUser<'a> {
     let mut small = ObservedUser::new(user.id, user.presence, user.completeness);
-    for attribute in [Attribute::UserPrincipalName, Attribute::DisplayName, Attribute::AccountEnabled] {
+    for attribute in [
+        Attribute::UserPrincipalName,
+        Attribute::DisplayName,
+        Attribute::AccountEnabled,
+    ] {
         if let Mention::Value(value) = &user.attributes[attribute as usize]
             && value.len() <= REASON_BYTES
         {
             small.attributes[attribute as usize] = Mention::Value(value.clone());
         }
     }
-    let largest = Attribute::ALL.into_iter().max_by_key(|attribute| user.value(*attribute).map_or(0, str::len));
+    let largest = Attribute::ALL
+        .into_iter()
+        .max_by_key(|attribute| user.value(*attribute).map_or(0, str::len));
     let largest = largest.map_or("", Attribute::name);
     small.problem = Some(
         format!(
@@ -230,13 +236,21 @@ mod tests {
     fn prost_reads_what_we_write() {
         let mut packer = Packer::new(RUN, 3);
         assert!(packer.add(Source::Listing, &user(1, "Zoë")).unwrap().is_none());
-        assert!(packer.add_unusable(Source::Listing, "the id is a number").unwrap().is_none());
+        assert!(
+            packer
+                .add_unusable(Source::Listing, "the id is a number")
+                .unwrap()
+                .is_none()
+        );
         assert!(packer.add(Source::Listing, &user(2, "山田")).unwrap().is_none());
         let message = packer.flush().unwrap().unwrap();
         assert_eq!((message.number, message.records), (1, 3));
         let page = unpack(&message);
         assert_eq!(page.run_id, RUN.0.as_bytes()[..]);
-        assert_eq!((page.attempt, page.number, page.source()), (3, 1, Source::Listing));
+        assert_eq!(
+            (page.attempt, page.number, page.source()),
+            (3, 1, Source::Listing)
+        );
         assert_eq!(page.object_ids[16..], Uuid::from_u128(2).as_bytes()[..]);
         assert_eq!(page.unusable, ["the id is a number"]);
         for (wire, hash) in page.users.iter().zip(&page.hashes) {
@@ -252,7 +266,12 @@ mod tests {
     fn a_message_is_cut_by_count_by_bytes_and_by_source() {
         let mut packer = Packer::new(RUN, 1);
         for number in 0..RECORDS {
-            assert!(packer.add(Source::Listing, &user(number as u128, "x")).unwrap().is_none());
+            assert!(
+                packer
+                    .add(Source::Listing, &user(number as u128, "x"))
+                    .unwrap()
+                    .is_none()
+            );
         }
         let first = packer.add(Source::Listing, &user(7, "x")).unwrap().unwrap();
         assert_eq!((first.number, unpack(&first).users.len()), (1, RECORDS));
@@ -282,6 +301,9 @@ mod tests {
         assert_eq!(kept.value(Attribute::DisplayName), Some("Zoë"));
         assert_eq!(kept.value(Attribute::ProxyAddresses), None);
         let problem = kept.problem.unwrap();
-        assert!(problem.contains("371 KiB") && problem.contains("proxyAddresses"), "{problem}");
+        assert!(
+            problem.contains("371 KiB") && problem.contains("proxyAddresses"),
+            "{problem}"
+        );
     }
 }

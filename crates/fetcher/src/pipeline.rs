@@ -91,11 +91,17 @@ impl Pipeline {
             async move {
                 let totals = outlet.publish(messages).await?;
                 let listed = packing.join_next().await.transpose()?;
-                Ok(Totals { listed: listed.unwrap_or(0), ..totals })
+                Ok(Totals {
+                    listed: listed.unwrap_or(0),
+                    ..totals
+                })
             }
             .in_current_span(),
         );
-        Self { input: Some(input), work }
+        Self {
+            input: Some(input),
+            work,
+        }
     }
 
     /// Takes a page of Graph's; waits while too much is on its way.
@@ -147,11 +153,18 @@ impl Outlet {
         let mut publisher = Publisher::new(self.bus.clone(), Publisher::WINDOW);
         let mut totals = Totals::default();
         while let Some(message) = messages.recv().await {
-            let Message { number, records, payload } = message?;
+            let Message {
+                number,
+                records,
+                payload,
+            } = message?;
             let span = tracing::info_span!("page.publish", page = number, records, bytes = payload.len());
             let id = format!("{}:{}:{number}", self.run, self.attempt);
             let headers = self.headers(&span);
-            publisher.publish(subjects::page(self.run), id, headers, payload).instrument(span).await?;
+            publisher
+                .publish(subjects::page(self.run), id, headers, payload)
+                .instrument(span)
+                .await?;
             totals.pages += 1;
             totals.records = totals.records.saturating_add(records);
             self.counts.pages.store(totals.pages, Ordering::Relaxed);
@@ -233,7 +246,9 @@ impl Packing {
             self.give(full)?;
         }
         for unusable in &records.unusable {
-            let full = self.packer.add_unusable(source, &unusable_reason(page.number(), unusable))?;
+            let full = self
+                .packer
+                .add_unusable(source, &unusable_reason(page.number(), unusable))?;
             self.give(full)?;
         }
         if source == Source::Listing {

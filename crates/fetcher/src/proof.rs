@@ -16,7 +16,11 @@ pub struct Listing {
 /// `$count` reads an index that lags a little, and people come and go meanwhile: what changed between both counts, and
 /// one in a hundred on top, may be missing.
 pub fn doubt(listing: Listing) -> Option<String> {
-    let Listing { listed, before, after } = listing;
+    let Listing {
+        listed,
+        before,
+        after,
+    } = listing;
     if listed == 0 {
         return Some("the listing has nobody in it, which proves nothing".to_owned());
     }
@@ -40,7 +44,12 @@ mod tests {
     use super::*;
 
     fn proved(listed: u64, before: Option<u64>, after: Option<u64>) -> bool {
-        doubt(Listing { listed, before, after }).is_none()
+        doubt(Listing {
+            listed,
+            before,
+            after,
+        })
+        .is_none()
     }
 
     #[test]
@@ -67,12 +76,20 @@ mod tests {
     fn what_changed_meanwhile_may_be_missing_too() {
         assert!(proved(930, Some(1_000), Some(970)));
         assert!(!proved(930, Some(970), Some(970)));
-        assert!(proved(2_000, Some(1_000), Some(1_000)), "more than counted is no loss");
+        assert!(
+            proved(2_000, Some(1_000), Some(1_000)),
+            "more than counted is no loss"
+        );
     }
 
     #[test]
     fn the_doubt_is_told_in_numbers() {
-        let doubt = doubt(Listing { listed: 500, before: Some(1_000), after: Some(1_000) }).unwrap();
+        let doubt = doubt(Listing {
+            listed: 500,
+            before: Some(1_000),
+            after: Some(1_000),
+        })
+        .unwrap();
         assert!(doubt.contains("500 users") && doubt.contains("1000"), "{doubt}");
     }
 }

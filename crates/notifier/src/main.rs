@@ -1,5 +1,9 @@
 //! The notifier: tells people what runs came to.
 
 fn main() -> std::process::ExitCode {
-    service::run("notifier", notifier::config::DEFAULTS, notifier::start)
+    service::run(
+        "notifier",
+        rollcall_notifier::config::DEFAULTS,
+        rollcall_notifier::start,
+    )
 }

@@ -47,7 +47,7 @@ impl Relay {
     /// Publishes until it is told to stop.
     pub async fn run(self, stopper: Stopper) -> Result<(), std::convert::Infallible> {
         while !stopper.is_stopped() {
-            match stopper.until(self.round()).await {
+            match stopper.until(Box::pin(self.round())).await {
                 Some(Ok(0)) | None => {
                     stopper
                         .until(tokio::time::timeout(self.every, self.wake.notified()))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bus::{Headers, consumers, subjects};
 use bytes::Bytes;
 use contracts::bus::v1::{NoticeWritten, RunFinished};
-use notifier::decide::{Decider, Event, take_changes};
 use prost::Message;
+use rollcall_notifier::decide::{Decider, Event, take_changes};
 use service::drain::Tasks;
 use tokio::sync::Notify;
 

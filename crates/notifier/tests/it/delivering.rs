@@ -1,6 +1,6 @@
 //! Mails as they arrive.
 
-use notifier::config::TlsMode;
+use rollcall_notifier::config::TlsMode;
 
 use crate::world::{DEADLINE, FINISHED, Run, World, port_of};
 

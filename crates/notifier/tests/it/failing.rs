@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use local::mail::{Action, Fault, Moment};
-use notifier::config::TlsMode;
+use rollcall_notifier::config::TlsMode;
 
 use crate::world::{World, port_of};
 

@@ -10,10 +10,12 @@ use local::Durability;
 use local::mail::{Login, MailServer, Message, Options};
 use local::nats::Nats;
 use local::test_database::TestDatabase;
-use notifier::config::{Config, ConsoleConfig, DEFAULTS, DeliveryConfig, SmtpConfig, SweepConfig, TlsMode};
-use notifier::decide::{Event, Sweep, Teller};
-use notifier::deliver::{Sender, Smtp};
-use notifier::metrics::Metrics;
+use rollcall_notifier::config::{
+    Config, ConsoleConfig, DEFAULTS, DeliveryConfig, SmtpConfig, SweepConfig, TlsMode,
+};
+use rollcall_notifier::decide::{Event, Sweep, Teller};
+use rollcall_notifier::deliver::{Sender, Smtp};
+use rollcall_notifier::metrics::Metrics;
 use service::Clock;
 use service::clock::{Hand, id_at};
 use service::config::{Environment, Sources, load};
@@ -309,33 +311,33 @@ fn connection_sql() -> String {
 }
 
 fn run_sql(id: RunId, run: Run<'_>, now: DateTime<Utc>) -> String {
-    let Run {
-        kind,
-        fetch,
-        failed,
-        held,
-        ..
-    } = run;
-    let text = |text: Option<&str>| text.map_or("NULL".to_owned(), |text| format!("'{text}'"));
+    let Run { kind, fetch, .. } = run;
     let delta = kind == "delta";
-    let mut sql = format!(
+    let error = run.error.map_or("NULL".to_owned(), |text| format!("'{text}'"));
+    let plan = run.plan.map(|state| plan_sql(id, state, run, now));
+    format!(
         "INSERT INTO run (id, organization_id, connection_id, kind, trigger, requested_by, apply_first, created_at)
          VALUES ('{id}', '{ORGANIZATION}', '{CONNECTION}', '{kind}', 'cli', 'dana', false, '{now}');
          INSERT INTO run_fetch (run_id, attempt, state, delta, holder, lease_until, started_at, progress_at, ended_at,
              error)
-         VALUES ('{id}', 1, '{fetch}', {delta}, 'test', '{now}', '{now}', '{now}', '{now}', {});",
-        text(run.error)
-    );
-    if let Some(state) = run.plan {
-        let seen = 7 + failed + held;
-        sql.push_str(&format!(
-            "INSERT INTO run_plan (run_id, organization_id, connection_id, attempt, state, preview, rules_fingerprint,
-                 created_at, planned_at, ended_at, seen, added, failed, held)
-             VALUES ('{id}', '{ORGANIZATION}', '{CONNECTION}', 1, '{state}', {preview}, 0, '{now}', '{now}', {ended},
-                 {seen}, 7, {failed}, {held});",
-            preview = state == "planned",
-            ended = if state == "planned" { "NULL".to_owned() } else { format!("'{now}'") },
-        ));
-    }
-    sql
+         VALUES ('{id}', 1, '{fetch}', {delta}, 'test', '{now}', '{now}', '{now}', '{now}', {error});
+         {}",
+        plan.unwrap_or_default()
+    )
+}
+
+fn plan_sql(id: RunId, state: &str, run: Run<'_>, now: DateTime<Utc>) -> String {
+    let Run { failed, held, .. } = run;
+    let (seen, preview) = (7 + failed + held, state == "planned");
+    let ended = if preview {
+        "NULL".to_owned()
+    } else {
+        format!("'{now}'")
+    };
+    format!(
+        "INSERT INTO run_plan (run_id, organization_id, connection_id, attempt, state, preview, rules_fingerprint,
+             created_at, planned_at, ended_at, seen, added, failed, held)
+         VALUES ('{id}', '{ORGANIZATION}', '{CONNECTION}', 1, '{state}', {preview}, 0, '{now}', '{now}', {ended},
+             {seen}, 7, {failed}, {held})"
+    )
 }

@@ -1,0 +1,349 @@
+//! The story of one run in the fetcher: open its directory, make sure that it is the right one, choose between changes
+//! and everything, read, write down how it ended, and tell the reconciler.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, Headers, subjects};
+use contracts::bus::v1::RunFetched;
+use domain::id::RunId;
+use graph::{Context, Organization};
+use prost::Message;
+use service::Clock;
+use service::drain::Stopper;
+use service::retry::{Backoff, Policy, Verdict, retry};
+use service::telemetry::{TraceContext, set_parent};
+use store::connection;
+use store::run::{self, Run};
+use store::run_fetch::{self, Hold, Outcome, State};
+use store::{Store, StoreError, delta_cursor};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::config::FetchConfig;
+use crate::delta::{self, Delta};
+use crate::directory::{self, Directories};
+use crate::failure::FetchError;
+use crate::job::Job;
+use crate::kind::{self, Reading};
+use crate::lease::{Lease, Over, Terms};
+use crate::listing;
+use crate::metrics::{Metrics, STATE};
+use crate::status::{self, ORGANIZATION, Steps, TOKEN};
+
+/// How a database that is away for a moment is waited for.
+const PATIENCE: Policy = Policy {
+    attempts: NonZeroU32::new(8),
+    backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(2)),
+};
+
+/// Reads runs.
+pub struct Fetcher {
+    /// How.
+    pub config: FetchConfig,
+    /// The database.
+    pub store: Store,
+    /// The bus.
+    pub bus: Bus,
+    /// The time.
+    pub clock: Clock,
+    /// Says when to stop.
+    pub stopper: Stopper,
+    /// Opens directories.
+    pub directories: Arc<Directories>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// This process, among all fetchers there ever were.
+    pub holder: String,
+}
+
+/// A run that this process has just taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The run.
+    pub run: RunId,
+    /// Which attempt at it begins.
+    pub attempt: u32,
+}
+
+/// How a reading ended.
+enum End {
+    Fetched(Box<Outcome>),
+    Failed(FetchError),
+    Cancelled,
+    /// The process stops: somebody else goes on.
+    LetGo,
+    /// Somebody else has it, or will take it when the lease has run out.
+    Left,
+}
+
+impl Fetcher {
+    /// Reads a run to its end, whatever that is. `look` makes it look at once whether it is to end.
+    pub async fn fetch(&self, taken: Taken, look: Arc<Notify>) {
+        let found = self
+            .patiently("loading a run", async || {
+                run::find(&mut *self.store.connection().await?, taken.run).await
+            })
+            .await;
+        let run = match found {
+            Ok(Some(run)) => run,
+            Ok(None) => return tracing::info!(run.id = %taken.run, "the run was deleted"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                return tracing::error!(run.id = %taken.run, error, "the run could not be loaded");
+            }
+        };
+        let span = tracing::info_span!(
+            "run.fetch",
+            run.id = %run.id,
+            connection.id = %run.connection,
+            attempt = taken.attempt,
+        );
+        if let Some(parent) = run.traceparent.as_deref().and_then(TraceContext::parse) {
+            set_parent(&span, &parent);
+        }
+        self.fetch_run(run, taken.attempt, look).instrument(span).await;
+    }
+
+    async fn fetch_run(&self, run: Run, attempt: u32, look: Arc<Notify>) {
+        let began = Instant::now();
+        let lease = Arc::new(self.lease(run.id, attempt, look));
+        let steps = Arc::new(Steps::default());
+        let (id, connection) = (run.id, run.connection);
+        tracing::info!(kind = run.kind.key(), attempt, "reading");
+        let end = tokio::select! {
+            biased;
+            () = self.stopper.stopped() => End::LetGo,
+            over = lease.keep() => match over {
+                Over::Lost => End::Left,
+                Over::Cancelled => End::Cancelled,
+            },
+            read = self.read(run, &lease, &steps) => match read {
+                Ok(outcome) => End::Fetched(Box::new(outcome)),
+                Err(error) if error.passes() => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "reading broke off; it will be taken again");
+                    End::Left
+                }
+                Err(error) => End::Failed(error),
+            },
+        };
+        lease.count_calls();
+        self.metrics.ended.add(1, &[(STATE, end.name())]);
+        self.metrics
+            .duration
+            .record(began.elapsed(), &[(STATE, end.name())]);
+        if self.record(&lease, &end).await {
+            self.note_state(connection, &steps, &end).await;
+            self.tell(id, lease.attempt().await).await;
+        }
+    }
+
+    /// Opens the run's directory and reads it.
+    async fn read(&self, run: Run, lease: &Arc<Lease>, steps: &Arc<Steps>) -> Result<Outcome, FetchError> {
+        let job = self.open(run, lease, steps).await?;
+        steps.at(TOKEN);
+        job.graph.sign_in().await?;
+        steps.at(ORGANIZATION);
+        // Refuses another tenant's directory, before anything of it is read.
+        let organization = job.graph.organization().await?;
+        steps.found(&organization);
+        let now = self.clock.now();
+        match kind::choose(
+            job.run.kind,
+            job.cursor.clone(),
+            &job.connection,
+            job.last_full,
+            now,
+        ) {
+            Reading::Full(reason) => listing::read(&job, reason, &organization).await,
+            Reading::Delta(cursor) => self.read_changes(&job, &cursor, &organization).await,
+        }
+    }
+
+    /// Reads the changes, or everything when they can't be had: as a new attempt, so that no page of theirs stays.
+    async fn read_changes(
+        &self,
+        job: &Job,
+        cursor: &store::delta_cursor::DeltaCursor,
+        organization: &Organization,
+    ) -> Result<Outcome, FetchError> {
+        match delta::read(job, cursor).await? {
+            Delta::Read(outcome) => Ok(*outcome),
+            Delta::ReadEverything(reason) => {
+                tracing::info!(reason, "the delta becomes a full run");
+                job.lease.restart().await?;
+                listing::read(job, Some(reason), organization).await
+            }
+        }
+    }
+
+    async fn open(&self, run: Run, lease: &Arc<Lease>, steps: &Arc<Steps>) -> Result<Job, FetchError> {
+        let found = self
+            .patiently("loading a run's connection", async || {
+                let mut database = self.store.connection().await?;
+                let Some(connection) = connection::find(&mut database, run.connection).await? else {
+                    return Ok(None);
+                };
+                let cursor = delta_cursor::find(&mut database, run.connection, delta_cursor::USERS).await?;
+                let last_full = run_fetch::last_full(&mut database, run.id).await?;
+                drop(database);
+                let credential = directory::credential(&self.store, connection.credential).await?;
+                Ok(Some((connection, credential, cursor, last_full)))
+            })
+            .await?;
+        let Some((connection, credential, cursor, last_full)) = found else {
+            return Err(FetchError::Missing { what: "connection" });
+        };
+        let graph = self.directories.open(&connection, credential.as_ref())?;
+        Ok(Job {
+            graph: graph.for_run(Context {
+                stats: Arc::clone(&lease.stats),
+                // What is dropped ends its calls by itself.
+                cancel: CancellationToken::new(),
+            }),
+            run,
+            connection,
+            lease: Arc::clone(lease),
+            cursor,
+            last_full,
+            directories: Arc::clone(&self.directories),
+            bus: self.bus.clone(),
+            clock: self.clock.clone(),
+            metrics: Arc::clone(&self.metrics),
+            steps: Arc::clone(steps),
+        })
+    }
+
+    /// Writes the end down. Says whether there is something to tell.
+    async fn record(&self, lease: &Lease, end: &End) -> bool {
+        let recorded = self
+            .patiently("writing down how a run was read", async || match end {
+                End::Fetched(outcome) => lease.succeed(outcome).await,
+                End::Failed(error) => {
+                    let told = error.told();
+                    lease.fail(&told.cause, &told.text()).await
+                }
+                End::Cancelled => lease.cancel().await,
+                End::LetGo => lease.release().await.map(|_| false),
+                End::Left => Ok(false),
+            })
+            .await;
+        end.log();
+        match recorded {
+            Ok(held) => held,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the end of the reading could not be written down");
+                false
+            }
+        }
+    }
+
+    /// Shows on the connection how the run fared with the directory.
+    async fn note_state(&self, connection: domain::id::ConnectionId, steps: &Steps, end: &End) {
+        let told = match end {
+            End::Fetched(_) => None,
+            End::Failed(
+                error @ (FetchError::Open(_) | FetchError::Graph(_) | FetchError::TooManyAttempts { .. }),
+            ) => Some(error.told()),
+            End::Failed(_) | End::Cancelled | End::LetGo | End::Left => return,
+        };
+        let status = steps.status(told.as_ref(), self.clock.now());
+        if let Err(error) = status::put(&self.store, connection, &status).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the connection's state could not be written down");
+        }
+    }
+
+    /// Wakes the reconciler. If that fails, its own sweep finds the run.
+    pub async fn tell(&self, run: RunId, attempt: u32) {
+        let payload = RunFetched {
+            run_id: run.0.as_bytes().to_vec(),
+        }
+        .encode_to_vec();
+        let headers = Headers {
+            traceparent: TraceContext::current().map(|trace| trace.as_str().to_owned()),
+            run_id: Some(run.to_string()),
+        };
+        let (subject, id) = (subjects::run_fetched(run), format!("{run}:{attempt}:fetched"));
+        let published = self.bus.publish(&subject, &id, &headers, payload.into());
+        if let Some(Err(error)) = self.stopper.until(published).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the reconciler was not woken"
+            );
+        }
+    }
+
+    fn lease(&self, run: RunId, attempt: u32, look: Arc<Notify>) -> Lease {
+        Lease::new(Terms {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            hold: Hold {
+                run,
+                attempt,
+                holder: self.holder.clone(),
+            },
+            length: self.config.lease(),
+            heartbeat: self.config.heartbeat(),
+            metrics: Arc::clone(&self.metrics),
+            look,
+        })
+    }
+
+    /// Does something in the database, and again while that is away for a moment.
+    async fn patiently<T>(
+        &self,
+        what: &'static str,
+        operation: impl AsyncFnMut() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let judge = |error: &StoreError| {
+            if error.is_retryable() {
+                Verdict::Again
+            } else {
+                Verdict::GiveUp
+            }
+        };
+        retry(what, PATIENCE, &self.stopper, judge, operation).await
+    }
+}
+
+impl End {
+    /// For metrics.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Fetched(_) => State::Fetched.key(),
+            Self::Failed(_) => State::Failed.key(),
+            Self::Cancelled => State::Cancelled.key(),
+            Self::LetGo | Self::Left => "let_go",
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Fetched(outcome) => tracing::info!(
+                pages = outcome.progress.pages,
+                records = outcome.progress.records,
+                calls = outcome.progress.calls,
+                waits = outcome.progress.waits,
+                proved = outcome.unproved_reason.is_none(),
+                "read"
+            ),
+            Self::Failed(error) => {
+                let told = error.told();
+                tracing::error!(
+                    cause = told.cause,
+                    error = error as &dyn std::error::Error,
+                    "{}",
+                    told.text()
+                );
+            }
+            Self::Cancelled => tracing::info!("cancelled"),
+            Self::LetGo => tracing::info!("let go, for somebody else to go on"),
+            Self::Left => tracing::warn!("no longer held here"),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! `Directory.TestConnection` (C5, C8): a real token, the organization, and a small call for each thing that runs read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::internal::v1::TestConnectionRequest;
+use contracts::internal::v1::directory_server::Directory;
+use contracts::v1::{ConnectionCheck, ConnectionTest};
+use domain::id::ConnectionId;
+use graph::{Error, Graph, Organization, Reading};
+use store::connection::{self, Connection};
+use store::connection_status::{Check, Status};
+use store::credential::Credential;
+use store::{Store, StoreError};
+use tonic::{Request, Response};
+
+use crate::directory::{self, Directories};
+use crate::failure::{Told, of_graph};
+use crate::status::{self, ORGANIZATION, TOKEN, failed, passed};
+
+/// For the whole test; someone waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// What is said of a tenant without delta.
+const NO_DELTA: &str = "The tenant offers no delta: every run reads everything.";
+
+/// Tests connections.
+pub struct ConnectionTests {
+    store: Store,
+    clock: service::Clock,
+    directories: Arc<Directories>,
+}
+
+impl ConnectionTests {
+    /// Tests with these.
+    pub fn new(store: Store, clock: service::Clock, directories: Arc<Directories>) -> Self {
+        Self {
+            store,
+            clock,
+            directories,
+        }
+    }
+
+    async fn test(&self, connection: &Connection, credential: Option<&Credential>) -> Status {
+        let mut findings = Findings::default();
+        match self.directories.open_anew(connection, credential) {
+            Err(error) => findings.checks.push(failed(TOKEN, &error.told())),
+            Ok(graph) => {
+                if tokio::time::timeout(PATIENCE, findings.gather(&graph))
+                    .await
+                    .is_err()
+                {
+                    findings.checks.push(failed(findings.at, &too_slow()));
+                }
+            }
+        }
+        status::status(findings.checks, findings.organization.as_ref(), self.clock.now())
+    }
+
+    async fn load(&self, id: ConnectionId) -> Result<Option<(Connection, Option<Credential>)>, StoreError> {
+        let Some(connection) = connection::find(&mut *self.store.connection().await?, id).await? else {
+            return Ok(None);
+        };
+        let credential = directory::credential(&self.store, connection.credential).await?;
+        Ok(Some((connection, credential)))
+    }
+}
+
+#[tonic::async_trait]
+impl Directory for ConnectionTests {
+    async fn test_connection(
+        &self,
+        request: Request<TestConnectionRequest>,
+    ) -> Result<Response<ConnectionTest>, tonic::Status> {
+        let id: ConnectionId = request
+            .get_ref()
+            .connection_id
+            .parse()
+            .map_err(|_| tonic::Status::invalid_argument("connection_id is not a UUID"))?;
+        let Some((connection, credential)) = self.load(id).await.map_err(refused)? else {
+            return Err(tonic::Status::not_found(format!("there is no connection {id}")));
+        };
+        let status = self.test(&connection, credential.as_ref()).await;
+        status::put(&self.store, id, &status).await.map_err(refused)?;
+        tracing::info!(connection.id = %id, passed = status.passed, "connection tested");
+        Ok(Response::new(answer(connection.name, status)))
+    }
+}
+
+/// What a test has found so far.
+#[derive(Default)]
+struct Findings {
+    checks: Vec<Check>,
+    organization: Option<Organization>,
+    /// The step that is being tried.
+    at: &'static str,
+}
+
+impl Findings {
+    /// Step after step; one that fails for another reason than a missing permission ends the test, since those behind
+    /// it would fail the same way.
+    async fn gather(&mut self, graph: &Graph) {
+        self.at = TOKEN;
+        let signed_in = graph.sign_in().await;
+        if !self.file(signed_in) {
+            return;
+        }
+        self.at = ORGANIZATION;
+        match graph.organization().await {
+            Ok(organization) => {
+                self.checks.push(passed(self.at));
+                self.organization = Some(organization);
+            }
+            // A permission of its own: the others can still be tried.
+            Err(error) => {
+                let go_on = matches!(error, Error::Denied { .. });
+                self.checks.push(failed(self.at, &of_graph(&error)));
+                if !go_on {
+                    return;
+                }
+            }
+        }
+        for reading in Reading::USERS {
+            self.at = reading.title();
+            if !self.probe(graph, reading).await {
+                return;
+            }
+        }
+    }
+
+    async fn probe(&mut self, graph: &Graph, reading: Reading) -> bool {
+        let changes = reading == Reading::UserChanges;
+        if changes
+            && self
+                .organization
+                .as_ref()
+                .is_some_and(|organization| !organization.offers_delta())
+        {
+            self.checks.push(Check {
+                message: NO_DELTA.to_owned(),
+                ..passed(self.at)
+            });
+            return true;
+        }
+        for probe in graph.probe(&[reading]).await {
+            match probe.result {
+                Err(Error::Refused { .. }) if changes => {
+                    self.checks.push(Check {
+                        message: NO_DELTA.to_owned(),
+                        ..passed(self.at)
+                    });
+                }
+                result => {
+                    if !self.file(result) {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Adds a result. Says whether the next step is worth trying.
+    fn file(&mut self, result: Result<(), Error>) -> bool {
+        match result {
+            Ok(()) => self.checks.push(passed(self.at)),
+            Err(error) => {
+                self.checks.push(failed(self.at, &of_graph(&error)));
+                return matches!(error, Error::Denied { .. });
+            }
+        }
+        true
+    }
+}
+
+fn too_slow() -> Told {
+    Told {
+        cause: "unreachable".to_owned(),
+        message: format!(
+            "Microsoft's service did not answer within {} s.",
+            PATIENCE.as_secs()
+        ),
+        next_step: "Try again in some minutes; check this machine's network and proxy if it stays."
+            .to_owned(),
+    }
+}
+
+fn refused(error: StoreError) -> tonic::Status {
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        "the database failed during a connection test"
+    );
+    if error.is_retryable() {
+        tonic::Status::unavailable("the database is not available; try again")
+    } else {
+        tonic::Status::internal("the database failed; see the fetcher's log")
+    }
+}
+
+fn answer(connection: String, status: Status) -> ConnectionTest {
+    let checks = status.checks.into_iter().map(|check| ConnectionCheck {
+        name: check.name,
+        passed: check.passed,
+        cause: check.cause,
+        message: check.message,
+        next_step: check.next_step,
+    });
+    ConnectionTest {
+        connection,
+        passed: status.passed,
+        time: Some(prost_types::Timestamp {
+            seconds: status.tested_at.timestamp(),
+            nanos: i32::try_from(status.tested_at.timestamp_subsec_nanos()).unwrap_or(0),
+        }),
+        display_name: status.display_name.unwrap_or_default(),
+        verified_domains: status.verified_domains,
+        checks: checks.collect(),
+    }
+}
