@@ -1,5 +1,6 @@
 //! The way to api: address, token, TLS, deadlines, retries.
 
+use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -167,7 +168,7 @@ pub fn passes(status: &Status) -> bool {
     let wait = status.get_details_retry_info().and_then(|info| info.retry_delay);
     match status.code() {
         Code::Unavailable => wait.is_none_or(|wait| wait <= LONGEST_WAIT),
-        Code::ResourceExhausted => wait.is_some_and(|wait| wait <= LONGEST_WAIT),
+        Code::ResourceExhausted | Code::Aborted => wait.is_some_and(|wait| wait <= LONGEST_WAIT),
         _ => false,
     }
 }
@@ -222,10 +223,7 @@ fn endpoint(url: &str, ca_file: Option<&Path>) -> Result<Endpoint, Failure> {
 fn token(access: &Access) -> Result<Option<MetadataValue<Ascii>>, Failure> {
     let (token, origin) = match &access.token_file {
         Some(path) => (Some(read_token(path)?), path.display().to_string()),
-        None => (
-            crate::environment::variable("ROLLCALL_TOKEN").ok(),
-            "ROLLCALL_TOKEN".to_owned(),
-        ),
+        None => (environment_token()?, "ROLLCALL_TOKEN".to_owned()),
     };
     let Some(token) = token
         .map(|token| token.trim().to_owned())
@@ -238,6 +236,16 @@ fn token(access: &Access) -> Result<Option<MetadataValue<Ascii>>, Failure> {
         .map_err(|_| Failure::Usage(format!("what {origin} holds is not a token")))?;
     header.set_sensitive(true);
     Ok(Some(header))
+}
+
+fn environment_token() -> Result<Option<String>, Failure> {
+    match crate::environment::variable("ROLLCALL_TOKEN") {
+        Ok(token) => Ok(Some(token)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Failure::Usage(
+            "what ROLLCALL_TOKEN holds is not a token".to_owned(),
+        )),
+    }
 }
 
 fn read_token(path: &Path) -> Result<String, Failure> {

@@ -482,11 +482,11 @@ mod tests {
         }
     }
 
-    fn linked<'a>(account: &'a Account, status: LinkStatus) -> Option<Known<'a>> {
-        Some(Known {
+    fn linked(account: &Account, status: LinkStatus) -> Known<'_> {
+        Known {
             account: Some(account),
             status,
-        })
+        }
     }
 
     #[test]

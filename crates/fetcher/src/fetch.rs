@@ -84,7 +84,7 @@ impl Fetcher {
     /// Reads a run to its end, whatever that is. `look` makes it look at once whether it is to end.
     pub async fn fetch(&self, taken: Taken, look: Arc<Notify>) {
         let found = self
-            .patiently("loading a run", async || {
+            .patiently("loading a run", || async {
                 run::find(&mut *self.store.connection().await?, taken.run).await
             })
             .await;
@@ -182,7 +182,7 @@ impl Fetcher {
 
     async fn open(&self, run: Run, lease: &Arc<Lease>, steps: &Arc<Steps>) -> Result<Job, FetchError> {
         let found = self
-            .patiently("loading a run's connection", async || {
+            .patiently("loading a run's connection", || async {
                 let mut database = self.store.connection().await?;
                 let Some(connection) = connection::find(&mut database, run.connection).await? else {
                     return Ok(None);
@@ -220,15 +220,17 @@ impl Fetcher {
     /// Writes the end down. Says whether there is something to tell.
     async fn record(&self, lease: &Lease, end: &End) -> bool {
         let recorded = self
-            .patiently("writing down how a run was read", async || match end {
-                End::Fetched(outcome) => lease.succeed(outcome).await,
-                End::Failed(error) => {
-                    let told = error.told();
-                    lease.fail(&told.cause, &told.text()).await
+            .patiently("writing down how a run was read", || async {
+                match end {
+                    End::Fetched(outcome) => lease.succeed(outcome).await,
+                    End::Failed(error) => {
+                        let told = error.told();
+                        lease.fail(&told.cause, &told.text()).await
+                    }
+                    End::Cancelled => lease.cancel().await,
+                    End::LetGo => lease.release().await.map(|_| false),
+                    End::Left => Ok(false),
                 }
-                End::Cancelled => lease.cancel().await,
-                End::LetGo => lease.release().await.map(|_| false),
-                End::Left => Ok(false),
             })
             .await;
         end.log();
@@ -295,10 +297,10 @@ impl Fetcher {
     }
 
     /// Does something in the database, and again while that is away for a moment.
-    async fn patiently<T>(
+    async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         what: &'static str,
-        operation: impl AsyncFnMut() -> Result<T, StoreError>,
+        operation: impl FnMut() -> F,
     ) -> Result<T, StoreError> {
         let judge = |error: &StoreError| {
             if error.is_retryable() {

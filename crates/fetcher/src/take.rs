@@ -72,7 +72,7 @@ impl Taker {
             Policy::UNTIL_STOPPED,
             &self.fetcher.stopper,
             again,
-            async || self.fetcher.bus.consume(consumers::FETCHER_RUNS).await,
+            || self.fetcher.bus.consume(consumers::FETCHER_RUNS),
         );
         // An error here means that the process stops.
         let Ok(mut wake_ups) = joined.await else {
@@ -89,12 +89,13 @@ impl Taker {
     /// Hears of runs that someone wants ended, until the process stops.
     pub async fn hear_cancels(&self) -> Result<(), Infallible> {
         let again = |_: &_| Verdict::Again;
+        let cancels = subjects::any_run_cancel();
         let watching = retry(
             "watching for cancellations",
             Policy::UNTIL_STOPPED,
             &self.fetcher.stopper,
             again,
-            async || self.fetcher.bus.watch(&subjects::any_run_cancel()).await,
+            || self.fetcher.bus.watch(&cancels),
         );
         let Ok(mut watch) = watching.await else {
             return Ok(());

@@ -72,13 +72,13 @@ pub async fn send(
 pub fn told(changes: &[DocumentChange], dry_run: bool) -> String {
     let mut text = String::new();
     for change in changes {
-        let _ = writeln!(
-            text,
-            "{:9}  {} {}",
-            change.action,
-            change.kind.to_lowercase(),
-            escape(&change.name)
-        );
+        let (kind, name) = (change.kind.to_lowercase(), escape(&change.name));
+        let name = if name.eq_ignore_ascii_case(&kind) {
+            String::new()
+        } else {
+            format!(" {name}")
+        };
+        let _ = writeln!(text, "{:9}  {kind}{name}", change.action);
         if change.action == "created" && !dry_run {
             continue;
         }

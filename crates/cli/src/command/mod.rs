@@ -35,7 +35,7 @@ Exit codes: 0 what was asked for happened, 1 it did not, 2 wrong usage.";
 
 /// Keep an asset register in step with Microsoft Entra ID.
 #[derive(Parser)]
-#[command(name = "rollcall", version, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "rollcall", version, after_help = EXAMPLES)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(flatten)]

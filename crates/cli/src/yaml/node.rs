@@ -366,7 +366,15 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let below = format!("*a{}, ", level - 1).repeat(10);
-            bomb += &format!("a{level}: &a{level} [{below}]\n");
+            bomb.extend([
+                "a",
+                &level.to_string(),
+                ": &a",
+                &level.to_string(),
+                " [",
+                &below,
+                "]\n",
+            ]);
         }
         assert!(fault_of(&bomb).contains("more than 50000 values"));
         let recursive = fault_of("a: &a\n  b: *a\n");
