@@ -1,7 +1,6 @@
 //! The story of one run in the fetcher: open its directory, make sure that it is the right one, choose between changes
 //! and everything, read, write down how it ended, and tell the reconciler.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use graph::{Context, Organization};
 use prost::Message;
 use service::Clock;
 use service::drain::Stopper;
-use service::retry::{Backoff, Policy, Verdict, retry};
+use service::retry::Backoff;
 use service::telemetry::{TraceContext, set_parent};
 use store::connection;
 use store::run::{self, Run};
@@ -34,11 +33,10 @@ use crate::listing;
 use crate::metrics::{Metrics, STATE};
 use crate::status::{self, ORGANIZATION, Steps, TOKEN};
 
-/// How a database that is away for a moment is waited for.
-const PATIENCE: Policy = Policy {
-    attempts: NonZeroU32::new(8),
-    backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(2)),
-};
+/// How often a database that is away for a moment is tried again.
+const TRIES: u32 = 8;
+/// How it is waited for.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// Reads runs.
 pub struct Fetcher {
@@ -296,20 +294,29 @@ impl Fetcher {
         })
     }
 
-    /// Does something in the database, and again while that is away for a moment.
+    /// Does something in the database, and again while that is away for a moment and the process does not stop.
     async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         what: &'static str,
-        operation: impl FnMut() -> F,
+        mut operation: impl FnMut() -> F,
     ) -> Result<T, StoreError> {
-        let judge = |error: &StoreError| {
-            if error.is_retryable() {
-                Verdict::Again
-            } else {
-                Verdict::GiveUp
+        let mut attempt = 0;
+        loop {
+            let error = match operation().await {
+                Err(error) if error.is_retryable() && attempt < TRIES => error,
+                done => return done,
+            };
+            let wait = BACKOFF.delay(attempt, rand::random());
+            tracing::warn!(
+                attempt,
+                error = &error as &dyn std::error::Error,
+                "{what} failed; trying again"
+            );
+            if self.stopper.until(tokio::time::sleep(wait)).await.is_none() {
+                return Err(error);
             }
-        };
-        retry(what, PATIENCE, &self.stopper, judge, operation).await
+            attempt += 1;
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use bus::Bus;
+use bus::{Bus, Consumer, Watch, consumers, subjects};
 use contracts::internal::v1::directory_server::DirectoryServer;
 use graph::Transport;
 use secrecy::ExposeSecret;
@@ -66,14 +66,15 @@ async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
         metrics: Arc::new(Metrics::new()),
         holder: context.clock.new_id().to_string(),
     };
+    let (wake_ups, cancellations) = listen(&fetcher.bus, &context).await?;
     let taker = Arc::new(Taker::new(Arc::new(fetcher), context.tasks.clone()));
-    let cancels = Arc::clone(&taker);
+    let hearer = Arc::clone(&taker);
     context
         .tasks
-        .spawn("take", async move { taker.take_runs().await });
-    context
-        .tasks
-        .spawn("cancels", async move { cancels.hear_cancels().await });
+        .spawn("take", async move { taker.take_runs(wake_ups).await });
+    context.tasks.spawn("cancellations", async move {
+        hearer.hear_cancels(cancellations).await
+    });
     Ok(Surface::new()
         .with(DirectoryServer::new(tests))
         .describe(contracts::FILE_DESCRIPTOR_SET))
@@ -112,4 +113,20 @@ async fn bus(config: &Config, context: &Context) -> anyhow::Result<Bus> {
     )
     .await
     .context("no connection to NATS")
+}
+
+/// What wakes the taking of runs, and what ends them.
+async fn listen(bus: &Bus, context: &Context) -> anyhow::Result<(Consumer, Watch)> {
+    let again = |_: &_| Verdict::Again;
+    let (policy, stopper) = (Policy::UNTIL_STOPPED, &context.stopper);
+    let join = async || bus.consume(consumers::FETCHER_RUNS).await;
+    let wake_ups = retry("joining the queue of runs", policy, stopper, again, join).await;
+    let again = |_: &_| Verdict::Again;
+    let any = subjects::any_run_cancel();
+    let watch = async || bus.watch(&any).await;
+    let cancellations = retry("watching for cancellations", policy, stopper, again, watch).await;
+    Ok((
+        wake_ups.context("no queue of runs")?,
+        cancellations.context("no news of cancellations")?,
+    ))
 }

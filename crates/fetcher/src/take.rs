@@ -8,12 +8,11 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::{Consumer, Received, consumers, subjects};
+use bus::{Consumer, Received, Watch, consumers};
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::bus::v1::RunCancel;
 use domain::id::{ConnectionId, RunId};
 use service::drain::Tasks;
-use service::retry::{Policy, Verdict, retry};
 use store::run_fetch::{self, Hold, State};
 use store::run_queue::{self, Again};
 use store::{StoreError, Tx};
@@ -64,20 +63,8 @@ impl Taker {
         }
     }
 
-    /// Takes runs until the process stops.
-    pub async fn take_runs(&self) -> Result<(), Infallible> {
-        let again = |_: &_| Verdict::Again;
-        let joined = retry(
-            "joining the queue of runs",
-            Policy::UNTIL_STOPPED,
-            &self.fetcher.stopper,
-            again,
-            || self.fetcher.bus.consume(consumers::FETCHER_RUNS),
-        );
-        // An error here means that the process stops.
-        let Ok(mut wake_ups) = joined.await else {
-            return Ok(());
-        };
+    /// Takes runs until the process stops; `wake_ups` says when there may be one.
+    pub async fn take_runs(&self, mut wake_ups: Consumer) -> Result<(), Infallible> {
         self.fetcher
             .stopper
             .until(self.look_again_and_again(&mut wake_ups))
@@ -87,19 +74,7 @@ impl Taker {
     }
 
     /// Hears of runs that someone wants ended, until the process stops.
-    pub async fn hear_cancels(&self) -> Result<(), Infallible> {
-        let again = |_: &_| Verdict::Again;
-        let cancels = subjects::any_run_cancel();
-        let watching = retry(
-            "watching for cancellations",
-            Policy::UNTIL_STOPPED,
-            &self.fetcher.stopper,
-            again,
-            || self.fetcher.bus.watch(&cancels),
-        );
-        let Ok(mut watch) = watching.await else {
-            return Ok(());
-        };
+    pub async fn hear_cancels(&self, mut watch: Watch) -> Result<(), Infallible> {
         while let Some(Some(seen)) = self.fetcher.stopper.until(watch.next()).await {
             let run = seen
                 .decode::<RunCancel>()
