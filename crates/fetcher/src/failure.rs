@@ -78,14 +78,6 @@ impl FetchError {
         }
     }
 
-    /// Graph's error, where it is one.
-    pub fn graph(&self) -> Option<&graph::Error> {
-        match self {
-            Self::Graph(error) | Self::TooManyAttempts { last: error, .. } => Some(error),
-            _ => None,
-        }
-    }
-
     /// What to tell.
     pub fn told(&self) -> Told {
         match self {

@@ -57,13 +57,17 @@ async fn what_comes_is_told_acknowledged_and_made_known() {
         .await
         .unwrap();
 
-    let seen = tokio::time::timeout(DEADLINE, bell.next())
-        .await
-        .unwrap()
-        .unwrap();
-    let written: NoticeWritten = seen.decode().unwrap();
-    let id = uuid::Uuid::from_slice(&written.notice_id).unwrap();
-    assert_eq!(world.sql("SELECT id FROM notice").await, id.to_string());
+    // Other tests ring on the same broker.
+    let rings_for_ours = async {
+        loop {
+            let written: NoticeWritten = bell.next().await.unwrap().decode().unwrap();
+            let id = uuid::Uuid::from_slice(&written.notice_id).unwrap();
+            if world.sql("SELECT id FROM notice").await == id.to_string() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, rings_for_ours).await.unwrap();
 
     for spec in [consumers::NOTIFIER_FINISHED, consumers::NOTIFIER_CHANGED] {
         let all_settled = async {
