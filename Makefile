@@ -19,9 +19,14 @@ demo: prerequisites ## the same, but print the run's summary, check it and end
 	@./target/debug/rollcall-local demo
 
 test: prerequisites ## all tests, on real PostgreSQL and NATS
-	@cargo build --workspace --bins
-	@if cargo nextest --version >/dev/null 2>&1; then runner="nextest run"; else runner="test"; fi; \
-	./target/debug/rollcall-local with-postgres cargo $$runner --workspace
+	@cargo build --workspace --bins --tests
+	@# One PostgreSQL for all tests. nextest runs them side by side but leaves out those in the documentation.
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		cargo test --workspace --doc --quiet && \
+		./target/debug/rollcall-local with-postgres cargo nextest run --workspace; \
+	else \
+		./target/debug/rollcall-local with-postgres cargo test --workspace; \
+	fi
 
 bench: prerequisites ## the floors and Rollcall side by side; N=1000000 for a million users
 	@cargo build --release --workspace --bins

@@ -40,7 +40,10 @@ impl Caller {
 
     /// The caller as the bell knows it.
     pub const fn reader(&self) -> Reader {
-        Reader { organization: self.0.organization, token: self.0.id }
+        Reader {
+            organization: self.0.organization,
+            token: self.0.id,
+        }
     }
 
     /// Whether the caller may change things.
@@ -53,12 +56,19 @@ impl Caller {
         if self.is_admin() {
             return Ok(());
         }
-        Err(Fault::Forbidden { token: self.0.name.clone(), action: action.to_owned() })
+        Err(Fault::Forbidden {
+            token: self.0.name.clone(),
+            action: action.to_owned(),
+        })
     }
 
     /// Who made this call; the layer has put it there.
     pub fn of<T>(request: &tonic::Request<T>) -> Result<Self, Fault> {
-        request.extensions().get::<Self>().cloned().ok_or(Fault::Internal("a call came past the authentication"))
+        request
+            .extensions()
+            .get::<Self>()
+            .cloned()
+            .ok_or(Fault::Internal("a call came past the authentication"))
     }
 }
 
@@ -82,7 +92,10 @@ pub async fn caller(app: &App, secret: &str) -> Result<Caller, Fault> {
         return Err(UNKNOWN);
     }
     let mut connection = app.store.connection().await?;
-    token::find_by_hash(&mut connection, &hash(secret)).await?.map(Caller).ok_or(UNKNOWN)
+    token::find_by_hash(&mut connection, &hash(secret))
+        .await?
+        .map(Caller)
+        .ok_or(UNKNOWN)
 }
 
 /// A gRPC service whose callers are known. Every method that is not for reading needs an admin.
@@ -145,17 +158,28 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
     let missing = Fault::Unauthenticated(
         "no token came with the call; send the metadata `authorization: Bearer TOKEN` (the CLI takes ROLLCALL_TOKEN)",
     );
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Err(missing) };
-    let (scheme, secret) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(missing)?;
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Err(missing);
+    };
+    let (scheme, secret) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or(missing)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Fault::Unauthenticated("the authorization is not of the form `Bearer TOKEN`"));
+        return Err(Fault::Unauthenticated(
+            "the authorization is not of the form `Bearer TOKEN`",
+        ));
     }
     Ok(secret.trim())
 }
 
 /// Methods that only read, and a reader's own bell.
 fn is_reading(method: &str) -> bool {
-    ["Get", "List", "Watch", "Export"].iter().any(|start| method.starts_with(start)) || method == "MarkNoticesRead"
+    ["Get", "List", "Watch", "Export"]
+        .iter()
+        .any(|start| method.starts_with(start))
+        || method == "MarkNoticesRead"
 }
 
 #[cfg(test)]
@@ -166,9 +190,12 @@ mod tests {
     fn only_a_bearer_token_is_taken() {
         let mut headers = HeaderMap::new();
         assert!(bearer(&headers).is_err());
-        for (value, taken) in
-            [("Bearer abc", Some("abc")), ("bearer  abc ", Some("abc")), ("Basic abc", None), ("abc", None)]
-        {
+        for (value, taken) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc ", Some("abc")),
+            ("Basic abc", None),
+            ("abc", None),
+        ] {
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
             assert_eq!(bearer(&headers).ok(), taken, "{value}");
         }
@@ -176,7 +203,13 @@ mod tests {
 
     #[test]
     fn every_method_of_the_contract_is_sorted() {
-        for reading in ["GetRun", "ListChanges", "WatchNotices", "ExportConfiguration", "MarkNoticesRead"] {
+        for reading in [
+            "GetRun",
+            "ListChanges",
+            "WatchNotices",
+            "ExportConfiguration",
+            "MarkNoticesRead",
+        ] {
             assert!(is_reading(reading), "{reading}");
         }
         for writing in [

@@ -20,7 +20,9 @@ pub enum Fault {
     #[error("{0}")]
     Unauthenticated(&'static str),
     /// The token may not do this.
-    #[error("the token \"{token}\" is a viewer's; {action} needs an admin's (rollcall token create NAME --role admin)")]
+    #[error(
+        "the token \"{token}\" is a viewer's; {action} needs an admin's (rollcall token create NAME --role admin)"
+    )]
     Forbidden {
         /// The token's name.
         token: String,
@@ -111,18 +113,27 @@ pub struct Kind {
 impl Fault {
     /// One thing that is wrong with one field.
     pub fn invalid(path: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Invalid(vec![Violation { path: path.into(), problem: problem.into() }])
+        Self::Invalid(vec![Violation {
+            path: path.into(),
+            problem: problem.into(),
+        }])
     }
 
     /// The table.
     pub fn kind(&self) -> Kind {
         let (code, http, reason, passing) = match self {
-            Self::Unauthenticated(_) => {
-                (Code::Unauthenticated, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", false)
-            }
-            Self::Forbidden { .. } => {
-                (Code::PermissionDenied, StatusCode::FORBIDDEN, "ADMIN_NEEDED", false)
-            }
+            Self::Unauthenticated(_) => (
+                Code::Unauthenticated,
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHENTICATED",
+                false,
+            ),
+            Self::Forbidden { .. } => (
+                Code::PermissionDenied,
+                StatusCode::FORBIDDEN,
+                "ADMIN_NEEDED",
+                false,
+            ),
             Self::Invalid(_) => (Code::InvalidArgument, StatusCode::BAD_REQUEST, "INVALID", false),
             Self::NotFound { .. } => (Code::NotFound, StatusCode::NOT_FOUND, "NOT_FOUND", false),
             Self::Precondition { reason, .. } => {
@@ -130,22 +141,41 @@ impl Fault {
             }
             Self::Conflict(_) => (Code::AlreadyExists, StatusCode::CONFLICT, "CONFLICT", false),
             Self::AtWork => (Code::Aborted, StatusCode::CONFLICT, "AT_WORK", true),
-            Self::TooMany(_) => {
-                (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS, "TOO_MANY", true)
-            }
-            Self::Stopping => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "STOPPING", true),
-            Self::Store(error) if error.is_retryable() => {
-                (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "DATABASE_AWAY", true)
-            }
+            Self::TooMany(_) => (
+                Code::ResourceExhausted,
+                StatusCode::TOO_MANY_REQUESTS,
+                "TOO_MANY",
+                true,
+            ),
+            Self::Stopping => (
+                Code::Unavailable,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "STOPPING",
+                true,
+            ),
+            Self::Store(error) if error.is_retryable() => (
+                Code::Unavailable,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "DATABASE_AWAY",
+                true,
+            ),
             Self::Store(StoreError::Duplicate { .. }) => {
                 (Code::Aborted, StatusCode::CONFLICT, "CHANGED_MEANWHILE", true)
             }
             Self::Upstream { status, .. } => return of_upstream(status),
-            Self::Store(_) | Self::Seal(_) | Self::Open(_) | Self::Json(_) | Self::Internal(_) => {
-                (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", false)
-            }
+            Self::Store(_) | Self::Seal(_) | Self::Open(_) | Self::Json(_) | Self::Internal(_) => (
+                Code::Internal,
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "INTERNAL",
+                false,
+            ),
         };
-        Kind { code, http, reason, passing }
+        Kind {
+            code,
+            http,
+            reason,
+            passing,
+        }
     }
 
     /// What the caller is told. The inside of our own failures stays in the log.
@@ -154,7 +184,11 @@ impl Fault {
         match self {
             Self::Upstream { service, status } if kind.code == Code::Unavailable => {
                 let down = format!("the {service} can't be reached; is it running?");
-                if status.message().is_empty() { down } else { format!("{down} ({})", status.message()) }
+                if status.message().is_empty() {
+                    down
+                } else {
+                    format!("{down} ({})", status.message())
+                }
             }
             Self::Upstream { status, .. } if kind.code != Code::Internal => status.message().to_owned(),
             Self::Store(_) if kind.reason == "DATABASE_AWAY" => {
@@ -191,14 +225,29 @@ fn of_upstream(status: &Status) -> Kind {
         Code::ResourceExhausted => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY", true),
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
             let http = StatusCode::SERVICE_UNAVAILABLE;
-            return Kind { code: Code::Unavailable, http, reason: "SERVICE_AWAY", passing: true };
+            return Kind {
+                code: Code::Unavailable,
+                http,
+                reason: "SERVICE_AWAY",
+                passing: true,
+            };
         }
         _ => {
             let http = StatusCode::INTERNAL_SERVER_ERROR;
-            return Kind { code: Code::Internal, http, reason: "INTERNAL", passing: false };
+            return Kind {
+                code: Code::Internal,
+                http,
+                reason: "INTERNAL",
+                passing: false,
+            };
         }
     };
-    Kind { code: status.code(), http, reason, passing }
+    Kind {
+        code: status.code(),
+        http,
+        reason,
+        passing,
+    }
 }
 
 impl From<Fault> for Status {
@@ -231,8 +280,10 @@ impl From<Fault> for Status {
 }
 
 fn told(violations: &[Violation]) -> String {
-    let all: Vec<String> =
-        violations.iter().map(|violation| format!("{}: {}", violation.path, violation.problem)).collect();
+    let all: Vec<String> = violations
+        .iter()
+        .map(|violation| format!("{}: {}", violation.path, violation.problem))
+        .collect();
     all.join("\n")
 }
 
@@ -241,32 +292,55 @@ mod tests {
     use super::*;
 
     fn upstream(code: Code, message: &str) -> Fault {
-        Fault::Upstream { service: "reconciler", status: Box::new(Status::new(code, message)) }
+        Fault::Upstream {
+            service: "reconciler",
+            status: Box::new(Status::new(code, message)),
+        }
     }
 
     #[test]
     fn violations_come_with_their_paths() {
         let fault = Fault::Invalid(vec![
-            Violation { path: "documents[2].connection.tenantId".into(), problem: "is missing".into() },
-            Violation { path: "documents[3].mapping.name".into(), problem: "is missing".into() },
+            Violation {
+                path: "documents[2].connection.tenantId".into(),
+                problem: "is missing".into(),
+            },
+            Violation {
+                path: "documents[3].mapping.name".into(),
+                problem: "is missing".into(),
+            },
         ]);
         let status = Status::from(fault);
         assert_eq!(status.code(), Code::InvalidArgument);
         let details = status.get_details_bad_request().unwrap();
-        assert_eq!(details.field_violations[0].field, "documents[2].connection.tenantId");
+        assert_eq!(
+            details.field_violations[0].field,
+            "documents[2].connection.tenantId"
+        );
         assert_eq!(details.field_violations.len(), 2);
         assert!(status.message().contains("documents[3].mapping.name: is missing"));
     }
 
     #[test]
     fn passing_troubles_say_when_to_try_again() {
-        for fault in [Fault::Stopping, Fault::AtWork, Fault::TooMany("slow down"), upstream(Code::Unavailable, "")]
-        {
+        for fault in [
+            Fault::Stopping,
+            Fault::AtWork,
+            Fault::TooMany("slow down"),
+            upstream(Code::Unavailable, ""),
+        ] {
             let status = Status::from(fault);
-            assert!(status.get_details_retry_info().unwrap().retry_delay.is_some(), "{status:?}");
+            assert!(
+                status.get_details_retry_info().unwrap().retry_delay.is_some(),
+                "{status:?}"
+            );
             assert_eq!(status.get_details_error_info().unwrap().domain, DOMAIN);
         }
-        assert!(Status::from(Fault::Conflict("x".into())).get_details_retry_info().is_none());
+        assert!(
+            Status::from(Fault::Conflict("x".into()))
+                .get_details_retry_info()
+                .is_none()
+        );
     }
 
     #[test]
@@ -278,14 +352,20 @@ mod tests {
         ] {
             let status = Status::from(fault);
             assert_eq!(status.code(), Code::Internal);
-            assert!(!status.message().contains("17") && !status.message().contains("hunter2"), "{status:?}");
+            assert!(
+                !status.message().contains("17") && !status.message().contains("hunter2"),
+                "{status:?}"
+            );
         }
     }
 
     #[test]
     fn what_another_service_refuses_is_passed_on() {
         let status = Status::from(upstream(Code::FailedPrecondition, "the register has moved"));
-        assert_eq!((status.code(), status.message()), (Code::FailedPrecondition, "the register has moved"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::FailedPrecondition, "the register has moved")
+        );
         let away = Status::from(upstream(Code::DeadlineExceeded, ""));
         assert_eq!(away.code(), Code::Unavailable);
         assert!(away.message().contains("reconciler"));

@@ -15,7 +15,10 @@ use crate::view::connection::Known;
 /// The caller's connection of this name or id, or a fault that names the ones there are.
 pub async fn connection(tx: &mut Tx, caller: &Caller, name_or_id: &str) -> Result<Connection, Fault> {
     if name_or_id.is_empty() {
-        return Err(Fault::invalid("connection", "is missing; give a connection's name or id"));
+        return Err(Fault::invalid(
+            "connection",
+            "is missing; give a connection's name or id",
+        ));
     }
     if let Some(found) = connection::find_by_name(tx.connection(), caller.organization(), name_or_id).await? {
         return Ok(found);
@@ -26,7 +29,11 @@ pub async fn connection(tx: &mut Tx, caller: &Caller, name_or_id: &str) -> Resul
     } else {
         format!("; there are: {}", names.join(", "))
     };
-    Err(Fault::NotFound { what: "connection", name: name_or_id.to_owned(), hint })
+    Err(Fault::NotFound {
+        what: "connection",
+        name: name_or_id.to_owned(),
+        hint,
+    })
 }
 
 /// The connection that a list is to be narrowed to, if any is named.
@@ -49,7 +56,9 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
     let mut known = Vec::with_capacity(connections.len());
     for connection in connections {
         // One deleted in between is left out.
-        let Some(index) = facts.iter().position(|facts| facts.connection == connection.id) else { continue };
+        let Some(index) = facts.iter().position(|facts| facts.connection == connection.id) else {
+            continue;
+        };
         let status = statuses.iter().position(|(id, _)| *id == connection.id);
         known.push(Known {
             facts: facts.swap_remove(index),
@@ -64,7 +73,9 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
 pub async fn run(app: &App, caller: &Caller, id: &str) -> Result<RunView, Fault> {
     let id = parse::<RunId>("runId", id)?;
     let mut connection = app.store.connection().await?;
-    run_view::find(&mut connection, caller.organization(), id).await?.ok_or_else(|| no_run(id))
+    run_view::find(&mut connection, caller.organization(), id)
+        .await?
+        .ok_or_else(|| no_run(id))
 }
 
 /// That nothing has this id.
@@ -79,7 +90,11 @@ pub fn no_run(id: RunId) -> Fault {
 /// An id in the field `path`.
 pub fn parse<T: FromStr>(path: &str, id: &str) -> Result<T, Fault> {
     id.trim().parse().map_err(|_| {
-        let problem = if id.is_empty() { "is missing" } else { "is not an id (a UUID)" };
+        let problem = if id.is_empty() {
+            "is missing"
+        } else {
+            "is not an id (a UUID)"
+        };
         Fault::invalid(path, problem)
     })
 }

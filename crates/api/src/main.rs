@@ -16,7 +16,6 @@ mod suggest;
 mod sweep;
 mod view;
 
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

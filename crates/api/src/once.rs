@@ -27,15 +27,27 @@ pub struct Key {
 
 impl Key {
     /// The key of this request.
-    pub fn of(caller: &Caller, method: &'static str, key: &str, request: &impl Message) -> Result<Self, Fault> {
+    pub fn of(
+        caller: &Caller,
+        method: &'static str,
+        key: &str,
+        request: &impl Message,
+    ) -> Result<Self, Fault> {
         if key.len() > LONGEST {
-            return Err(Fault::invalid("idempotencyKey", format!("is longer than {LONGEST} bytes")));
+            return Err(Fault::invalid(
+                "idempotencyKey",
+                format!("is longer than {LONGEST} bytes"),
+            ));
         }
         Ok(Self {
             organization: caller.organization(),
             key: key.to_owned(),
             method,
-            hash: Sha256::new().chain_update(method).chain_update(request.encode_to_vec()).finalize().into(),
+            hash: Sha256::new()
+                .chain_update(method)
+                .chain_update(request.encode_to_vec())
+                .finalize()
+                .into(),
         })
     }
 
@@ -58,7 +70,9 @@ impl Key {
 
     /// As [`Key::claim`], for an answer that is stored in another form.
     pub async fn claim_bytes(&self, app: &App, tx: &mut Tx) -> Result<Option<Vec<u8>>, Fault> {
-        let Some(request) = self.request() else { return Ok(None) };
+        let Some(request) = self.request() else {
+            return Ok(None);
+        };
         match idempotency::claim(tx.connection(), request, app.clock.now()).await? {
             Claim::Ours => Ok(None),
             Claim::Answered(bytes) => Ok(Some(bytes)),
@@ -97,7 +111,9 @@ impl Key {
     /// Writes down what another service answered, or gives the key back when it did not: doing the work again is
     /// harmless there.
     pub async fn settle<R: Message>(&self, app: &App, outcome: &Result<R, Fault>) -> Result<(), Fault> {
-        let Some(request) = self.request() else { return Ok(()) };
+        let Some(request) = self.request() else {
+            return Ok(());
+        };
         let mut connection = app.store.connection().await?;
         match outcome {
             Ok(answer) => idempotency::answer(&mut connection, request, &answer.encode_to_vec()).await?,

@@ -29,7 +29,12 @@ impl Page {
     pub fn read(list: impl Into<String>, size: i32, token: &str) -> Result<Self, Fault> {
         let list = list.into();
         let size = match i64::from(size) {
-            ..0 => return Err(Fault::invalid("pageSize", "is negative; leave it out or use 1 to 1000")),
+            ..0 => {
+                return Err(Fault::invalid(
+                    "pageSize",
+                    "is negative; leave it out or use 1 to 1000",
+                ));
+            }
             0 => DEFAULT_SIZE,
             size => size.min(LARGEST_SIZE),
         };
@@ -69,12 +74,16 @@ impl Page {
             return String::new();
         }
         rows.truncate(size);
-        rows.last().map_or_else(String::new, |last| seal(&self.list, &key(last)))
+        rows.last()
+            .map_or_else(String::new, |last| seal(&self.list, &key(last)))
     }
 }
 
 fn bad_token() -> Fault {
-    Fault::invalid("pageToken", "is not a token of this list; begin again without one")
+    Fault::invalid(
+        "pageToken",
+        "is not a token of this list; begin again without one",
+    )
 }
 
 fn seal(list: &str, parts: &[String]) -> String {
@@ -93,7 +102,11 @@ fn open(list: &str, token: &str) -> Option<Vec<String>> {
 
 /// Not a secret: it only keeps a token from being used with another list by mistake.
 fn binding(list: &str, text: &str) -> [u8; SEAL] {
-    let digest = Sha256::new().chain_update(list).chain_update([0]).chain_update(text).finalize();
+    let digest = Sha256::new()
+        .chain_update(list)
+        .chain_update([0])
+        .chain_update(text)
+        .finalize();
     let mut binding = [0; SEAL];
     binding.copy_from_slice(&digest[..SEAL]);
     binding
@@ -130,8 +143,15 @@ mod tests {
     fn tokens_of_another_list_or_none_at_all_are_refused() {
         let token = token("runs");
         assert!(Page::read("runs", 2, &token).is_ok());
-        for (list, bad) in [("links", token.clone()), ("runs", token[1..].to_owned()), ("runs", "%".to_owned())] {
-            assert!(matches!(Page::read(list, 2, &bad), Err(Fault::Invalid(_))), "{list} {bad}");
+        for (list, bad) in [
+            ("links", token.clone()),
+            ("runs", token[1..].to_owned()),
+            ("runs", "%".to_owned()),
+        ] {
+            assert!(
+                matches!(Page::read(list, 2, &bad), Err(Fault::Invalid(_))),
+                "{list} {bad}"
+            );
         }
     }
 

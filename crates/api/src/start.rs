@@ -26,13 +26,19 @@ const BOOTSTRAP: &str = "bootstrap";
 /// Characters in its secret at least.
 const SHORTEST_SECRET: usize = 24;
 /// Two copies that migrate at once, or a database that restarts meanwhile, are no reason to give up.
-const MIGRATIONS: Policy = Policy { attempts: NonZeroU32::new(5), ..Policy::UNTIL_STOPPED };
+const MIGRATIONS: Policy = Policy {
+    attempts: NonZeroU32::new(5),
+    ..Policy::UNTIL_STOPPED
+};
 
 /// Connects, starts what goes on, and says what is offered.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     let vault = open_vault(&config.vault)?;
-    let store = Store::new(config.database.url.expose_secret(), config.database.max_connections)
-        .context("database.url can't be used")?;
+    let store = Store::new(
+        config.database.url.expose_secret(),
+        config.database.max_connections,
+    )
+    .context("database.url can't be used")?;
     prepare(&store, &context).await?;
     if let Some(secret) = &config.bootstrap.token {
         bootstrap(&store, &context, secret).await?;
@@ -60,18 +66,39 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
 
 /// Waits for the database and brings its schema up to date.
 async fn prepare(store: &Store, context: &Context) -> anyhow::Result<()> {
-    let judge = |error: &StoreError| if error.is_retryable() { Verdict::Again } else { Verdict::GiveUp };
-    retry("connecting to the database", Policy::UNTIL_STOPPED, &context.stopper, judge, async || store.ping().await)
-        .await
-        .context("the database can't be used")?;
-    retry("migrating the database", MIGRATIONS, &context.stopper, |_| Verdict::Again, async || store.migrate().await)
-        .await
-        .context("the database schema can't be brought up to date")
+    let judge = |error: &StoreError| {
+        if error.is_retryable() {
+            Verdict::Again
+        } else {
+            Verdict::GiveUp
+        }
+    };
+    retry(
+        "connecting to the database",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        judge,
+        async || store.ping().await,
+    )
+    .await
+    .context("the database can't be used")?;
+    retry(
+        "migrating the database",
+        MIGRATIONS,
+        &context.stopper,
+        |_| Verdict::Again,
+        async || store.migrate().await,
+    )
+    .await
+    .context("the database schema can't be brought up to date")
 }
 
 /// The bus only wakes others, so answers are given while it is away.
 async fn connect(app: App, config: NatsConfig) {
-    let tls = config.tls.map(|tls| bus::Tls { ca: tls.ca, identity: tls.cert.zip(tls.key) });
+    let tls = config.tls.map(|tls| bus::Tls {
+        ca: tls.ca,
+        identity: tls.cert.zip(tls.key),
+    });
     let options = bus::Options {
         url: config.url,
         name: "rollcall-api".to_owned(),
@@ -80,7 +107,9 @@ async fn connect(app: App, config: NatsConfig) {
         limits: bus::streams::Limits::default(),
     };
     for attempt in 0.. {
-        let Some(connected) = app.stopper.until(Bus::connect(&options)).await else { return };
+        let Some(connected) = app.stopper.until(Bus::connect(&options)).await else {
+            return;
+        };
         match connected {
             Ok(bus) => {
                 // Nobody else sets it.
@@ -102,7 +131,8 @@ fn open_vault(config: &VaultConfig) -> anyhow::Result<Vault> {
     let keys = match (&config.keys, &config.keys_file) {
         (Some(keys), None) => keys.clone(),
         (None, Some(path)) => SecretString::from(
-            std::fs::read_to_string(path).with_context(|| format!("vault.keys_file {} can't be read", path.display()))?,
+            std::fs::read_to_string(path)
+                .with_context(|| format!("vault.keys_file {} can't be read", path.display()))?,
         ),
         (Some(_), Some(_)) => anyhow::bail!("set vault.keys or vault.keys_file, not both"),
         (None, None) => anyhow::bail!(

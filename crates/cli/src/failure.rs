@@ -142,23 +142,13 @@ fn of_status(url: &str, status: &Status) -> String {
         .map(|bad| bad.field_violations.as_slice())
         .unwrap_or_default();
     for violation in violations {
-        let _ = writeln!(
-            text,
-            "error: {}: {}",
-            escape(&violation.field),
-            escape(&violation.description)
-        );
+        add_line(&mut text, &violation.field, &violation.description);
     }
     let preconditions = details
         .precondition_failure()
         .map(|failed| failed.violations.as_slice());
     for violation in preconditions.unwrap_or_default() {
-        let _ = writeln!(
-            text,
-            "error: {}: {}",
-            escape(&violation.subject),
-            escape(&violation.description)
-        );
+        add_line(&mut text, &violation.subject, &violation.description);
     }
     if text.is_empty() {
         let message = if status.message().is_empty() {
@@ -175,6 +165,12 @@ fn of_status(url: &str, status: &Status) -> String {
         let _ = writeln!(text, "next step: {step}");
     }
     text
+}
+
+/// `error: what: problem`, or `error: problem` about nothing in particular.
+fn add_line(text: &mut String, what: &str, problem: &str) {
+    let colon = if what.is_empty() { "" } else { ": " };
+    let _ = writeln!(text, "error: {}{colon}{}", escape(what), escape(problem));
 }
 
 fn next_step(code: Code, delay: Option<Duration>) -> Option<String> {
@@ -212,10 +208,11 @@ mod tests {
         let mut details = ErrorDetails::new();
         details.add_bad_request_violation("connection", "no connection is called \u{1b}[31mred");
         details.add_bad_request_violation("kind", "is missing");
+        details.add_precondition_failure_violation("PLAN", "", "the register has moved");
         let status = Status::with_error_details(Code::InvalidArgument, "2 problems", details);
         assert_eq!(
             report(status),
-            "error: connection: no connection is called \\u{1b}[31mred\nerror: kind: is missing\n"
+            "error: connection: no connection is called \\u{1b}[31mred\nerror: kind: is missing\nerror: the register has moved\n"
         );
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::id::{ConnectionId, CredentialId};
@@ -11,6 +12,7 @@ use store::credential::{self, Credential};
 use store::delta_cursor::DeltaCursor;
 use store::run_fetch::Cursor;
 use store::{Store, StoreError};
+use tokio::time::Instant;
 use vault::{Sealed, Vault};
 
 use crate::failure::Told;
@@ -19,6 +21,9 @@ use crate::failure::Told;
 const SECRET: &str = "credential.client_secret";
 /// What a delta link is sealed as, for the connection's id.
 const LINK: &str = "connection.delta_link";
+
+/// A token that no run has used for so long is forgotten, and the secret with it: its connection may be gone (C9).
+const IDLE: Duration = Duration::from_secs(30 * 60);
 
 /// Why a connection does not lead to a directory.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +81,7 @@ struct Known {
     /// When connection and credential last changed.
     version: (DateTime<Utc>, DateTime<Utc>),
     graph: Graph,
+    used: Instant,
 }
 
 impl Directories {
@@ -92,26 +98,32 @@ impl Directories {
     /// The directory that a run reads.
     pub fn open(&self, connection: &Connection, credential: Option<&Credential>) -> Result<Graph, OpenError> {
         if connection.disconnected_at.is_some() {
+            self.known().remove(&connection.id);
             return Err(OpenError::Disconnected);
         }
         let credential = credential.ok_or(OpenError::NoSecret)?;
         let version = (connection.updated_at, credential.updated_at);
         if let Some(known) = self
             .known()
-            .get(&connection.id)
+            .get_mut(&connection.id)
             .filter(|known| known.version == version)
         {
+            known.used = Instant::now();
             return Ok(known.graph.clone());
         }
         let graph = self.build(&self.runs, connection, credential)?;
-        self.known().insert(
-            connection.id,
-            Known {
-                version,
-                graph: graph.clone(),
-            },
-        );
+        let known = Known {
+            version,
+            graph: graph.clone(),
+            used: Instant::now(),
+        };
+        self.known().insert(connection.id, known);
         Ok(graph)
+    }
+
+    /// Forgets the secrets and tokens that no run has used for long.
+    pub fn forget_idle(&self) {
+        self.known().retain(|_, known| known.used.elapsed() < IDLE);
     }
 
     /// The directory for a test, with a new token, which runs use from now on too: only a new one has the permissions

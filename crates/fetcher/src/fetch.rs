@@ -38,6 +38,9 @@ const TRIES: u32 = 8;
 /// How it is waited for.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
+/// For waking the reconciler, which would find the run by itself a moment later.
+const TELL_LIMIT: Duration = Duration::from_secs(5);
+
 /// Reads runs.
 pub struct Fetcher {
     /// How.
@@ -269,12 +272,17 @@ impl Fetcher {
             run_id: Some(run.to_string()),
         };
         let (subject, id) = (subjects::run_fetched(run), format!("{run}:{attempt}:fetched"));
-        let published = self.bus.publish(&subject, &id, &headers, payload.into());
-        if let Some(Err(error)) = self.stopper.until(published).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the reconciler was not woken"
-            );
+        // Large inside, and many hands call this: kept apart from their own futures.
+        let published = Box::pin(self.bus.publish(&subject, &id, &headers, payload.into()));
+        match tokio::time::timeout(TELL_LIMIT, published).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the reconciler was not woken"
+                );
+            }
+            Err(_) => tracing::warn!("the bus is away; the reconciler was not woken"),
         }
     }
 

@@ -82,12 +82,12 @@ impl Metrics {
             (
                 "throttled",
                 now.throttle_waits - before.throttle_waits,
-                now.throttled - before.throttled,
+                now.throttled.saturating_sub(before.throttled),
             ),
             (
                 "unavailable",
                 now.retry_waits - before.retry_waits,
-                now.retrying - before.retrying,
+                now.retrying.saturating_sub(before.retrying),
             ),
         ] {
             if waits > 0 {

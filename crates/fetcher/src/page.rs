@@ -15,8 +15,10 @@ pub const RECORDS: usize = 500;
 pub const BYTES: usize = 512 * 1024;
 /// Bytes of one encoded record; what is larger fails by itself instead of filling pages.
 pub const RECORD_BYTES: usize = 256 * 1024;
-/// Bytes of a reason that are kept.
-const REASON_BYTES: usize = 1_000;
+/// Characters of a reason that are kept.
+const REASON_CHARACTERS: usize = 1_000;
+/// Bytes of a name that a record which is too large keeps.
+const NAME_BYTES: usize = 1_000;
 
 /// Field numbers of `rollcall.bus.v1.Page`.
 mod field {
@@ -104,7 +106,7 @@ impl Packer {
         source: Source,
         reason: &str,
     ) -> Result<Option<Message>, bus::CompressionError> {
-        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
+        let reason: String = reason.chars().take(REASON_CHARACTERS).collect();
         let full = self.make_room(source, reason.len())?;
         frame(field::UNUSABLE, reason.as_bytes(), &mut self.framed);
         self.records += 1;
@@ -186,7 +188,7 @@ fn too_large<'a>(user: &ObservedUser<'a>, bytes: usize) -> ObservedUser<'a> {
         Attribute::AccountEnabled,
     ] {
         if let Mention::Value(value) = &user.attributes[attribute as usize]
-            && value.len() <= REASON_BYTES
+            && value.len() <= NAME_BYTES
         {
             small.attributes[attribute as usize] = Mention::Value(value.clone());
         }

@@ -65,10 +65,8 @@ impl Taker {
 
     /// Takes runs until the process stops; `wake_ups` says when there may be one.
     pub async fn take_runs(&self, mut wake_ups: Consumer) -> Result<(), Infallible> {
-        self.fetcher
-            .stopper
-            .until(self.look_again_and_again(&mut wake_ups))
-            .await;
+        let looking = Box::pin(self.look_again_and_again(&mut wake_ups));
+        self.fetcher.stopper.until(looking).await;
         wake_ups.close().await;
         Ok(())
     }
@@ -94,7 +92,7 @@ impl Taker {
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let wake_up = tokio::select! {
-                received = wake_ups.next() => Some(received),
+                received = Box::pin(wake_ups.next()) => Some(received),
                 _ = sweep.tick() => None,
                 () = self.sweep.notified() => None,
             };
@@ -113,6 +111,7 @@ impl Taker {
 
     /// Takes runs while there are any and there is room.
     async fn take_all(&self) -> Result<(), StoreError> {
+        self.fetcher.directories.forget_idle();
         self.cancel_unheld().await?;
         while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
             let Some(taken) = self.take_one().await? else {
@@ -223,11 +222,19 @@ impl Taker {
     /// Whether no page is on the bus: then nobody is about to decide one. If the bus can't tell, one may be.
     async fn no_page_waits(&self) -> bool {
         match self.fetcher.bus.lag(&consumers::RECONCILER_PAGES).await {
-            Ok(lag) => lag.pending == 0 && lag.in_flight == 0,
+            Ok(lag) if lag.pending == 0 && lag.in_flight == 0 => true,
+            Ok(lag) => {
+                tracing::info!(
+                    pending = lag.pending,
+                    in_flight = lag.in_flight,
+                    "pages wait for a reconciler"
+                );
+                false
+            }
             Err(error) => {
-                tracing::debug!(
+                tracing::info!(
                     error = &error as &dyn std::error::Error,
-                    "the bus does not tell its lag"
+                    "the bus does not tell whether pages wait for a reconciler"
                 );
                 false
             }

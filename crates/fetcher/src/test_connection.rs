@@ -77,11 +77,13 @@ impl Directory for ConnectionTests {
             .connection_id
             .parse()
             .map_err(|_| tonic::Status::invalid_argument("connection_id is not a UUID"))?;
-        let Some((connection, credential)) = self.load(id).await.map_err(refused)? else {
+        let Some((connection, credential)) = self.load(id).await.map_err(|error| refused(&error))? else {
             return Err(tonic::Status::not_found(format!("there is no connection {id}")));
         };
         let status = self.test(&connection, credential.as_ref()).await;
-        status::put(&self.store, id, &status).await.map_err(refused)?;
+        status::put(&self.store, id, &status)
+            .await
+            .map_err(|error| refused(&error))?;
         tracing::info!(connection.id = %id, passed = status.passed, "connection tested");
         Ok(Response::new(answer(connection.name, status)))
     }
@@ -185,9 +187,9 @@ fn too_slow() -> Told {
     }
 }
 
-fn refused(error: StoreError) -> tonic::Status {
+fn refused(error: &StoreError) -> tonic::Status {
     tracing::error!(
-        error = &error as &dyn std::error::Error,
+        error = error as &dyn std::error::Error,
         "the database failed during a connection test"
     );
     if error.is_retryable() {

@@ -20,18 +20,16 @@ const LOOK: Duration = Duration::from_secs(1);
 pub async fn run(everything: Everything) -> anyhow::Result<ExitCode> {
     let stopped = stop_signal()?;
     tokio::pin!(stopped);
-    let started = tokio::select! {
-        started = start_and_import(everything) => started?,
+    let mut running = tokio::select! {
+        started = Running::start(&everything) => started?,
         () = &mut stopped => {
             println!("\nstopped before everything was there");
             return Ok(ExitCode::FAILURE);
         }
     };
-    let mut running = started;
-    greet(running.stack.endpoints());
     let ended = tokio::select! {
+        ended = import_and_watch(&mut running.stack) => ended,
         () = &mut stopped => Ok(()),
-        ended = watch(&mut running.stack) => ended,
     };
     println!("\nstopping");
     running.stop().await?;
@@ -108,11 +106,15 @@ impl Drop for EndpointsFile {
     }
 }
 
-async fn start_and_import(everything: Everything) -> anyhow::Result<Running> {
-    let running = Running::start(&everything).await?;
-    let id = tenant::import(&running.stack).await?;
-    tenant::print_summary(&running.stack, &id).await?;
-    Ok(running)
+/// Ends only with an error.
+async fn import_and_watch(stack: &mut Stack) -> anyhow::Result<()> {
+    let id = tenant::import(stack).await?;
+    tenant::print_summary(stack, &id).await?;
+    greet(stack.endpoints());
+    loop {
+        tokio::time::sleep(LOOK).await;
+        stack.check()?;
+    }
 }
 
 fn greet(endpoints: &Endpoints) {
@@ -123,19 +125,12 @@ fn greet(endpoints: &Endpoints) {
     println!("  Mails     {}", endpoints.mail);
     println!();
     println!(
-        "  cargo rollcall …   with  export ROLLCALL_API={} ROLLCALL_TOKEN={}",
+        "  export ROLLCALL_API={} ROLLCALL_TOKEN={}",
         endpoints.api, endpoints.token
     );
+    println!("  cargo rollcall run list --connection {}", tenant::CONNECTION);
     println!();
     println!("Ctrl-C stops everything. The data stay for the next run.");
-}
-
-/// Ends with the error when something has ended by itself.
-async fn watch(stack: &mut Stack) -> anyhow::Result<()> {
-    loop {
-        tokio::time::sleep(LOOK).await;
-        stack.check()?;
-    }
 }
 
 /// Ctrl-C, `kill`, or the terminal's end.

@@ -129,6 +129,7 @@ pub struct Builder {
     nats_url: Option<String>,
     tls: bool,
     extra: Vec<(Service, String, String)>,
+    variables: Vec<(String, String)>,
     progress: Progress,
 }
 
@@ -192,6 +193,13 @@ impl Builder {
         self
     }
 
+    /// A variable of the environment of all services that is no setting of ours: `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Called with a line for each thing that is ready.
     #[must_use]
     pub fn progress(mut self, progress: Progress) -> Self {
@@ -243,6 +251,7 @@ impl Stack {
             nats_url: None,
             tls: false,
             extra: Vec::new(),
+            variables: Vec::new(),
             progress: Arc::new(|_| ()),
         }
     }
@@ -419,6 +428,7 @@ fn surroundings(
             None
         },
         extra: builder.extra.clone(),
+        variables: builder.variables.clone(),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::run;
 /// The demo's documents, with the simulator's address left open.
 const DOCUMENTS: &str = include_str!("../../../deploy/demo.yaml");
 /// The connection that they make.
-const CONNECTION: &str = "contoso";
+pub const CONNECTION: &str = "contoso";
 /// What stands for the simulator's address.
 const OPEN: &str = "ENTRA_SIM_URL";
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);

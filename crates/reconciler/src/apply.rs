@@ -30,18 +30,21 @@ pub async fn apply_some(store: &Store, work: &Work, pages: i64, clock: &Clock) -
     loop {
         match try_apply(store, work, pages, clock).await {
             Err(Error::Store(error)) if error.duplicate() == Some(LOGIN) => {
-                // Somebody else has taken a login since the plan was made: only that record fails.
-                give_way(store, work).await?;
+                give_way(store, work, error).await?;
             }
             done => return done,
         }
     }
 }
 
-/// Fails decisions whose login somebody else holds by now.
-pub async fn give_way(store: &Store, work: &Work) -> Result<(), Error> {
+/// Somebody else has taken a login since the plan was made: fails the decisions that want it, and only those. Gives
+/// `error` back when there is none such, so that nobody tries the same for ever.
+pub async fn give_way(store: &Store, work: &Work, error: StoreError) -> Result<(), Error> {
     let mut tx = store.begin("apply.give_way").await?;
     let clashes = contested::login_clashes(tx.connection(), work.run, work.organization, true).await?;
+    if clashes.is_empty() {
+        return Err(error.into());
+    }
     fail_clashes(&mut tx, work, &clashes).await?;
     tx.commit().await?;
     Ok(())

@@ -19,7 +19,7 @@ pub async fn finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
     loop {
         match try_finish(store, work, clock).await {
             Err(Error::Store(error)) if error.duplicate() == Some("account_login") => {
-                apply::give_way(store, work).await?;
+                apply::give_way(store, work, error).await?;
             }
             done => return done,
         }

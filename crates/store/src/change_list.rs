@@ -99,7 +99,7 @@ async fn decided(
         "-- change_list.decided
          SELECT decision.page, decision.position, decision.object_id, decision.account_id, decision.outcome,
              decision.rule, decision.action, decision.cause, decision.name, decision.upn, decision.reason,
-             decision.fields, run_page.applied_at IS NOT NULL AS applied
+             decision.skip, decision.fields, run_page.applied_at IS NOT NULL AS applied
          FROM decision
          JOIN run_page ON run_page.run_id = decision.run_id AND run_page.number = decision.page
          JOIN run_plan ON run_plan.run_id = decision.run_id AND run_plan.attempt = run_page.attempt
@@ -250,6 +250,7 @@ struct Row {
     name: Option<String>,
     upn: Option<String>,
     reason: Option<String>,
+    skip: i16,
     fields: Vec<u8>,
     applied: bool,
 }
@@ -281,7 +282,9 @@ impl Row {
                 0 => None,
                 number => Some(Cause::of_number(number).ok_or_else(|| bad("cause"))?),
             },
-            reason: self.reason,
+            reason: self
+                .reason
+                .or_else(|| Skip::of_number(self.skip).map(|skip| skip.to_string())),
             fields: changes
                 .into_iter()
                 .map(|change| FieldChange {

@@ -13,18 +13,21 @@ pub fn origin(text: &str) -> Result<String, String> {
 
 /// An address that a secret may be sent to: https, or http to this machine.
 pub fn address(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text)
-        .map_err(|_| "is not an address; write it as https://host".to_owned())?;
+    let url = Url::parse(text).map_err(|_| "is not an address; write it as https://host".to_owned())?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
         "http" => {
-            return Err("uses plain http, which is allowed to this machine only (localhost); use https".to_owned());
+            return Err(
+                "uses plain http, which is allowed to this machine only (localhost); use https".to_owned(),
+            );
         }
         _ => return Err("does not begin with https://".to_owned()),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a user name or password; take it out, the credential has its own document".to_owned());
+        return Err(
+            "holds a user name or password; take it out, the credential has its own document".to_owned(),
+        );
     }
     if url.fragment().is_some() {
         return Err("has a # part; take it away".to_owned());
@@ -47,7 +50,10 @@ mod tests {
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {
-        assert_eq!(origin("https://graph.microsoft.com/").unwrap(), "https://graph.microsoft.com");
+        assert_eq!(
+            origin("https://graph.microsoft.com/").unwrap(),
+            "https://graph.microsoft.com"
+        );
         assert_eq!(origin("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
         assert_eq!(origin("http://[::1]:8080").unwrap(), "http://[::1]:8080");
     }
@@ -55,7 +61,11 @@ mod tests {
     #[test]
     fn plain_http_goes_to_this_machine_only() {
         assert!(origin("http://localhost:8080").is_ok());
-        for bad in ["http://graph.microsoft.com", "http://localhost.evil.example", "http://10.0.0.1"] {
+        for bad in [
+            "http://graph.microsoft.com",
+            "http://localhost.evil.example",
+            "http://10.0.0.1",
+        ] {
             assert!(origin(bad).unwrap_err().contains("plain http"), "{bad}");
         }
     }

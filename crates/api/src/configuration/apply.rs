@@ -30,15 +30,28 @@ pub async fn apply(
     if !violations.is_empty() {
         return Err(Fault::Invalid(violations));
     }
-    let mut writer = Writer { app, caller, tx: &mut tx, now: app.clock.now(), changes: Vec::new() };
+    let mut writer = Writer {
+        app,
+        caller,
+        tx: &mut tx,
+        now: app.clock.now(),
+        changes: Vec::new(),
+    };
     writer.write(wanted, &mut warnings).await?;
-    let answer = v1::ApplyConfigurationResponse { changes: writer.changes, warnings };
+    let answer = v1::ApplyConfigurationResponse {
+        changes: writer.changes,
+        warnings,
+    };
     if request.dry_run {
         tx.rollback().await?;
     } else {
         key.answer(&mut tx, &answer).await?;
         tx.commit().await?;
-        tracing::info!(by = caller.name(), documents = answer.changes.len(), "configuration applied");
+        tracing::info!(
+            by = caller.name(),
+            documents = answer.changes.len(),
+            "configuration applied"
+        );
     }
     Ok(answer)
 }
@@ -54,7 +67,11 @@ async fn check_references(
     let organization = caller.organization();
     // What can't be stored is refused already, and the database would not take it in a question either.
     let known = |name: &str| !name.is_empty() && !name.contains('\0');
-    for (index, credential) in wanted.credentials.iter().filter(|(_, credential)| known(&credential.name)) {
+    for (index, credential) in wanted
+        .credentials
+        .iter()
+        .filter(|(_, credential)| known(&credential.name))
+    {
         let stored = credential::find_by_name(tx.connection(), organization, &credential.name).await?;
         let own = stored.filter(|stored| stored.organization.is_some());
         if credential.secret.is_none() && own.is_none_or(|own| own.secret.is_none()) {
@@ -65,15 +82,22 @@ async fn check_references(
         }
     }
     for (index, wish) in wanted.connections.iter().filter(|(_, wish)| known(&wish.name)) {
-        let written = wanted.credentials.iter().any(|(_, credential)| credential.name == wish.credential);
+        let written = wanted
+            .credentials
+            .iter()
+            .any(|(_, credential)| credential.name == wish.credential);
         if known(&wish.credential) && !written {
             let stored = credential::find_by_name(tx.connection(), organization, &wish.credential).await?;
             if let Some(problem) = unusable(stored.as_ref(), &wish.credential) {
-                violations.push(Violation { path: format!("documents[{index}].connection.credential"), problem });
+                violations.push(Violation {
+                    path: format!("documents[{index}].connection.credential"),
+                    problem,
+                });
             }
         }
         let stored = connection::find_by_name(tx.connection(), organization, &wish.name).await?;
-        if let Some(stored) = stored.filter(|stored| stored.name == wish.name && stored.tenant != wish.tenant) {
+        if let Some(stored) = stored.filter(|stored| stored.name == wish.name && stored.tenant != wish.tenant)
+        {
             let facts = connection_view::of_connections(tx.connection(), &[stored.id]).await?;
             if facts.iter().any(|facts| facts.linked > 0) {
                 violations.push(Violation {
@@ -87,15 +111,29 @@ async fn check_references(
             }
         }
     }
-    for (index, mapping) in wanted.mappings.iter().filter(|(_, mapping)| known(&mapping.connection)) {
-        let written = wanted.connections.iter().any(|(_, connection)| connection.name == mapping.connection);
+    for (index, mapping) in wanted
+        .mappings
+        .iter()
+        .filter(|(_, mapping)| known(&mapping.connection))
+    {
+        let written = wanted
+            .connections
+            .iter()
+            .any(|(_, connection)| connection.name == mapping.connection);
         let stored = connection::find_by_name(tx.connection(), organization, &mapping.connection).await?;
         if !written && stored.is_none() {
             let names = connection::names(tx.connection(), organization).await?;
-            let there = if names.is_empty() { String::new() } else { format!("; there are: {}", names.join(", ")) };
+            let there = if names.is_empty() {
+                String::new()
+            } else {
+                format!("; there are: {}", names.join(", "))
+            };
             violations.push(Violation {
                 path: format!("documents[{index}].mapping.connection"),
-                problem: format!("\"{}\" is no connection, here or stored{there}", mapping.connection),
+                problem: format!(
+                    "\"{}\" is no connection, here or stored{there}",
+                    mapping.connection
+                ),
             });
         }
     }
@@ -104,7 +142,9 @@ async fn check_references(
 
 fn unusable(stored: Option<&credential::Credential>, name: &str) -> Option<String> {
     match stored {
-        None => Some(format!("\"{name}\" is no credential, here or stored; add a document of kind Credential")),
+        None => Some(format!(
+            "\"{name}\" is no credential, here or stored; add a document of kind Credential"
+        )),
         Some(stored) if stored.secret.is_none() => Some(format!(
             "\"{name}\" has no secret any more (it was wiped when its connection was disconnected); add a document of \
              kind Credential with a clientSecret"

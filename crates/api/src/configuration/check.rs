@@ -89,12 +89,17 @@ pub struct Problems<'a> {
 impl Problems<'_> {
     /// Adds what is wrong with one field.
     pub fn add(&mut self, field: &str, problem: impl Into<String>) {
-        self.all.push(Violation { path: format!("{}.{field}", self.path), problem: problem.into() });
+        self.all.push(Violation {
+            path: format!("{}.{field}", self.path),
+            problem: problem.into(),
+        });
     }
 
     /// A GUID.
     fn guid(&mut self, field: &str, text: &str, example: &str) -> Uuid {
-        let found = Uuid::try_parse(text.trim()).ok().filter(|_| text.trim().len() == 36);
+        let found = Uuid::try_parse(text.trim())
+            .ok()
+            .filter(|_| text.trim().len() == 36);
         if let Some(guid) = found.filter(|guid| !guid.is_nil()) {
             return guid;
         }
@@ -121,34 +126,59 @@ impl Problems<'_> {
 }
 
 /// Checks all documents by themselves. What they refer to is judged with the stored configuration.
-pub fn check(documents: &[v1::Document], violations: &mut Vec<Violation>, warnings: &mut Vec<String>) -> Wanted {
+pub fn check(
+    documents: &[v1::Document],
+    violations: &mut Vec<Violation>,
+    warnings: &mut Vec<String>,
+) -> Wanted {
     let mut wanted = Wanted::default();
     if documents.is_empty() || documents.len() > MOST_DOCUMENTS {
-        let problem = format!("must hold 1 to {MOST_DOCUMENTS} documents, there are {}", documents.len());
-        violations.push(Violation { path: "documents".to_owned(), problem });
+        let problem = format!(
+            "must hold 1 to {MOST_DOCUMENTS} documents, there are {}",
+            documents.len()
+        );
+        violations.push(Violation {
+            path: "documents".to_owned(),
+            problem,
+        });
         return wanted;
     }
     let mut names: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (index, document) in documents.iter().enumerate() {
         let Some(kind) = &document.kind else {
             let path = format!("documents[{index}]");
-            violations.push(Violation { path, problem: "has no kind; use credential, connection, mapping or settings".to_owned() });
+            violations.push(Violation {
+                path,
+                problem: "has no kind; use credential, connection, mapping or settings".to_owned(),
+            });
             continue;
         };
         let (word, name) = word_and_name(kind);
-        let mut problems = Problems { path: format!("documents[{index}].{word}"), all: violations };
+        let mut problems = Problems {
+            path: format!("documents[{index}].{word}"),
+            all: violations,
+        };
         if let Some(first) = names.insert((word, name), index) {
-            problems.add("name", format!("\"{name}\" is in documents[{first}] already; write each thing once"));
+            problems.add(
+                "name",
+                format!("\"{name}\" is in documents[{first}] already; write each thing once"),
+            );
         }
         match kind {
             v1::document::Kind::Credential(document) => {
-                wanted.credentials.push((index, credential(document, &mut problems, warnings)));
+                wanted
+                    .credentials
+                    .push((index, credential(document, &mut problems, warnings)));
             }
             v1::document::Kind::Connection(document) => {
-                wanted.connections.push((index, connection(document, &mut problems)));
+                wanted
+                    .connections
+                    .push((index, connection(document, &mut problems)));
             }
             v1::document::Kind::Mapping(document) => {
-                wanted.mappings.push((index, check_mapping::check(document, &mut problems)));
+                wanted
+                    .mappings
+                    .push((index, check_mapping::check(document, &mut problems)));
             }
             v1::document::Kind::Settings(document) => {
                 wanted.settings = Some((index, settings(document, &mut problems)));
@@ -189,7 +219,11 @@ fn credential(
     }
     WantedCredential {
         name: problems.name("name", &document.name),
-        tenant: TenantId(problems.guid("tenantId", &document.tenant_id, "it is the Directory (tenant) ID of the app")),
+        tenant: TenantId(problems.guid(
+            "tenantId",
+            &document.tenant_id,
+            "it is the Directory (tenant) ID of the app",
+        )),
         client_id: problems.guid(
             "clientId",
             &document.client_id,
@@ -206,7 +240,9 @@ fn connection(document: &v1::Connection, problems: &mut Problems<'_>) -> WantedC
     };
     let login_url = url("loginUrl", &document.login_url, origin);
     let graph_url = url("graphUrl", &document.graph_url, origin);
-    let token_url = url("tokenUrl", &document.token_url, |text| address(text).map(String::from));
+    let token_url = url("tokenUrl", &document.token_url, |text| {
+        address(text).map(String::from)
+    });
     let cloud = cloud(document, problems);
     WantedConnection {
         name: problems.name("name", &document.name),
@@ -237,15 +273,26 @@ fn cloud(document: &v1::Connection, problems: &mut Problems<'_>) -> String {
         return String::new();
     };
     let given = (!document.login_url.is_empty(), !document.graph_url.is_empty());
-    let name = |wanted| CLOUDS.iter().find(|(_, cloud)| *cloud == wanted).map_or("custom", |(name, _)| name);
+    let name = |wanted| {
+        CLOUDS
+            .iter()
+            .find(|(_, cloud)| *cloud == wanted)
+            .map_or("custom", |(name, _)| name)
+    };
     match (cloud, given) {
         (v1::Cloud::Unspecified, (false, false)) => "global".to_owned(),
         (v1::Cloud::Unspecified, (true, false)) => {
-            problems.add("graphUrl", "is missing; without a named cloud both loginUrl and graphUrl are needed");
+            problems.add(
+                "graphUrl",
+                "is missing; without a named cloud both loginUrl and graphUrl are needed",
+            );
             "custom".to_owned()
         }
         (v1::Cloud::Unspecified, (false, true)) => {
-            problems.add("loginUrl", "is missing; without a named cloud both loginUrl and graphUrl are needed");
+            problems.add(
+                "loginUrl",
+                "is missing; without a named cloud both loginUrl and graphUrl are needed",
+            );
             "custom".to_owned()
         }
         (cloud, _) => name(cloud).to_owned(),
@@ -279,9 +326,17 @@ fn leavers(document: &v1::Connection, problems: &mut Problems<'_>) -> Policies {
     let written = document.leavers.unwrap_or_default();
     for (field, written, policy) in [
         ("leavers.disabled", written.disabled, &mut policies.disabled),
-        ("leavers.softDeleted", written.soft_deleted, &mut policies.soft_deleted),
+        (
+            "leavers.softDeleted",
+            written.soft_deleted,
+            &mut policies.soft_deleted,
+        ),
         ("leavers.gone", written.gone, &mut policies.gone),
-        ("leavers.outOfScope", written.out_of_scope, &mut policies.out_of_scope),
+        (
+            "leavers.outOfScope",
+            written.out_of_scope,
+            &mut policies.out_of_scope,
+        ),
     ] {
         match v1::LeaverAction::try_from(written) {
             Ok(v1::LeaverAction::Unspecified) => {}
@@ -296,7 +351,9 @@ fn leavers(document: &v1::Connection, problems: &mut Problems<'_>) -> Policies {
 }
 
 fn brake(document: Option<v1::Brake>, problems: &mut Problems<'_>) -> Brake {
-    let Some(written) = document else { return Brake::default() };
+    let Some(written) = document else {
+        return Brake::default();
+    };
     if written.percent > 100 {
         problems.add("brake.percent", "is more than 100");
     }
@@ -305,7 +362,11 @@ fn brake(document: Option<v1::Brake>, problems: &mut Problems<'_>) -> Brake {
             problems.add(field, format!("is more than {MOST_RECORDS}"));
         }
     }
-    Brake { percent: written.percent, count: written.count, from: written.from }
+    Brake {
+        percent: written.percent,
+        count: written.count,
+        from: written.from,
+    }
 }
 
 fn settings(document: &v1::Settings, problems: &mut Problems<'_>) -> Settings {
@@ -314,7 +375,10 @@ fn settings(document: &v1::Settings, problems: &mut Problems<'_>) -> Settings {
     }
     for (index, address) in document.mail_to.iter().enumerate() {
         if !is_mail_address(address) {
-            problems.add(&format!("mailTo[{index}]"), "is not a mail address such as it@contoso.com");
+            problems.add(
+                &format!("mailTo[{index}]"),
+                "is not a mail address such as it@contoso.com",
+            );
         }
     }
     Settings {

@@ -80,14 +80,20 @@ fn rows(written: &[v1::MappingField], problems: &mut Problems<'_>) -> Vec<Row> {
         let authority = authority(row.authority, &path, problems);
         if let Some(source) = source {
             let clear = row.clear.unwrap_or(authority == Authority::Always);
-            rows.push(Row { field, source, authority, clear });
+            rows.push(Row {
+                field,
+                source,
+                authority,
+                clear,
+            });
         }
     }
     // With an unknown field among them, the missing one may be that.
     if !written.is_empty() && all_known {
-        for (field, suggestion) in
-            [(Field::Name, "displayName"), (Field::Login, "userPrincipalName.local")]
-        {
+        for (field, suggestion) in [
+            (Field::Name, "displayName"),
+            (Field::Login, "userPrincipalName.local"),
+        ] {
             if !places.contains_key(&field) {
                 problems.add(
                     "fields",
@@ -109,7 +115,10 @@ fn field(name: &str, path: &str, problems: &mut Problems<'_>) -> Option<Field> {
         let known = Field::ALL.iter().map(|field| field.key());
         let problem = match name {
             "" => "is missing".to_owned(),
-            name => format!("\"{name}\" is no field of the register{}", did_you_mean(name, known)),
+            name => format!(
+                "\"{name}\" is no field of the register{}",
+                did_you_mean(name, known)
+            ),
         };
         problems.add(&format!("{path}.field"), problem);
     }
@@ -123,41 +132,59 @@ fn source(field: Field, row: &v1::MappingField, path: &str, problems: &mut Probl
         None
     };
     match (row.attribute.as_str(), &row.constant) {
-        ("", None) => refuse("attribute", format!("is missing; the field {field} needs an attribute or a constant")),
-        ("", Some(_)) if row.default.is_some() => {
-            refuse("default", "can't go with a constant, which is never empty; take one of them away".to_owned())
-        }
-        ("", Some(_)) if field == Field::ReportingTo => {
-            refuse("constant", "can't be: Reporting to takes the attribute manager only".to_owned())
-        }
-        ("", Some(constant)) if constant.trim().is_empty() => {
-            refuse("constant", "is empty; leave the row out, or use authority never".to_owned())
-        }
-        ("", Some(constant)) if !is_value(constant) => {
-            refuse("constant", "holds control characters, or is longer than 1024 bytes".to_owned())
-        }
+        ("", None) => refuse(
+            "attribute",
+            format!("is missing; the field {field} needs an attribute or a constant"),
+        ),
+        ("", Some(_)) if row.default.is_some() => refuse(
+            "default",
+            "can't go with a constant, which is never empty; take one of them away".to_owned(),
+        ),
+        ("", Some(_)) if field == Field::ReportingTo => refuse(
+            "constant",
+            "can't be: Reporting to takes the attribute manager only".to_owned(),
+        ),
+        ("", Some(constant)) if constant.trim().is_empty() => refuse(
+            "constant",
+            "is empty; leave the row out, or use authority never".to_owned(),
+        ),
+        ("", Some(constant)) if !is_value(constant) => refuse(
+            "constant",
+            "holds control characters, or is longer than 1024 bytes".to_owned(),
+        ),
         ("", Some(constant)) => Some(Source::Constant(constant.clone())),
-        (_, Some(_)) => refuse("constant", "can't go with an attribute; take one of them away".to_owned()),
+        (_, Some(_)) => refuse(
+            "constant",
+            "can't go with an attribute; take one of them away".to_owned(),
+        ),
         (name, None) => {
             let Some(reading) = Reading::of_name(name) else {
                 let known = Attribute::ALL.iter().map(|attribute| attribute.name());
                 let known = known.chain(["userPrincipalName.local", "userPrincipalName.domain"]);
                 return refuse(
                     "attribute",
-                    format!("\"{name}\" is no attribute that is read{}", did_you_mean(name, known)),
+                    format!(
+                        "\"{name}\" is no attribute that is read{}",
+                        did_you_mean(name, known)
+                    ),
                 );
             };
             if let Err(problem) = fits(field, reading) {
                 return refuse("attribute", problem);
             }
             match row.default.as_deref() {
-                Some(_) if field == Field::ReportingTo => {
-                    refuse("default", "can't be: Reporting to takes the manager as it is".to_owned())
-                }
-                Some(default) if default.trim().is_empty() || !is_value(default) => {
-                    refuse("default", "is empty, holds control characters, or is longer than 1024 bytes".to_owned())
-                }
-                default => Some(Source::Attribute { reading, default: default.map(str::to_owned) }),
+                Some(_) if field == Field::ReportingTo => refuse(
+                    "default",
+                    "can't be: Reporting to takes the manager as it is".to_owned(),
+                ),
+                Some(default) if default.trim().is_empty() || !is_value(default) => refuse(
+                    "default",
+                    "is empty, holds control characters, or is longer than 1024 bytes".to_owned(),
+                ),
+                default => Some(Source::Attribute {
+                    reading,
+                    default: default.map(str::to_owned),
+                }),
             }
         }
     }
@@ -168,7 +195,9 @@ fn fits(field: Field, reading: Reading) -> Result<(), String> {
     let reference = reading.attribute().kind() == Kind::Reference;
     match (field == Field::ReportingTo, reference) {
         (true, true) | (false, false) => Ok(()),
-        (true, false) => Err(format!("\"{reading}\" can't be: Reporting to takes the attribute manager only")),
+        (true, false) => Err(format!(
+            "\"{reading}\" can't be: Reporting to takes the attribute manager only"
+        )),
         (false, true) => Err(format!("\"{reading}\" can only go into the field reportingTo")),
     }
 }
@@ -184,7 +213,10 @@ fn authority(written: i32, path: &str, problems: &mut Problems<'_>) -> Authority
         Ok(v1::Authority::IfEmpty) => Authority::IfEmpty,
         Ok(v1::Authority::Never) => Authority::Never,
         Err(_) => {
-            problems.add(&format!("{path}.authority"), "is none of always, onCreate, ifEmpty and never");
+            problems.add(
+                &format!("{path}.authority"),
+                "is none of always, onCreate, ifEmpty and never",
+            );
             Authority::Always
         }
     }

@@ -38,19 +38,27 @@ pub async fn disconnect(
             action: "connection.disconnect".to_owned(),
             subject: found.name.clone(),
             before: Some(json!({ "disconnected": "" })),
-            after: Some(json!({ "disconnected": "true", "secretWiped": wiped, "runsCancelled": stopped.len() })),
+            after: Some(
+                json!({ "disconnected": "true", "secretWiped": wiped, "runsCancelled": stopped.len() }),
+            ),
         };
         audit::insert(tx.connection(), &entry).await?;
     }
     let stored = connection::find(tx.connection(), found.id).await?;
     let known = lookup::known(&mut tx, stored.into_iter().collect()).await?;
-    let known = known.first().ok_or(Fault::Internal("a connection vanished while it was disconnected"))?;
+    let known = known
+        .first()
+        .ok_or(Fault::Internal("a connection vanished while it was disconnected"))?;
     let answer = known.message(now);
     key.answer(&mut tx, &answer).await?;
     tx.commit().await?;
     for id in stopped {
         runs::cancel::wake(app, id);
     }
-    tracing::info!(connection = answer.name, by = caller.name(), "connection disconnected");
+    tracing::info!(
+        connection = answer.name,
+        by = caller.name(),
+        "connection disconnected"
+    );
     Ok(answer)
 }

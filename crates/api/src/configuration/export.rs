@@ -21,22 +21,40 @@ pub async fn export(app: &App, caller: &Caller) -> Result<v1::ExportConfiguratio
     let mappings = mapping::list(tx.connection(), organization, None, None, MOST).await?;
     let settings = settings::find(tx.connection(), organization).await?;
     let mut documents = Vec::new();
-    for credential in credentials.iter().filter(|credential| credential.organization.is_some()) {
+    for credential in credentials
+        .iter()
+        .filter(|credential| credential.organization.is_some())
+    {
         let document = view::connection::credential(credential);
-        documents.push(Kind::Credential(v1::Credential { id: String::new(), update_time: None, ..document }));
+        documents.push(Kind::Credential(v1::Credential {
+            id: String::new(),
+            update_time: None,
+            ..document
+        }));
     }
     for connection in &connections {
         let name = match connection.credential {
-            Some(id) => credential::find(tx.connection(), id).await?.map(|credential| credential.name),
+            Some(id) => credential::find(tx.connection(), id)
+                .await?
+                .map(|credential| credential.name),
             None => None,
         };
         let document = view::connection::document(connection, name.as_deref());
-        documents.push(Kind::Connection(v1::Connection { id: String::new(), ..document }));
+        documents.push(Kind::Connection(v1::Connection {
+            id: String::new(),
+            ..document
+        }));
     }
     for mapping in &mappings {
-        let of = connections.iter().find(|connection| connection.id == mapping.connection);
+        let of = connections
+            .iter()
+            .find(|connection| connection.id == mapping.connection);
         let document = view::mapping::mapping(mapping, of.map_or("", |of| &of.name));
-        documents.push(Kind::Mapping(v1::Mapping { id: String::new(), update_time: None, ..document }));
+        documents.push(Kind::Mapping(v1::Mapping {
+            id: String::new(),
+            update_time: None,
+            ..document
+        }));
     }
     documents.push(Kind::Settings(v1::Settings {
         name: "settings".to_owned(),
@@ -44,6 +62,9 @@ pub async fn export(app: &App, caller: &Caller) -> Result<v1::ExportConfiguratio
         mail_on_completion: Some(settings.mail_on_completion),
     }));
     tx.commit().await?;
-    let documents = documents.into_iter().map(|kind| v1::Document { kind: Some(kind) }).collect();
+    let documents = documents
+        .into_iter()
+        .map(|kind| v1::Document { kind: Some(kind) })
+        .collect();
     Ok(v1::ExportConfigurationResponse { documents })
 }

@@ -16,7 +16,14 @@ pub fn credential(credential: &Credential) -> Properties {
     listed([
         ("tenantId", credential.tenant.to_string()),
         ("clientId", credential.client_id.to_string()),
-        ("clientSecret", if credential.secret.is_some() { "(set)".to_owned() } else { String::new() }),
+        (
+            "clientSecret",
+            if credential.secret.is_some() {
+                "(set)".to_owned()
+            } else {
+                String::new()
+            },
+        ),
     ])
 }
 
@@ -30,16 +37,32 @@ pub fn connection(connection: &Connection, credential: Option<&str>) -> Properti
         ("loginUrl", text(&connection.login_url)),
         ("graphUrl", text(&connection.graph_url)),
         ("tokenUrl", text(&connection.token_url)),
-        ("deletionMode", connection.deletion_mode.map_or("", DeletionMode::key).to_owned()),
+        (
+            "deletionMode",
+            connection.deletion_mode.map_or("", DeletionMode::key).to_owned(),
+        ),
         ("leavers.disabled", connection.leavers.disabled.key().to_owned()),
-        ("leavers.softDeleted", connection.leavers.soft_deleted.key().to_owned()),
+        (
+            "leavers.softDeleted",
+            connection.leavers.soft_deleted.key().to_owned(),
+        ),
         ("leavers.gone", connection.leavers.gone.key().to_owned()),
-        ("leavers.outOfScope", connection.leavers.out_of_scope.key().to_owned()),
+        (
+            "leavers.outOfScope",
+            connection.leavers.out_of_scope.key().to_owned(),
+        ),
         ("brake.percent", connection.brake.percent.to_string()),
         ("brake.count", connection.brake.count.to_string()),
         ("brake.from", connection.brake.from.to_string()),
         ("firstRun", connection.first_run.key().to_owned()),
-        ("disconnected", if connection.disconnected_at.is_some() { "true".to_owned() } else { String::new() }),
+        (
+            "disconnected",
+            if connection.disconnected_at.is_some() {
+                "true".to_owned()
+            } else {
+                String::new()
+            },
+        ),
     ])
 }
 
@@ -52,7 +75,12 @@ pub fn mapping(mapping: &Mapping, connection: &str) -> Properties {
         ("overrideByEmail", mapping.override_by_email.to_string()),
         ("includeDisabled", mapping.include_disabled.to_string()),
     ]);
-    properties.extend(mapping.rows.iter().map(|row| (format!("fields.{}", row.field), in_words(row))));
+    properties.extend(
+        mapping
+            .rows
+            .iter()
+            .map(|row| (format!("fields.{}", row.field), in_words(row))),
+    );
     properties
 }
 
@@ -69,9 +97,14 @@ pub fn differences(old: Option<&Properties>, new: &Properties) -> Vec<v1::Proper
     let none = Properties::new();
     let old = old.unwrap_or(&none);
     let value_in = |list: &Properties, path: &str| -> String {
-        list.iter().find(|(of, _)| of == path).map(|(_, value)| value.clone()).unwrap_or_default()
+        list.iter()
+            .find(|(of, _)| of == path)
+            .map(|(_, value)| value.clone())
+            .unwrap_or_default()
     };
-    let gone = old.iter().filter(|(path, _)| !new.iter().any(|(of, _)| of == path));
+    let gone = old
+        .iter()
+        .filter(|(path, _)| !new.iter().any(|(of, _)| of == path));
     new.iter()
         .chain(gone)
         .map(|(path, _)| v1::PropertyChange {
@@ -85,19 +118,30 @@ pub fn differences(old: Option<&Properties>, new: &Properties) -> Vec<v1::Proper
 
 /// As a JSON object, for the audit.
 pub fn json(properties: &Properties) -> Value {
-    let map: Map<String, Value> =
-        properties.iter().map(|(path, value)| (path.clone(), Value::String(value.clone()))).collect();
+    let map: Map<String, Value> = properties
+        .iter()
+        .map(|(path, value)| (path.clone(), Value::String(value.clone())))
+        .collect();
     Value::Object(map)
 }
 
 fn listed<const N: usize>(pairs: [(&str, String); N]) -> Properties {
-    pairs.into_iter().map(|(path, value)| (path.to_owned(), value)).collect()
+    pairs
+        .into_iter()
+        .map(|(path, value)| (path.to_owned(), value))
+        .collect()
 }
 
 fn in_words(row: &Row) -> String {
     let source = match &row.source {
-        Source::Attribute { reading, default: None } => format!("attribute {reading}"),
-        Source::Attribute { reading, default: Some(default) } => format!("attribute {reading}, default \"{default}\""),
+        Source::Attribute {
+            reading,
+            default: None,
+        } => format!("attribute {reading}"),
+        Source::Attribute {
+            reading,
+            default: Some(default),
+        } => format!("attribute {reading}, default \"{default}\""),
         Source::Constant(value) => format!("constant \"{value}\""),
     };
     let clear = if row.clear { "clear" } else { "no clear" };

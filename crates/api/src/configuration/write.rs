@@ -55,7 +55,9 @@ impl Writer<'_> {
         let organization = self.caller.organization();
         let found = credential::find_by_name(self.tx.connection(), organization, &wish.name).await?;
         let stored = found.filter(|stored| stored.organization.is_some());
-        let id = stored.as_ref().map_or_else(|| CredentialId(self.app.clock.new_id()), |stored| stored.id);
+        let id = stored
+            .as_ref()
+            .map_or_else(|| CredentialId(self.app.clock.new_id()), |stored| stored.id);
         let kept = stored.as_ref().and_then(|stored| stored.secret.clone());
         let secret = match &wish.secret {
             Some(secret) if !self.is_stored(secret.expose_secret(), kept.as_ref(), id) => {
@@ -93,21 +95,23 @@ impl Writer<'_> {
     /// A stored secret that can't be opened any more counts as another one.
     fn is_stored(&self, secret: &str, kept: Option<&SealedSecret>, id: CredentialId) -> bool {
         let Some(kept) = kept else { return false };
-        let sealed = Sealed { key_id: kept.key_id.clone(), ciphertext: kept.ciphertext.clone() };
+        let sealed = Sealed {
+            key_id: kept.key_id.clone(),
+            ciphertext: kept.ciphertext.clone(),
+        };
         let opened = self.app.vault.open(&sealed, SECRET_PURPOSE, id.0);
         opened.is_ok_and(|opened| opened.expose_secret() == secret) && !self.app.vault.needs_rotation(&sealed)
     }
 
-    async fn connection(
-        &mut self,
-        wish: WantedConnection,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), Fault> {
+    async fn connection(&mut self, wish: WantedConnection, warnings: &mut Vec<String>) -> Result<(), Fault> {
         let organization = self.caller.organization();
         let found = connection::find_by_name(self.tx.connection(), organization, &wish.name).await?;
         let stored = found.filter(|stored| stored.name == wish.name);
-        let credential = credential::find_by_name(self.tx.connection(), organization, &wish.credential).await?;
-        let credential = credential.ok_or(Fault::Internal("a credential vanished while documents were applied"))?;
+        let credential =
+            credential::find_by_name(self.tx.connection(), organization, &wish.credential).await?;
+        let credential = credential.ok_or(Fault::Internal(
+            "a credential vanished while documents were applied",
+        ))?;
         if credential.tenant != wish.tenant {
             warnings.push(format!(
                 "connection {}: its credential {} belongs to another tenant; that works for a multi-tenant app only",
@@ -115,7 +119,9 @@ impl Writer<'_> {
             ));
         }
         let row = Connection {
-            id: stored.as_ref().map_or_else(|| ConnectionId(self.app.clock.new_id()), |stored| stored.id),
+            id: stored
+                .as_ref()
+                .map_or_else(|| ConnectionId(self.app.clock.new_id()), |stored| stored.id),
             organization,
             name: wish.name,
             tenant: wish.tenant,
@@ -129,14 +135,19 @@ impl Writer<'_> {
             brake: wish.brake,
             first_run: wish.first_run,
             rules_changed_at: stored.as_ref().and_then(|stored| stored.rules_changed_at),
-            rules_changed_why: stored.as_ref().and_then(|stored| stored.rules_changed_why.clone()),
+            rules_changed_why: stored
+                .as_ref()
+                .and_then(|stored| stored.rules_changed_why.clone()),
             // Applying its document connects it again.
             disconnected_at: None,
             created_at: stored.as_ref().map_or(self.now, |stored| stored.created_at),
             updated_at: self.now,
         };
         let old = match &stored {
-            Some(stored) => Some(properties::connection(stored, self.credential_name(stored).await?.as_deref())),
+            Some(stored) => Some(properties::connection(
+                stored,
+                self.credential_name(stored).await?.as_deref(),
+            )),
             None => None,
         };
         let new = properties::connection(&row, Some(&credential.name));
@@ -149,7 +160,8 @@ impl Writer<'_> {
                 connection::update(self.tx.connection(), &row).await?;
                 if stored.leavers != row.leavers {
                     // Only a full run meets those whose record has not changed since.
-                    self.rules_changed(row.id, &format!("the leaver policies of {} changed", row.name)).await?;
+                    self.rules_changed(row.id, &format!("the leaver policies of {} changed", row.name))
+                        .await?;
                 }
             }
         }
@@ -157,7 +169,9 @@ impl Writer<'_> {
     }
 
     async fn credential_name(&mut self, connection: &Connection) -> Result<Option<String>, Fault> {
-        let Some(id) = connection.credential else { return Ok(None) };
+        let Some(id) = connection.credential else {
+            return Ok(None);
+        };
         let found = credential::find(self.tx.connection(), id).await?;
         Ok(found.map(|credential| credential.name))
     }
@@ -165,10 +179,14 @@ impl Writer<'_> {
     async fn mapping(&mut self, wish: WantedMapping, warnings: &mut Vec<String>) -> Result<(), Fault> {
         let organization = self.caller.organization();
         let of = connection::find_by_name(self.tx.connection(), organization, &wish.connection).await?;
-        let of = of.ok_or(Fault::Internal("a connection vanished while documents were applied"))?;
+        let of = of.ok_or(Fault::Internal(
+            "a connection vanished while documents were applied",
+        ))?;
         let stored = mapping::find_by_name(self.tx.connection(), organization, &wish.name).await?;
         let row = Mapping {
-            id: stored.as_ref().map_or_else(|| MappingId(self.app.clock.new_id()), |stored| stored.id),
+            id: stored
+                .as_ref()
+                .map_or_else(|| MappingId(self.app.clock.new_id()), |stored| stored.id),
             organization,
             connection: of.id,
             name: wish.name,
@@ -183,7 +201,10 @@ impl Writer<'_> {
         let old = match &stored {
             Some(stored) => {
                 let before = connection::find(self.tx.connection(), stored.connection).await?;
-                Some(properties::mapping(stored, &before.map(|before| before.name).unwrap_or_default()))
+                Some(properties::mapping(
+                    stored,
+                    &before.map(|before| before.name).unwrap_or_default(),
+                ))
             }
             None => None,
         };
@@ -196,7 +217,11 @@ impl Writer<'_> {
             }
             self.rules_changed(of.id, &why).await?;
             if let Some(before) = stored.filter(|before| before.connection != of.id) {
-                self.rules_changed(before.connection, &format!("mapping {} moved to {}", row.name, of.name)).await?;
+                self.rules_changed(
+                    before.connection,
+                    &format!("mapping {} moved to {}", row.name, of.name),
+                )
+                .await?;
             }
         }
         if mapping::of_connection(self.tx.connection(), of.id).await?.len() > 1 {
@@ -267,7 +292,12 @@ fn why(name: &str, old: Option<&Properties>, new: &Properties) -> String {
     }
     let changed: Vec<String> = properties::differences(old, new)
         .iter()
-        .map(|change| change.path.strip_prefix("fields.").map_or_else(|| change.path.clone(), |field| format!("field {field}")))
+        .map(|change| {
+            change
+                .path
+                .strip_prefix("fields.")
+                .map_or_else(|| change.path.clone(), |field| format!("field {field}"))
+        })
         .collect();
     let more = changed.len().saturating_sub(5);
     let told = changed.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
@@ -285,11 +315,20 @@ mod tests {
     #[test]
     fn f4_the_reason_names_what_changed() {
         let list = |pairs: &[(&str, &str)]| -> Properties {
-            pairs.iter().map(|(path, value)| ((*path).to_owned(), (*value).to_owned())).collect()
+            pairs
+                .iter()
+                .map(|(path, value)| ((*path).to_owned(), (*value).to_owned()))
+                .collect()
         };
-        let old = list(&[("overrideByEmail", "false"), ("fields.jobTitle", "attribute jobTitle")]);
+        let old = list(&[
+            ("overrideByEmail", "false"),
+            ("fields.jobTitle", "attribute jobTitle"),
+        ]);
         let new = list(&[("overrideByEmail", "true"), ("fields.jobTitle", "constant \"x\"")]);
-        assert_eq!(why("staff", Some(&old), &new), "mapping staff changed: overrideByEmail, field jobTitle");
+        assert_eq!(
+            why("staff", Some(&old), &new),
+            "mapping staff changed: overrideByEmail, field jobTitle"
+        );
         assert_eq!(why("staff", None, &new), "mapping staff was added");
         let many: Vec<(String, String)> = (0..8).map(|n| (format!("fields.f{n}"), "x".to_owned())).collect();
         assert!(why("staff", Some(&Vec::new()), &many).ends_with("field f4 and 3 more"));

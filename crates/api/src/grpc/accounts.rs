@@ -49,7 +49,9 @@ impl Accounts for Service {
         request: Request<v1::GetAccountRequest>,
     ) -> Result<Response<v1::Account>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(get(&self.0, &caller, &request.get_ref().account_id).await?))
+        Ok(Response::new(
+            get(&self.0, &caller, &request.get_ref().account_id).await?,
+        ))
     }
 
     async fn import_accounts(
@@ -57,7 +59,9 @@ impl Accounts for Service {
         request: Request<Streaming<v1::ImportAccountsRequest>>,
     ) -> Result<Response<v1::ImportAccountsResponse>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(import(&self.0, &caller, request.into_inner()).await?))
+        Ok(Response::new(
+            import(&self.0, &caller, request.into_inner()).await?,
+        ))
     }
 }
 
@@ -73,13 +77,25 @@ async fn list(
     if words.len() > MOST_WORDS {
         return Err(Fault::invalid("search", "has more than 10 words"));
     }
-    let search = Search { words, include_deleted: request.include_deleted };
+    let search = Search {
+        words,
+        include_deleted: request.include_deleted,
+    };
     let mut connection = app.store.connection().await?;
-    let mut rows =
-        account_list::list(&mut connection, caller.organization(), &search, after, page.limit()).await?;
+    let mut rows = account_list::list(
+        &mut connection,
+        caller.organization(),
+        &search,
+        after,
+        page.limit(),
+    )
+    .await?;
     let next_page_token = page.cut(&mut rows, |row| vec![row.id.to_string()]);
     let accounts = rows.into_iter().map(view::account::account).collect();
-    Ok(v1::ListAccountsResponse { accounts, next_page_token })
+    Ok(v1::ListAccountsResponse {
+        accounts,
+        next_page_token,
+    })
 }
 
 async fn get(app: &App, caller: &Caller, id: &str) -> Result<v1::Account, Fault> {
@@ -104,7 +120,10 @@ async fn import(
     let Some(first) = next(&mut rows).await? else {
         return Err(Fault::invalid("rows", "is empty; send at least one message"));
     };
-    let identity = v1::ImportAccountsRequest { rows: Vec::new(), ..first.clone() };
+    let identity = v1::ImportAccountsRequest {
+        rows: Vec::new(),
+        ..first.clone()
+    };
     let key = Key::of(caller, "ImportAccounts", &first.idempotency_key, &identity)?;
     if let Some(answer) = key.claim_first(app).await? {
         return Ok(answer);
@@ -155,7 +174,10 @@ async fn hand_through(
         let answer = register.import_accounts(call).await;
         answer
             .map(Response::into_inner)
-            .map_err(|status| Fault::Upstream { service: "reconciler", status: Box::new(status) })
+            .map_err(|status| Fault::Upstream {
+                service: "reconciler",
+                status: Box::new(status),
+            })
     };
     // A bad row ends the feed with an error, and with it the call: what was sent before stays.
     let ((), answer) = tokio::try_join!(feed, answer)?;
@@ -167,7 +189,10 @@ async fn next(
 ) -> Result<Option<v1::ImportAccountsRequest>, Fault> {
     rows.message().await.map_err(|status| {
         tracing::info!(%status, "an import was broken off by its sender");
-        Fault::Upstream { service: "sender", status: Box::new(status) }
+        Fault::Upstream {
+            service: "sender",
+            status: Box::new(status),
+        }
     })
 }
 
@@ -196,7 +221,11 @@ fn check(rows: &[v1::AccountRow]) -> Result<(), Fault> {
             break;
         }
     }
-    if violations.is_empty() { Ok(()) } else { Err(Fault::Invalid(violations)) }
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(Fault::Invalid(violations))
+    }
 }
 
 #[cfg(test)]
@@ -204,13 +233,18 @@ mod tests {
     use super::*;
 
     fn row(column: &str, value: &str) -> v1::AccountRow {
-        v1::AccountRow { line: 2, values: [(column.to_owned(), value.to_owned())].into() }
+        v1::AccountRow {
+            line: 2,
+            values: [(column.to_owned(), value.to_owned())].into(),
+        }
     }
 
     #[test]
     fn columns_are_register_fields_case_and_underscores_aside() {
         assert!(check(&[row("lookup_guid", "x"), row("Role", "user"), row("UPN", "a@b")]).is_ok());
-        let Err(Fault::Invalid(violations)) = check(&[row("logn", "x"), row("logn", "y")]) else { panic!() };
+        let Err(Fault::Invalid(violations)) = check(&[row("logn", "x"), row("logn", "y")]) else {
+            panic!()
+        };
         assert_eq!(violations.len(), 1);
         assert!(violations[0].problem.contains("\"login\""), "{violations:?}");
     }

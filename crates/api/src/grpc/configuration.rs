@@ -18,7 +18,9 @@ impl Configuration for Service {
         request: Request<v1::ApplyConfigurationRequest>,
     ) -> Result<Response<v1::ApplyConfigurationResponse>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(configuration::apply::apply(&self.0, &caller, &request.into_inner()).await?))
+        Ok(Response::new(
+            configuration::apply::apply(&self.0, &caller, &request.into_inner()).await?,
+        ))
     }
 
     async fn export_configuration(
@@ -26,6 +28,8 @@ impl Configuration for Service {
         request: Request<v1::ExportConfigurationRequest>,
     ) -> Result<Response<v1::ExportConfigurationResponse>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(configuration::export::export(&self.0, &caller).await?))
+        Ok(Response::new(
+            configuration::export::export(&self.0, &caller).await?,
+        ))
     }
 }

@@ -36,7 +36,9 @@ impl Connections for Service {
         request: Request<v1::GetConnectionRequest>,
     ) -> Result<Response<v1::Connection>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(get(&self.0, &caller, &request.get_ref().connection).await?))
+        Ok(Response::new(
+            get(&self.0, &caller, &request.get_ref().connection).await?,
+        ))
     }
 
     async fn test_connection(
@@ -44,7 +46,9 @@ impl Connections for Service {
         request: Request<v1::TestConnectionRequest>,
     ) -> Result<Response<v1::ConnectionTest>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(test(&self.0, &caller, &request.get_ref().connection).await?))
+        Ok(Response::new(
+            test(&self.0, &caller, &request.get_ref().connection).await?,
+        ))
     }
 
     async fn disconnect_connection(
@@ -52,7 +56,9 @@ impl Connections for Service {
         request: Request<v1::DisconnectConnectionRequest>,
     ) -> Result<Response<v1::Connection>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(disconnect(&self.0, &caller, request.into_inner()).await?))
+        Ok(Response::new(
+            disconnect(&self.0, &caller, request.into_inner()).await?,
+        ))
     }
 }
 
@@ -63,14 +69,22 @@ async fn list(
 ) -> Result<v1::ListConnectionsResponse, Fault> {
     let page = Page::read("connections", request.page_size, &request.page_token)?;
     let mut tx = app.store.begin("connection.list").await?;
-    let mut rows =
-        connection::list(tx.connection(), caller.organization(), page.after_text()?, page.limit()).await?;
+    let mut rows = connection::list(
+        tx.connection(),
+        caller.organization(),
+        page.after_text()?,
+        page.limit(),
+    )
+    .await?;
     let next_page_token = page.cut(&mut rows, |row| vec![row.name.clone()]);
     let known = lookup::known(&mut tx, rows).await?;
     tx.commit().await?;
     let now = app.clock.now();
     let connections = known.iter().map(|known| known.message(now)).collect();
-    Ok(v1::ListConnectionsResponse { connections, next_page_token })
+    Ok(v1::ListConnectionsResponse {
+        connections,
+        next_page_token,
+    })
 }
 
 async fn get(app: &App, caller: &Caller, name_or_id: &str) -> Result<v1::Connection, Fault> {
@@ -94,14 +108,22 @@ async fn test(app: &App, caller: &Caller, name_or_id: &str) -> Result<v1::Connec
     if found.disconnected_at.is_some() {
         return Err(Fault::Precondition {
             reason: "DISCONNECTED",
-            message: format!("the connection {} is disconnected; apply its document to connect it again", found.name),
+            message: format!(
+                "the connection {} is disconnected; apply its document to connect it again",
+                found.name
+            ),
         });
     }
-    let mut call = Request::new(TestConnectionRequest { connection_id: found.id.to_string() });
+    let mut call = Request::new(TestConnectionRequest {
+        connection_id: found.id.to_string(),
+    });
     call.set_timeout(TEST_DEADLINE);
     let answer = app.directory.clone().test_connection(call).await;
     let mut test = answer
-        .map_err(|status| Fault::Upstream { service: "fetcher", status: Box::new(status) })?
+        .map_err(|status| Fault::Upstream {
+            service: "fetcher",
+            status: Box::new(status),
+        })?
         .into_inner();
     test.connection = found.name;
     Ok(test)

@@ -32,9 +32,17 @@ async fn list(
 ) -> Result<v1::ListCredentialsResponse, Fault> {
     let page = Page::read("credentials", request.page_size, &request.page_token)?;
     let mut connection = app.store.connection().await?;
-    let mut rows =
-        credential::list(&mut connection, caller.organization(), page.after_text()?, page.limit()).await?;
+    let mut rows = credential::list(
+        &mut connection,
+        caller.organization(),
+        page.after_text()?,
+        page.limit(),
+    )
+    .await?;
     let next_page_token = page.cut(&mut rows, |row| vec![row.name.clone()]);
     let credentials = rows.iter().map(view::connection::credential).collect();
-    Ok(v1::ListCredentialsResponse { credentials, next_page_token })
+    Ok(v1::ListCredentialsResponse {
+        credentials,
+        next_page_token,
+    })
 }

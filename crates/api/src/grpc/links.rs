@@ -38,6 +38,12 @@ async fn list(
     let mut rows = link_list::list(tx.connection(), of.id, after, page.limit()).await?;
     tx.commit().await?;
     let next_page_token = page.cut(&mut rows, |row| vec![row.object.to_string()]);
-    let links = rows.into_iter().map(|row| view::account::link(&of.name, row)).collect();
-    Ok(v1::ListLinksResponse { links, next_page_token })
+    let links = rows
+        .into_iter()
+        .map(|row| view::account::link(&of.name, row))
+        .collect();
+    Ok(v1::ListLinksResponse {
+        links,
+        next_page_token,
+    })
 }

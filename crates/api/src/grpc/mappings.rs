@@ -44,5 +44,8 @@ async fn list(
         mappings.push(view::mapping::mapping(row, &name));
     }
     tx.commit().await?;
-    Ok(v1::ListMappingsResponse { mappings, next_page_token })
+    Ok(v1::ListMappingsResponse {
+        mappings,
+        next_page_token,
+    })
 }

@@ -24,6 +24,8 @@ use crate::app::App;
 use crate::auth::Authenticated;
 use crate::fault::Fault;
 
+pub use notices::mark_read;
+
 /// Messages of a stream that wait for a slow listener.
 const WAITING: usize = 16;
 
@@ -33,24 +35,52 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// Everything that api offers on its gRPC port.
 pub fn surface(app: &App) -> Surface {
     use v1::{
-        accounts_server as accounts, configuration_server as configuration, connections_server as connections,
-        credentials_server as credentials, links_server as links, mappings_server as mappings,
-        notices_server as notices, reviews_server as reviews, runs_server as runs, tokens_server as tokens,
+        accounts_server as accounts, configuration_server as configuration,
+        connections_server as connections, credentials_server as credentials, links_server as links,
+        mappings_server as mappings, notices_server as notices, reviews_server as reviews,
+        runs_server as runs, tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
     Surface::new()
         .describe(contracts::FILE_DESCRIPTOR_SET)
-        .with(known(app, configuration.max_decoding_message_size(MAX_MESSAGE_BYTES)))
-        .with(known(app, credentials::CredentialsServer::new(self::credentials::Service(app.clone()))))
-        .with(known(app, connections::ConnectionsServer::new(self::connections::Service(app.clone()))))
-        .with(known(app, mappings::MappingsServer::new(self::mappings::Service(app.clone()))))
-        .with(known(app, runs::RunsServer::new(self::runs::Service(app.clone()))))
+        .with(known(
+            app,
+            configuration.max_decoding_message_size(MAX_MESSAGE_BYTES),
+        ))
+        .with(known(
+            app,
+            credentials::CredentialsServer::new(self::credentials::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            connections::ConnectionsServer::new(self::connections::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            mappings::MappingsServer::new(self::mappings::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            runs::RunsServer::new(self::runs::Service(app.clone())),
+        ))
         .with(known(app, accounts.max_decoding_message_size(MAX_MESSAGE_BYTES)))
-        .with(known(app, links::LinksServer::new(self::links::Service(app.clone()))))
-        .with(known(app, reviews::ReviewsServer::new(self::reviews::Service(app.clone()))))
-        .with(known(app, notices::NoticesServer::new(self::notices::Service(app.clone()))))
-        .with(known(app, tokens::TokensServer::new(self::tokens::Service(app.clone()))))
+        .with(known(
+            app,
+            links::LinksServer::new(self::links::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            reviews::ReviewsServer::new(self::reviews::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            notices::NoticesServer::new(self::notices::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            tokens::TokensServer::new(self::tokens::Service(app.clone())),
+        ))
 }
 
 fn known<S>(app: &App, service: S) -> Authenticated<S> {
@@ -62,6 +92,7 @@ fn answers<T: Send + 'static, M: 'static>(
     message: impl Fn(T) -> M + Send + 'static,
 ) -> (mpsc::Sender<Result<T, Fault>>, Answers<M>) {
     let (to, from) = mpsc::channel(WAITING);
-    let stream = ReceiverStream::new(from).map(move |answer: Result<T, Fault>| answer.map(&message).map_err(Status::from));
+    let stream = ReceiverStream::new(from)
+        .map(move |answer: Result<T, Fault>| answer.map(&message).map_err(Status::from));
     (to, Box::pin(stream))
 }

@@ -44,7 +44,9 @@ impl Notices for Service {
         request: Request<v1::MarkNoticesReadRequest>,
     ) -> Result<Response<v1::MarkNoticesReadResponse>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(mark_read(&self.0, &caller, &request.get_ref().notice_ids).await?))
+        Ok(Response::new(
+            mark_read(&self.0, &caller, &request.get_ref().notice_ids).await?,
+        ))
     }
 
     type WatchNoticesStream = Answers<v1::NoticeUpdate>;
@@ -71,7 +73,9 @@ impl Notices for Service {
         request: Request<v1::ListDeliveriesRequest>,
     ) -> Result<Response<v1::ListDeliveriesResponse>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(list_deliveries(&self.0, &caller, request.get_ref()).await?))
+        Ok(Response::new(
+            list_deliveries(&self.0, &caller, request.get_ref()).await?,
+        ))
     }
 }
 
@@ -91,7 +95,11 @@ async fn list(
     tx.commit().await?;
     let next_page_token = page.cut(&mut rows, |row| vec![row.id().to_string()]);
     let notices = rows.into_iter().map(view::notice::notice).collect();
-    Ok(v1::ListNoticesResponse { notices, next_page_token, unread })
+    Ok(v1::ListNoticesResponse {
+        notices,
+        next_page_token,
+        unread,
+    })
 }
 
 /// Marks notices as read, all of them when none is named; for gRPC and the console.
@@ -120,11 +128,13 @@ async fn list_deliveries(
     let page = Page::read("deliveries", request.page_size, &request.page_token)?;
     let before = page.after_parsed(|parts| parts.first()?.parse().ok())?;
     let mut connection = app.store.connection().await?;
-    let mut rows =
-        delivery_list::list(&mut connection, caller.organization(), before, page.limit()).await?;
+    let mut rows = delivery_list::list(&mut connection, caller.organization(), before, page.limit()).await?;
     let next_page_token = page.cut(&mut rows, |row| vec![row.id.to_string()]);
     let deliveries = rows.into_iter().map(view::notice::delivery).collect();
-    Ok(v1::ListDeliveriesResponse { deliveries, next_page_token })
+    Ok(v1::ListDeliveriesResponse {
+        deliveries,
+        next_page_token,
+    })
 }
 
 async fn follow(
@@ -138,7 +148,11 @@ async fn follow(
     };
     let mut known = Known::default();
     let (_, unread) = known.news(app, caller).await?;
-    if to.send(Ok(v1::NoticeUpdate { notice: None, unread })).await.is_err() {
+    if to
+        .send(Ok(v1::NoticeUpdate { notice: None, unread }))
+        .await
+        .is_err()
+    {
         return Ok(());
     }
     loop {
@@ -155,7 +169,14 @@ async fn follow(
         }
         let (news, unread) = known.news(app, caller).await?;
         for notice in news {
-            if to.send(Ok(v1::NoticeUpdate { notice: Some(notice), unread })).await.is_err() {
+            if to
+                .send(Ok(v1::NoticeUpdate {
+                    notice: Some(notice),
+                    unread,
+                }))
+                .await
+                .is_err()
+            {
                 return Ok(());
             }
         }

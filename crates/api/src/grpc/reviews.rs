@@ -41,7 +41,9 @@ impl Reviews for Service {
     ) -> Result<Response<v1::ResolveReviewsResponse>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        Ok(Response::new(resolve(&self.0, &caller, request, v1::ReviewState::Approved).await?))
+        Ok(Response::new(
+            resolve(&self.0, &caller, request, v1::ReviewState::Approved).await?,
+        ))
     }
 
     async fn reject_reviews(
@@ -50,7 +52,9 @@ impl Reviews for Service {
     ) -> Result<Response<v1::ResolveReviewsResponse>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        Ok(Response::new(resolve(&self.0, &caller, request, v1::ReviewState::Rejected).await?))
+        Ok(Response::new(
+            resolve(&self.0, &caller, request, v1::ReviewState::Rejected).await?,
+        ))
     }
 }
 
@@ -80,9 +84,14 @@ async fn list(
     };
     let mut rows = review_list::list(tx.connection(), filter, after, page.limit()).await?;
     tx.commit().await?;
-    let next_page_token = page.cut(&mut rows, |row| vec![row.created_at.to_rfc3339(), row.id.to_string()]);
+    let next_page_token = page.cut(&mut rows, |row| {
+        vec![row.created_at.to_rfc3339(), row.id.to_string()]
+    });
     let reviews = rows.into_iter().map(view::review::review).collect();
-    Ok(v1::ListReviewsResponse { reviews, next_page_token })
+    Ok(v1::ListReviewsResponse {
+        reviews,
+        next_page_token,
+    })
 }
 
 /// Asked of the reconciler, which writes the register.
@@ -92,7 +101,11 @@ async fn resolve(
     request: v1::ResolveReviewsRequest,
     verdict: v1::ReviewState,
 ) -> Result<v1::ResolveReviewsResponse, Fault> {
-    let method = if verdict == v1::ReviewState::Approved { "ApproveReviews" } else { "RejectReviews" };
+    let method = if verdict == v1::ReviewState::Approved {
+        "ApproveReviews"
+    } else {
+        "RejectReviews"
+    };
     check(&request, verdict)?;
     let key = Key::of(caller, method, &request.idempotency_key, &request)?;
     if let Some(answer) = key.claim_first(app).await? {
@@ -110,19 +123,33 @@ async fn resolve(
     let answer = app.register.clone().resolve_reviews(call).await;
     let outcome = answer
         .map(Response::into_inner)
-        .map_err(|status| Fault::Upstream { service: "reconciler", status: Box::new(status) });
+        .map_err(|status| Fault::Upstream {
+            service: "reconciler",
+            status: Box::new(status),
+        });
     key.settle(app, &outcome).await?;
     outcome
 }
 
 fn check(request: &v1::ResolveReviewsRequest, verdict: v1::ReviewState) -> Result<(), Fault> {
     let mut violations = Vec::new();
-    let mut add = |path: String, problem: &str| violations.push(Violation { path, problem: problem.to_owned() });
+    let mut add = |path: String, problem: &str| {
+        violations.push(Violation {
+            path,
+            problem: problem.to_owned(),
+        })
+    };
     if request.review_ids.is_empty() {
-        add("reviewIds".to_owned(), "is empty; list reviews with rollcall review list");
+        add(
+            "reviewIds".to_owned(),
+            "is empty; list reviews with rollcall review list",
+        );
     }
     if request.review_ids.len() > MOST {
-        add("reviewIds".to_owned(), "has more than 1000 ids; send several requests");
+        add(
+            "reviewIds".to_owned(),
+            "has more than 1000 ids; send several requests",
+        );
     }
     for (index, id) in request.review_ids.iter().enumerate().take(MOST) {
         if id.parse::<ReviewId>().is_err() {
@@ -135,15 +162,24 @@ fn check(request: &v1::ResolveReviewsRequest, verdict: v1::ReviewState) -> Resul
         add("reason".to_owned(), "is longer than 1000 characters");
     }
     let allowed: &[v1::LeaverAction] = match verdict {
-        v1::ReviewState::Approved => {
-            &[v1::LeaverAction::Unspecified, v1::LeaverAction::Deactivate, v1::LeaverAction::Delete]
-        }
+        v1::ReviewState::Approved => &[
+            v1::LeaverAction::Unspecified,
+            v1::LeaverAction::Deactivate,
+            v1::LeaverAction::Delete,
+        ],
         _ => &[v1::LeaverAction::Unspecified],
     };
     if !v1::LeaverAction::try_from(request.action).is_ok_and(|action| allowed.contains(&action)) {
-        add("action".to_owned(), "can only be deactivate or delete, and only when approving");
+        add(
+            "action".to_owned(),
+            "can only be deactivate or delete, and only when approving",
+        );
     }
-    if violations.is_empty() { Ok(()) } else { Err(Fault::Invalid(violations)) }
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(Fault::Invalid(violations))
+    }
 }
 
 #[cfg(test)]
@@ -157,8 +193,13 @@ mod tests {
             action: v1::LeaverAction::Delete.into(),
             ..Default::default()
         };
-        let Err(Fault::Invalid(violations)) = check(&request, v1::ReviewState::Rejected) else { panic!() };
-        let paths: Vec<&str> = violations.iter().map(|violation| violation.path.as_str()).collect();
+        let Err(Fault::Invalid(violations)) = check(&request, v1::ReviewState::Rejected) else {
+            panic!()
+        };
+        let paths: Vec<&str> = violations
+            .iter()
+            .map(|violation| violation.path.as_str())
+            .collect();
         assert_eq!(paths, ["reviewIds[0]", "reason", "action"]);
     }
 
@@ -171,6 +212,15 @@ mod tests {
             ..Default::default()
         };
         assert!(check(&request, v1::ReviewState::Approved).is_ok());
-        assert!(check(&v1::ResolveReviewsRequest { action: 99, ..request }, v1::ReviewState::Approved).is_err());
+        assert!(
+            check(
+                &v1::ResolveReviewsRequest {
+                    action: 99,
+                    ..request
+                },
+                v1::ReviewState::Approved
+            )
+            .is_err()
+        );
     }
 }

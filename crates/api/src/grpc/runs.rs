@@ -22,17 +22,23 @@ pub struct Service(pub App);
 impl Runs for Service {
     async fn start_run(&self, request: Request<v1::StartRunRequest>) -> Result<Response<v1::Run>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(runs::start::start(&self.0, &caller, request.into_inner()).await?))
+        Ok(Response::new(
+            runs::start::start(&self.0, &caller, request.into_inner()).await?,
+        ))
     }
 
     async fn apply_run(&self, request: Request<v1::ApplyRunRequest>) -> Result<Response<v1::Run>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(runs::apply::apply(&self.0, &caller, request.into_inner()).await?))
+        Ok(Response::new(
+            runs::apply::apply(&self.0, &caller, request.into_inner()).await?,
+        ))
     }
 
     async fn cancel_run(&self, request: Request<v1::CancelRunRequest>) -> Result<Response<v1::Run>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(runs::cancel::cancel(&self.0, &caller, request.into_inner()).await?))
+        Ok(Response::new(
+            runs::cancel::cancel(&self.0, &caller, request.into_inner()).await?,
+        ))
     }
 
     async fn get_run(&self, request: Request<v1::GetRunRequest>) -> Result<Response<v1::Run>, Status> {
@@ -54,7 +60,9 @@ impl Runs for Service {
         request: Request<v1::ListChangesRequest>,
     ) -> Result<Response<v1::ListChangesResponse>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(list_changes(&self.0, &caller, request.get_ref()).await?))
+        Ok(Response::new(
+            list_changes(&self.0, &caller, request.get_ref()).await?,
+        ))
     }
 
     type WatchRunStream = Answers<v1::Run>;
@@ -82,8 +90,11 @@ async fn list(
     caller: &Caller,
     request: &v1::ListRunsRequest,
 ) -> Result<v1::ListRunsResponse, Fault> {
-    let page =
-        Page::read(format!("runs of {}", request.connection), request.page_size, &request.page_token)?;
+    let page = Page::read(
+        format!("runs of {}", request.connection),
+        request.page_size,
+        &request.page_token,
+    )?;
     let before = page.after_parsed(|parts| {
         let [at, id] = parts else { return None };
         Some((at.parse().ok()?, id.parse::<RunId>().ok()?))
@@ -92,10 +103,14 @@ async fn list(
     let of = lookup::connection_filter(&mut tx, caller, &request.connection).await?;
     let mut runs = run_view::list(tx.connection(), caller.organization(), of, before, page.limit()).await?;
     tx.commit().await?;
-    let next_page_token =
-        page.cut(&mut runs, |run| vec![run.created_at.to_rfc3339(), run.id.to_string()]);
+    let next_page_token = page.cut(&mut runs, |run| {
+        vec![run.created_at.to_rfc3339(), run.id.to_string()]
+    });
     let now = app.clock.now();
-    Ok(v1::ListRunsResponse { runs: runs.iter().map(|run| view::run::run(run, now)).collect(), next_page_token })
+    Ok(v1::ListRunsResponse {
+        runs: runs.iter().map(|run| view::run::run(run, now)).collect(),
+        next_page_token,
+    })
 }
 
 async fn list_changes(
@@ -111,7 +126,10 @@ async fn list_changes(
     let page = Page::read(list, request.page_size, &request.page_token)?;
     let after = page.after_parsed(|parts| {
         let [page, position] = parts else { return None };
-        Some(Place { page: page.parse().ok()?, position: position.parse().ok()? })
+        Some(Place {
+            page: page.parse().ok()?,
+            position: position.parse().ok()?,
+        })
     })?;
     let run = lookup::run(app, caller, &request.run_id).await?;
     let mut connection = app.store.connection().await?;

@@ -65,7 +65,10 @@ async fn create(
         v1::TokenRole::Viewer => Role::Viewer,
         v1::TokenRole::Admin => Role::Admin,
         v1::TokenRole::Unspecified => {
-            return Err(Fault::invalid("role", "is missing; use TOKEN_ROLE_VIEWER or TOKEN_ROLE_ADMIN"));
+            return Err(Fault::invalid(
+                "role",
+                "is missing; use TOKEN_ROLE_VIEWER or TOKEN_ROLE_ADMIN",
+            ));
         }
     };
     let name = request.name.trim();
@@ -86,14 +89,21 @@ async fn create(
         created_at: app.clock.now(),
         revoked_at: None,
     };
-    token::insert(tx.connection(), &made, &auth::hash(&secret)).await.map_err(|error| {
-        if error.duplicate() == Some("token_name") {
-            return Fault::Conflict(format!("a token \"{name}\" is there already; revoke it or take another name"));
-        }
-        Fault::from(error)
-    })?;
+    token::insert(tx.connection(), &made, &auth::hash(&secret))
+        .await
+        .map_err(|error| {
+            if error.duplicate() == Some("token_name") {
+                return Fault::Conflict(format!(
+                    "a token \"{name}\" is there already; revoke it or take another name"
+                ));
+            }
+            Fault::from(error)
+        })?;
     write_audit(app, caller, &mut tx, "token.create", &made).await?;
-    let answer = v1::CreateTokenResponse { token: Some(view::token::token(&made)), secret };
+    let answer = v1::CreateTokenResponse {
+        token: Some(view::token::token(&made)),
+        secret,
+    };
     key.answer_bytes(&mut tx, &seal(app, made.id.0, &answer)?).await?;
     tx.commit().await?;
     Ok(answer)
@@ -109,7 +119,10 @@ async fn list(
     let mut connection = app.store.connection().await?;
     let mut rows = token::list(&mut connection, caller.organization(), after, page.limit()).await?;
     let next_page_token = page.cut(&mut rows, |row| vec![row.id.to_string()]);
-    Ok(v1::ListTokensResponse { tokens: rows.iter().map(view::token::token).collect(), next_page_token })
+    Ok(v1::ListTokensResponse {
+        tokens: rows.iter().map(view::token::token).collect(),
+        next_page_token,
+    })
 }
 
 /// Revoking a revoked token again answers it as it is.
@@ -167,7 +180,9 @@ fn seal(app: &App, id: Uuid, answer: &v1::CreateTokenResponse) -> Result<Vec<u8>
     let plain = SecretString::from(STANDARD.encode(answer.encode_to_vec()));
     let sealed = app.vault.seal(&plain, PURPOSE, id)?;
     let mut stored = id.as_bytes().to_vec();
-    stored.push(u8::try_from(sealed.key_id.len()).map_err(|_| Fault::Internal("a vault key's id is too long"))?);
+    stored.push(
+        u8::try_from(sealed.key_id.len()).map_err(|_| Fault::Internal("a vault key's id is too long"))?,
+    );
     stored.extend_from_slice(sealed.key_id.as_bytes());
     stored.extend_from_slice(&sealed.ciphertext);
     Ok(stored)

@@ -34,14 +34,19 @@ async fn ask(app: &App, caller: &Caller, request: &v1::ApplyRunRequest) -> Resul
             message: refusal(run.state).to_owned(),
         });
     }
-    let mut call =
-        Request::new(ApplyPlanRequest { run_id: run.id.to_string(), requested_by: caller.name().to_owned() });
+    let mut call = Request::new(ApplyPlanRequest {
+        run_id: run.id.to_string(),
+        requested_by: caller.name().to_owned(),
+    });
     call.set_timeout(DEADLINE);
     app.register
         .clone()
         .apply_plan(call)
         .await
-        .map_err(|status| Fault::Upstream { service: "reconciler", status: Box::new(status) })?;
+        .map_err(|status| Fault::Upstream {
+            service: "reconciler",
+            status: Box::new(status),
+        })?;
     let run = lookup::run(app, caller, &request.run_id).await?;
     tracing::info!(run.id = %run.id, by = caller.name(), "plan applied on request");
     Ok(view::run::run(&run, app.clock.now()))

@@ -29,7 +29,10 @@ pub async fn cancel(app: &App, caller: &Caller, request: v1::CancelRunRequest) -
         State::Finished | State::Failed | State::Expired => {
             return Err(Fault::Precondition {
                 reason: "RUN_ENDED",
-                message: format!("the run has already ended ({}); nothing is left to cancel", word(found.state)),
+                message: format!(
+                    "the run has already ended ({}); nothing is left to cancel",
+                    word(found.state)
+                ),
             });
         }
         _ => run::request_cancel(tx.connection(), id, now, caller.name()).await?,
@@ -45,7 +48,9 @@ pub async fn cancel(app: &App, caller: &Caller, request: v1::CancelRunRequest) -
 
 /// Tells whoever works on the run to look at it.
 pub fn wake(app: &App, id: RunId) {
-    let message = RunCancel { run_id: id.0.as_bytes().to_vec() };
+    let message = RunCancel {
+        run_id: id.0.as_bytes().to_vec(),
+    };
     app.wake(subjects::run_cancel(id), format!("run.cancel.{id}"), message);
 }
 

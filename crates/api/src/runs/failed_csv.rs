@@ -20,17 +20,29 @@ pub async fn failed_csv(app: &App, run: RunId) -> Result<String, Fault> {
     let mut connection = app.store.connection().await?;
     loop {
         let changes = change_list::list(&mut connection, run, Some(Outcome::Failed), after, CHUNK).await?;
-        let Some(last) = changes.last() else { return Ok(csv) };
+        let Some(last) = changes.last() else {
+            return Ok(csv);
+        };
         after = last.place;
         for change in &changes {
             let object = change.object.map(|id| id.to_string()).unwrap_or_default();
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
             let (upn, name, reason) = (text(&change.upn), text(&change.name), text(&change.reason));
-            csv.push_str(&csv_cell::row([upn.as_str(), name.as_str(), object.as_str(), reason.as_str()]));
+            csv.push_str(&csv_cell::row([
+                upn.as_str(),
+                name.as_str(),
+                object.as_str(),
+                reason.as_str(),
+            ]));
         }
         rows += changes.len();
         if rows >= MOST {
-            csv.push_str(&csv_cell::row(["", "", "", "more failed records are left out here"]));
+            csv.push_str(&csv_cell::row([
+                "",
+                "",
+                "",
+                "more failed records are left out here",
+            ]));
             return Ok(csv);
         }
     }

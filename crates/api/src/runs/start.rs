@@ -56,7 +56,10 @@ async fn insert(
             ),
         });
     }
-    if mapping::of_connection(tx.connection(), connection.id).await?.is_empty() {
+    if mapping::of_connection(tx.connection(), connection.id)
+        .await?
+        .is_empty()
+    {
         return Err(Fault::Precondition {
             reason: "NO_MAPPING",
             message: format!(
@@ -88,8 +91,14 @@ async fn insert(
 
 fn wake(app: &App, caller: &Caller, run: &v1::Run) -> Result<(), Fault> {
     let id: RunId = lookup::parse("id", &run.id)?;
-    let message = RunRequested { run_id: id.0.as_bytes().to_vec() };
-    app.wake(subjects::run_requested(caller.organization()), format!("run.requested.{id}"), message);
+    let message = RunRequested {
+        run_id: id.0.as_bytes().to_vec(),
+    };
+    app.wake(
+        subjects::run_requested(caller.organization()),
+        format!("run.requested.{id}"),
+        message,
+    );
     Ok(())
 }
 
@@ -98,18 +107,24 @@ fn kind(kind: v1::RunKind) -> Result<Kind, Fault> {
         v1::RunKind::Full => Ok(Kind::Full),
         v1::RunKind::Delta => Ok(Kind::Delta),
         v1::RunKind::Preview => Ok(Kind::Preview),
-        v1::RunKind::Unspecified => {
-            Err(Fault::invalid("kind", "is missing; use RUN_KIND_FULL, RUN_KIND_DELTA or RUN_KIND_PREVIEW"))
-        }
+        v1::RunKind::Unspecified => Err(Fault::invalid(
+            "kind",
+            "is missing; use RUN_KIND_FULL, RUN_KIND_DELTA or RUN_KIND_PREVIEW",
+        )),
     }
 }
 
 fn trigger(text: &str) -> Result<String, Fault> {
-    let plain = text.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '_'));
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '_'));
     match text {
         "" => Ok("api".to_owned()),
         text if plain && text.len() <= LONGEST_TRIGGER => Ok(text.to_owned()),
-        _ => Err(Fault::invalid("trigger", "is not a word of at most 32 small letters, such as cli")),
+        _ => Err(Fault::invalid(
+            "trigger",
+            "is not a word of at most 32 small letters, such as cli",
+        )),
     }
 }
 

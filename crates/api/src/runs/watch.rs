@@ -35,7 +35,10 @@ async fn follow(
     to: &mpsc::Sender<Result<RunView, Fault>>,
 ) -> Result<(), Fault> {
     let mut ended = match app.bus.get() {
-        Some(bus) => bus.watch(&subjects::run_finished(caller.organization())).await.ok(),
+        Some(bus) => bus
+            .watch(&subjects::run_finished(caller.organization()))
+            .await
+            .ok(),
         None => None,
     };
     let mut sent: Option<(RunView, Instant)> = None;
@@ -50,7 +53,11 @@ async fn follow(
             }
             sent = Some((run, Instant::now()));
         }
-        pause = if changed { OFTEN } else { (pause * 3 / 2).min(SELDOM) };
+        pause = if changed {
+            OFTEN
+        } else {
+            (pause * 3 / 2).min(SELDOM)
+        };
         let next = async {
             match &mut ended {
                 Some(watch) => {

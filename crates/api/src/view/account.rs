@@ -29,7 +29,9 @@ pub fn account(account: Account) -> v1::Account {
         }
         .into(),
         integration_status: link
-            .map_or(v1::IntegrationStatus::Unspecified, |link| integration(link.status))
+            .map_or(v1::IntegrationStatus::Unspecified, |link| {
+                integration(link.status)
+            })
             .into(),
         connection: link.map(|link| link.connection.clone()).unwrap_or_default(),
         object_id: link.map(|link| link.object.to_string()).unwrap_or_default(),

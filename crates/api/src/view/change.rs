@@ -15,7 +15,10 @@ pub fn change(change: Change) -> v1::Change {
         outcome: outcome(change.outcome).into(),
         rule: change.rule.into(),
         reason: change.reason.unwrap_or_default(),
-        cause: change.cause.map(|cause| cause.key().to_owned()).unwrap_or_default(),
+        cause: change
+            .cause
+            .map(|cause| cause.key().to_owned())
+            .unwrap_or_default(),
         action: change.action.key().to_owned(),
         fields: change
             .fields

@@ -43,7 +43,10 @@ impl Known {
         if self.connection.disconnected_at.is_some() {
             return State::Disconnected;
         }
-        let test = self.status.as_ref().map(|status| (status.tested_at, !status.passed));
+        let test = self
+            .status
+            .as_ref()
+            .map(|status| (status.tested_at, !status.passed));
         let run = self.facts.last_run.as_ref().map(|run| (run.at, run.failed));
         match test.into_iter().chain(run).max_by_key(|(at, _)| *at) {
             None => State::New,
@@ -58,7 +61,11 @@ impl Known {
             return Some("no run has been applied yet".to_owned());
         };
         if let Some(changed) = self.connection.rules_changed_at.filter(|at| *at > cursor.full_at) {
-            let why = self.connection.rules_changed_why.as_deref().unwrap_or("its mappings changed");
+            let why = self
+                .connection
+                .rules_changed_why
+                .as_deref()
+                .unwrap_or("its mappings changed");
             return Some(format!("{why} ({})", changed.format("%Y-%m-%d %H:%M UTC")));
         }
         (now - cursor.taken_at > CURSOR_LIFE)
@@ -76,8 +83,12 @@ impl Known {
                 State::Disconnected => v1::ConnectionState::Disconnected,
             }
             .into(),
-            display_name: status.and_then(|status| status.display_name.clone()).unwrap_or_default(),
-            verified_domains: status.map(|status| status.verified_domains.clone()).unwrap_or_default(),
+            display_name: status
+                .and_then(|status| status.display_name.clone())
+                .unwrap_or_default(),
+            verified_domains: status
+                .map(|status| status.verified_domains.clone())
+                .unwrap_or_default(),
             last_test: status.map(|status| test(&self.connection.name, status)),
             last_full_time: self.facts.last_full.map(time),
             last_delta_time: self.facts.last_delta.map(time),
@@ -172,7 +183,10 @@ pub const CLOUDS: [(&str, v1::Cloud); 5] = [
 ];
 
 fn cloud(key: &str) -> v1::Cloud {
-    CLOUDS.iter().find(|(known, _)| *known == key).map_or(v1::Cloud::Unspecified, |(_, cloud)| *cloud)
+    CLOUDS
+        .iter()
+        .find(|(known, _)| *known == key)
+        .map_or(v1::Cloud::Unspecified, |(_, cloud)| *cloud)
 }
 
 const fn policy(policy: Policy) -> v1::LeaverAction {
@@ -248,7 +262,10 @@ mod tests {
         assert_eq!(known.state(), State::New);
         known.status = tested(true, 1);
         assert_eq!(known.state(), State::Connected);
-        known.facts.last_run = Some(LastRun { failed: true, at: at(2) });
+        known.facts.last_run = Some(LastRun {
+            failed: true,
+            at: at(2),
+        });
         assert_eq!(known.state(), State::Failing);
         known.status = tested(true, 3);
         assert_eq!(known.state(), State::Connected);
@@ -261,7 +278,10 @@ mod tests {
         let mut known = known();
         let now = at(12);
         assert!(known.next_full_reason(now).is_some());
-        known.facts.cursor = Some(Cursor { taken_at: at(5), full_at: at(5) });
+        known.facts.cursor = Some(Cursor {
+            taken_at: at(5),
+            full_at: at(5),
+        });
         assert_eq!(known.next_full_reason(now), None);
         known.connection.rules_changed_at = Some(at(4));
         assert_eq!(known.next_full_reason(now), None);
@@ -269,6 +289,11 @@ mod tests {
         known.connection.rules_changed_why = Some("mapping staff changed: field jobTitle".into());
         assert!(known.next_full_reason(now).unwrap().contains("field jobTitle"));
         known.connection.rules_changed_at = None;
-        assert!(known.next_full_reason(now + TimeDelta::days(8)).unwrap().contains("7 days"));
+        assert!(
+            known
+                .next_full_reason(now + TimeDelta::days(8))
+                .unwrap()
+                .contains("7 days")
+        );
     }
 }

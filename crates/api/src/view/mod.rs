@@ -15,5 +15,8 @@ use prost_types::Timestamp;
 /// A time as protobuf writes it.
 pub fn time(at: DateTime<Utc>) -> Timestamp {
     // Nanoseconds of a second are below 2^31.
-    Timestamp { seconds: at.timestamp(), nanos: i32::try_from(at.timestamp_subsec_nanos()).unwrap_or(0) }
+    Timestamp {
+        seconds: at.timestamp(),
+        nanos: i32::try_from(at.timestamp_subsec_nanos()).unwrap_or(0),
+    }
 }

@@ -26,7 +26,12 @@ pub fn run(run: &RunView, now: DateTime<Utc>) -> v1::Run {
         progress: Some(progress(run, now)),
         error: run.error.clone().unwrap_or_default(),
         removals_note: run.removals_note.clone().unwrap_or_default(),
-        trace_id: run.traceparent.as_deref().and_then(trace_id).unwrap_or_default().to_owned(),
+        trace_id: run
+            .traceparent
+            .as_deref()
+            .and_then(trace_id)
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 
@@ -40,7 +45,13 @@ pub fn reason(run: &RunView) -> Option<String> {
         .as_ref()
         .filter(|_| run.state == State::Cancelled)
         .map(|(_, by)| format!("cancelled by {by}"));
-    let all: Vec<String> = run.reason.clone().into_iter().chain(stopped).chain(cancelled).collect();
+    let all: Vec<String> = run
+        .reason
+        .clone()
+        .into_iter()
+        .chain(stopped)
+        .chain(cancelled)
+        .collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
 
@@ -49,7 +60,11 @@ pub fn reason(run: &RunView) -> Option<String> {
 /// The reading is estimated from its speed so far, the applying likewise; what lies between takes moments.
 pub fn eta_seconds(run: &RunView, now: DateTime<Utc>) -> Option<u32> {
     let (done, all, since) = match run.state {
-        State::Fetching => (run.progress.records_read, run.progress.records_expected?, run.started_at?),
+        State::Fetching => (
+            run.progress.records_read,
+            run.progress.records_expected?,
+            run.started_at?,
+        ),
         State::Applying => (
             run.progress.pages_applied,
             run.progress.pages_to_apply,

@@ -24,6 +24,8 @@ pub(super) struct Surroundings {
     pub(super) tls: Option<tls::Files>,
     /// Settings on top, by service and key.
     pub(super) extra: Vec<(Service, String, String)>,
+    /// Variables on top that are no settings.
+    pub(super) variables: Vec<(String, String)>,
 }
 
 /// The mail server.
@@ -61,7 +63,7 @@ pub(super) fn of(service: Service, listen: &Listen, around: &Surroundings) -> Ve
     for (_, key, value) in around.extra.iter().filter(|(wanted, ..)| *wanted == service) {
         settings.set(key, value);
     }
-    settings.0
+    settings.0.into_iter().chain(around.variables.iter().cloned()).collect()
 }
 
 fn api(settings: &mut Settings, listen: &Listen, around: &Surroundings) {

@@ -59,21 +59,31 @@ fn read(run: &v1::Run) -> String {
     else {
         return String::new();
     };
-    let mut text = format!(
-        "{} records on {} pages, {} Graph calls",
-        show::count(progress.records_read),
-        show::count(progress.pages_fetched),
-        show::count(progress.graph_calls)
-    );
+    let mut text = [
+        (progress.records_read, "record"),
+        (progress.pages_fetched, "page"),
+        (progress.graph_calls, "Graph call"),
+    ]
+    .map(|(count, what)| many(count, what))
+    .join(", ");
     if progress.throttle_waits > 0 {
         let seconds = f64::from(progress.throttle_wait_milliseconds) / 1000.0;
         let _ = write!(
             text,
-            ", {} waits for Entra ({seconds:.1} s)",
-            show::count(progress.throttle_waits)
+            ", {} for Entra ({seconds:.1} s)",
+            many(progress.throttle_waits, "wait")
         );
     }
     text
+}
+
+/// `1 page`, `1,200 pages`.
+fn many(count: u32, what: &str) -> String {
+    format!(
+        "{} {what}{}",
+        show::count(count),
+        if count == 1 { "" } else { "s" }
+    )
 }
 
 /// Seen and gone on one side, what became of them on the other.

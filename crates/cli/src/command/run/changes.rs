@@ -132,7 +132,7 @@ fn outcome_of(change: &v1::Change) -> String {
     if change.action.is_empty() {
         outcome
     } else {
-        format!("{outcome}: {}", change.action)
+        format!("{outcome}: {}", change.action.replace('_', " "))
     }
 }
 

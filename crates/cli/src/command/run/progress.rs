@@ -32,12 +32,19 @@ struct Position {
 }
 
 impl Screen {
-    /// A bar when standard error is a terminal.
-    pub fn new() -> Self {
+    /// A bar when standard error is a terminal; shows how far the run is from the start.
+    pub fn new(run: &v1::Run) -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self::Lines(None);
+            let mut screen = Self::Lines(None);
+            screen.show(run);
+            return screen;
         }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let position = position(run);
+        // Everything is set before the bar is drawn for the first time.
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+            .with_style(style(&position))
+            .with_prefix(escape(&run.connection))
+            .with_message(message(run, &position));
         bar.enable_steady_tick(TICK);
         Self::Bar(bar)
     }
@@ -69,28 +76,31 @@ impl Screen {
 }
 
 fn draw(bar: &ProgressBar, run: &v1::Run, position: &Position) {
+    bar.set_style(style(position));
+    bar.set_message(message(run, position));
+    bar.set_length(u64::from(position.all.max(position.done)));
+    bar.set_position(u64::from(position.done));
+}
+
+/// A bar with a percentage where somebody knows how much there is to do.
+fn style(position: &Position) -> ProgressStyle {
     let template = if position.all > 0 {
         "{spinner} {prefix}: {msg} [{wide_bar}] {percent}%"
     } else {
         "{spinner} {prefix}: {msg}"
     };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar.set_length(u64::from(position.all.max(position.done)));
-    bar.set_position(u64::from(position.done));
-    bar.set_prefix(escape(&run.connection));
-    bar.set_message(format!("{} {}", words::run_state(run.state()), position.words));
+    ProgressStyle::with_template(template)
+        .expect("both templates are tested")
+        .progress_chars("=> ")
+}
+
+fn message(run: &v1::Run, position: &Position) -> String {
+    let message = format!("{} {}", words::run_state(run.state()), position.words);
+    message.trim_end().to_owned()
 }
 
 fn line(run: &v1::Run, position: &Position) -> String {
-    let line = format!(
-        "{}: {} {}",
-        escape(&run.connection),
-        words::run_state(run.state()),
-        position.words
-    );
-    line.trim_end().to_owned()
+    format!("{}: {}", escape(&run.connection), message(run, position))
 }
 
 fn position(run: &v1::Run) -> Position {
@@ -165,6 +175,9 @@ mod tests {
     #[test]
     fn the_bar_s_templates_are_right() {
         let bar = ProgressBar::hidden();
+        let waiting = run(RunState::Requested, 0);
+        draw(&bar, &waiting, &position(&waiting));
+        assert_eq!(bar.position(), 0);
         draw(
             &bar,
             &run(RunState::Fetching, 20_000),

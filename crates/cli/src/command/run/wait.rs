@@ -43,9 +43,8 @@ pub async fn follow(api: &Api, run: v1::Run, until: Until) -> Result<v1::Run, Fa
 }
 
 async fn watch(api: &Api, mut run: v1::Run, until: Until) -> Result<v1::Run, Failure> {
-    let mut screen = Screen::new();
+    let mut screen = Screen::new(&run);
     let mut patience = Patience::new(PATIENCE);
-    screen.show(&run);
     while !ended(&run, until) {
         let request = api.request(v1::GetRunRequest {
             run_id: run.id.clone(),

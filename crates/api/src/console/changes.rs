@@ -1,0 +1,168 @@
+//! The decisions of a run, a page at a time.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Html;
+use domain::decision::{Action, Outcome};
+use serde::Deserialize;
+use store::change_list::{self, Change, Place};
+use store::run_view::Counts;
+
+use super::Console;
+use super::layout::{Layout, Section};
+use super::respond::{Problem, page as render};
+use super::session::Session;
+use super::words::{self, Pill};
+use crate::fault::Fault;
+use crate::lookup;
+use crate::page::Page as Paging;
+
+const SIZE: i32 = 50;
+
+#[derive(Template)]
+#[template(path = "changes.html")]
+struct Page {
+    layout: Layout,
+    id: String,
+    kind: &'static str,
+    connection: String,
+    tabs: Vec<Tab>,
+    outcome: String,
+    lines: Vec<Line>,
+    next: String,
+    first: bool,
+}
+
+struct Tab {
+    key: &'static str,
+    word: &'static str,
+    number: String,
+    chosen: bool,
+}
+
+struct Line {
+    name: String,
+    upn: String,
+    object: String,
+    outcome: Pill,
+    why: Vec<String>,
+    fields: Vec<(&'static str, Option<String>, Option<String>)>,
+    applied: bool,
+}
+
+/// Which decisions.
+#[derive(Deserialize)]
+pub struct Which {
+    #[serde(default)]
+    outcome: String,
+    #[serde(default)]
+    page: String,
+}
+
+/// The page.
+pub async fn page(
+    State(console): State<Console>,
+    session: Session,
+    Path(id): Path<String>,
+    Query(which): Query<Which>,
+) -> Result<Html<String>, Problem> {
+    let layout = Layout::load(&console, &session, Section::Runs).await?;
+    let run = lookup::run(&console.app, &session.caller, &id).await?;
+    let outcome = match which.outcome.as_str() {
+        "" => None,
+        key => Some(
+            words::OUTCOMES
+                .into_iter()
+                .find(|outcome| words::outcome_key(*outcome) == key)
+                .ok_or_else(|| Fault::invalid("outcome", "is none that this version knows"))?,
+        ),
+    };
+    let paging = Paging::read(
+        format!("console changes of {} {}", run.id, which.outcome),
+        SIZE,
+        &which.page,
+    )?;
+    let after = paging.after_parsed(|parts| {
+        let [page, position] = parts else { return None };
+        Some(Place {
+            page: page.parse().ok()?,
+            position: position.parse().ok()?,
+        })
+    })?;
+    let mut connection = console.app.store.connection().await?;
+    let mut changes = change_list::list(
+        &mut connection,
+        run.id,
+        outcome,
+        after.unwrap_or(Place::START),
+        paging.limit(),
+    )
+    .await?;
+    drop(connection);
+    let next = paging.cut(&mut changes, |change| {
+        vec![change.place.page.to_string(), change.place.position.to_string()]
+    });
+    render(&Page {
+        layout,
+        id: run.id.to_string(),
+        kind: words::kind(run.kind),
+        connection: run.connection_name,
+        tabs: words::OUTCOMES
+            .into_iter()
+            .map(|of| Tab {
+                key: words::outcome_key(of),
+                word: words::outcome(of).word,
+                number: words::thousands(count(&run.counts, of)),
+                chosen: outcome == Some(of),
+            })
+            .collect(),
+        outcome: which.outcome,
+        lines: changes.into_iter().map(Line::of).collect(),
+        next,
+        first: after.is_none(),
+    })
+}
+
+/// How many objects came to this.
+pub const fn count(counts: &Counts, outcome: Outcome) -> u32 {
+    match outcome {
+        Outcome::Added => counts.added,
+        Outcome::Updated => counts.updated,
+        Outcome::Unchanged => counts.unchanged,
+        Outcome::Skipped => counts.skipped,
+        Outcome::Removed => counts.removed,
+        Outcome::Held => counts.held,
+        Outcome::Failed => counts.failed,
+    }
+}
+
+impl Line {
+    fn of(change: Change) -> Self {
+        let action = match change.action {
+            Action::None | Action::Create | Action::Update => "",
+            Action::Deactivate => "deactivate",
+            Action::Delete => "delete",
+            Action::Reactivate => "active again",
+            Action::CreateDeactivated => "created deactivated",
+        };
+        let why = [
+            action.to_owned(),
+            change.cause.map(|cause| cause.to_string()).unwrap_or_default(),
+            words::rule(change.rule),
+            change.reason.unwrap_or_default(),
+        ];
+        Self {
+            name: change.name.unwrap_or_default(),
+            upn: change.upn.unwrap_or_default(),
+            object: change.object.map(|id| id.to_string()).unwrap_or_default(),
+            outcome: words::outcome(change.outcome),
+            why: why.into_iter().filter(|text| !text.is_empty()).collect(),
+            fields: change
+                .fields
+                .into_iter()
+                .map(|field| (field.field.title(), field.old, field.new))
+                .collect(),
+            applied: change.applied,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! One connection: how it is, what its last test found, and its runs.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Html;
+use store::{mapping, run_view};
+
+use super::Console;
+use super::layout::{Layout, Section};
+use super::overview::Card;
+use super::respond::{Problem, page as render};
+use super::runs::Line;
+use super::session::Session;
+use super::words::{self, Moment};
+use crate::fault::Fault;
+use crate::lookup;
+
+const RUNS: i64 = 15;
+
+#[derive(Template)]
+#[template(path = "connection.html")]
+struct Page {
+    layout: Layout,
+    card: Card,
+    domains: Vec<String>,
+    cloud: String,
+    brake: String,
+    policies: [(&'static str, &'static str); 4],
+    mappings: Vec<(String, String)>,
+    checks: Vec<Check>,
+    tested: Option<Moment>,
+    runs: Vec<Line>,
+}
+
+struct Check {
+    name: String,
+    passed: bool,
+    message: String,
+    next_step: String,
+}
+
+/// The page.
+pub async fn page(
+    State(console): State<Console>,
+    session: Session,
+    Path(name): Path<String>,
+) -> Result<Html<String>, Problem> {
+    let layout = Layout::load(&console, &session, Section::Overview).await?;
+    let now = console.app.clock.now();
+    let mut tx = console.app.store.begin("console.connection").await?;
+    let found = lookup::connection(&mut tx, &session.caller, &name).await?;
+    let known = lookup::known(&mut tx, vec![found]).await?;
+    let Some(known) = known.first() else {
+        return Err(Fault::NotFound {
+            what: "connection",
+            name,
+            hint: String::new(),
+        }
+        .into());
+    };
+    let of = &known.connection;
+    let runs = run_view::list(tx.connection(), of.organization, Some(of.id), None, RUNS).await?;
+    let mappings = mapping::of_connection(tx.connection(), of.id).await?;
+    tx.commit().await?;
+    let status = known.status.as_ref();
+    render(&Page {
+        layout,
+        card: Card::of(known, now),
+        domains: status
+            .map(|status| status.verified_domains.clone())
+            .unwrap_or_default(),
+        cloud: of.graph_url.clone().unwrap_or_else(|| of.cloud.clone()),
+        brake: format!(
+            "{} % or {} records, from {} linked up",
+            of.brake.percent, of.brake.count, of.brake.from
+        ),
+        policies: [
+            ("Disabled", of.leavers.disabled.key()),
+            ("Soft-deleted", of.leavers.soft_deleted.key()),
+            ("Gone", of.leavers.gone.key()),
+            ("Out of scope", of.leavers.out_of_scope.key()),
+        ],
+        mappings: mappings
+            .iter()
+            .map(|mapping| (mapping.name.clone(), rows(mapping.rows.len())))
+            .collect(),
+        checks: status
+            .iter()
+            .flat_map(|status| &status.checks)
+            .map(Check::of)
+            .collect(),
+        tested: status.map(|status| words::moment(status.tested_at, now)),
+        runs: runs.iter().map(|run| Line::of(run, now)).collect(),
+    })
+}
+
+fn rows(number: usize) -> String {
+    match number {
+        0 => "every attribute, by default rows".to_owned(),
+        1 => "1 row".to_owned(),
+        number => format!("{number} rows"),
+    }
+}
+
+impl Check {
+    fn of(check: &store::connection_status::Check) -> Self {
+        Self {
+            name: check.name.clone(),
+            passed: check.passed,
+            message: check.message.clone(),
+            next_step: check.next_step.clone(),
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! What the register must be after a run, worked out in this process: from the tenant and from what the register held
+//! before, by the pure rules of `domain`, and with none of the services' code. No pages, no messages, no transactions: a run
+//! is one function.
+
+pub mod observe;
+pub mod register;
+mod settle;
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::account::{Account, Status, fold};
+use domain::brake::Brake;
+use domain::decide::{Candidates, Holder, Known, Rules, decide, held_login, not_seen};
+use domain::decision::{Action, Decision, LinkStatus, LoginKey, Outcome, Skip};
+use domain::field::Field;
+use domain::id::{AccountId, ObjectId};
+use domain::leaver::{Cause, Removal};
+use domain::observed::{ObservedUser, Presence};
+use domain::overwrite::{Keys, Rule};
+use uuid::Uuid;
+
+pub use observe::{Directory, Reading};
+
+/// The register, and what it is decided by.
+#[derive(Clone, Debug)]
+pub struct Oracle {
+    /// Mapping and policies.
+    pub rules: Rules,
+    /// When removals are held.
+    pub brake: Brake,
+    /// Every account.
+    pub accounts: BTreeMap<AccountId, Account>,
+    /// What is known of every object that was ever decided.
+    pub links: BTreeMap<ObjectId, Link>,
+    /// Open reviews, with what they propose.
+    pub reviews: BTreeMap<(ObjectId, u8), Removal>,
+    made: u128,
+}
+
+/// What the register knows of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its account; none for one that was left out.
+    pub account: Option<AccountId>,
+    /// Where the object is.
+    pub status: LinkStatus,
+    /// Why it was left out.
+    pub skip: Option<Skip>,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Distinct objects that were read.
+    pub seen: usize,
+    /// Linked objects that were found gone.
+    pub gone: usize,
+    /// What each object came to, by which rule; those that are unchanged aside.
+    pub outcomes: BTreeMap<ObjectId, (Outcome, Option<Rule>)>,
+    /// How many accounts became active again.
+    pub reactivated: usize,
+}
+
+/// One decision, with everything its own.
+#[derive(Clone, Debug)]
+struct Decided {
+    object: ObjectId,
+    label: String,
+    account: Option<AccountId>,
+    outcome: Outcome,
+    action: Action,
+    cause: Option<Cause>,
+    rule: Option<Rule>,
+    status: LinkStatus,
+    skip: Option<Skip>,
+    takes_from: Option<ObjectId>,
+    login: Option<LoginKey>,
+    role: Option<domain::account::Role>,
+    fields: Vec<(Field, Option<String>)>,
+}
+
+impl Oracle {
+    /// With these accounts, of which a directory has not been told yet.
+    pub fn new(rules: Rules, brake: Brake, accounts: Vec<Account>) -> Self {
+        Self {
+            rules,
+            brake,
+            accounts: accounts.into_iter().map(|account| (account.id, account)).collect(),
+            links: BTreeMap::new(),
+            reviews: BTreeMap::new(),
+            made: 0,
+        }
+    }
+
+    /// Decides and applies a run that read this.
+    pub fn run(&mut self, reading: &Reading) -> Done {
+        let mut decided: BTreeMap<ObjectId, Decided> = BTreeMap::new();
+        let index = Index::of(&self.accounts);
+        for observed in &reading.users {
+            let id = self.fresh();
+            let decision = self.decide(observed, &index, id);
+            decided.insert(observed.id, decision);
+        }
+        let mut gone = 0;
+        if reading.complete {
+            for (object, link) in &self.links {
+                let account = link.account.and_then(|id| self.accounts.get(&id));
+                if let Some(account) = account.filter(|_| !decided.contains_key(object))
+                    && let Some(decision) = not_seen(*object, account, link.status, self.rules.policies)
+                {
+                    gone += 1;
+                    decided.insert(*object, own(&decision));
+                }
+            }
+        }
+        settle::settle(self, &mut decided, reading.complete);
+        let done = Done {
+            seen: reading.users.len(),
+            gone,
+            reactivated: decided
+                .values()
+                .filter(|one| one.outcome == Outcome::Updated && one.action == Action::Reactivate)
+                .count(),
+            outcomes: decided
+                .values()
+                .filter(|one| one.outcome != Outcome::Unchanged)
+                .map(|one| (one.object, (one.outcome, one.rule)))
+                .collect(),
+        };
+        self.apply(decided.into_values());
+        done
+    }
+
+    fn decide(&self, observed: &ObservedUser<'_>, index: &Index, new_account: AccountId) -> Decided {
+        let known = self.links.get(&observed.id).map(|link| Known {
+            account: link.account.and_then(|id| self.accounts.get(&id)),
+            status: link.status,
+        });
+        let unlinked = known.is_none_or(|known| known.account.is_none());
+        let accounts = if unlinked && observed.presence == Presence::Present {
+            index.candidates(&Keys::of(observed, &self.rules.mapping), &self.accounts)
+        } else {
+            Vec::new()
+        };
+        let holders: Vec<Holder> = self
+            .links
+            .iter()
+            .filter_map(|(object, link)| {
+                let account = accounts.iter().find(|account| Some(account.id) == link.account)?;
+                Some(Holder {
+                    account: account.id,
+                    connection: self.rules.connection,
+                    object: *object,
+                    status: link.status,
+                })
+            })
+            .collect();
+        let candidates = Candidates { accounts: &accounts, holders: &holders };
+        own(&decide(observed, 1, known, candidates, &self.rules, new_account))
+    }
+
+    fn apply(&mut self, decided: impl Iterator<Item = Decided>) {
+        for one in decided.filter(|one| one.outcome != Outcome::Failed) {
+            let had_link = self.links.contains_key(&one.object);
+            if one.takes_from.is_some() {
+                for (object, link) in &mut self.links {
+                    if link.account == one.account && *object != one.object {
+                        link.account = None;
+                        link.skip = Some(Skip::Superseded);
+                    }
+                }
+            }
+            match one.outcome {
+                Outcome::Added => self.create(&one),
+                _ => self.change(&one),
+            }
+            self.links.insert(
+                one.object,
+                Link {
+                    account: one.account,
+                    status: one.status,
+                    skip: one.skip.filter(|_| one.account.is_none()),
+                },
+            );
+            self.ask(&one, had_link);
+        }
+    }
+
+    fn create(&mut self, one: &Decided) {
+        let id = one.account.expect("an added account has an id");
+        let away = one.action == Action::CreateDeactivated;
+        let mut account = Account {
+            id,
+            version: 1,
+            role: one.role.expect("an added account has a role"),
+            status: if away { Status::Deactivated } else { Status::Active },
+            deactivated_for: one.cause.filter(|_| away),
+            values: [const { None }; Field::COUNT],
+        };
+        for (field, value) in &one.fields {
+            account.values[*field as usize].clone_from(value);
+        }
+        self.accounts.insert(id, account);
+    }
+
+    fn change(&mut self, one: &Decided) {
+        let moves = one.outcome != Outcome::Held
+            && matches!(one.action, Action::Deactivate | Action::Delete | Action::Reactivate);
+        let Some(account) = one.account.and_then(|id| self.accounts.get_mut(&id)) else {
+            return;
+        };
+        if one.fields.is_empty() && !moves {
+            return;
+        }
+        account.version += 1;
+        for (field, value) in &one.fields {
+            account.values[*field as usize].clone_from(value);
+        }
+        if moves {
+            account.status = match one.action {
+                Action::Deactivate => Status::Deactivated,
+                Action::Delete => Status::Deleted,
+                _ => Status::Active,
+            };
+            account.deactivated_for = one.cause.filter(|_| account.status != Status::Active);
+        }
+    }
+
+    /// Reviews whose cause has ended close; a held removal opens one.
+    fn ask(&mut self, one: &Decided, had_link: bool) {
+        if had_link {
+            let cause = cause_of(one.status);
+            self.reviews
+                .retain(|(object, asked), _| *object != one.object || Some(*asked) == cause);
+        }
+        if one.outcome == Outcome::Held {
+            let cause = one.cause.expect("a held removal has a cause") as u8;
+            let proposed = if one.action == Action::Delete { Removal::Delete } else { Removal::Deactivate };
+            self.reviews.entry((one.object, cause)).or_insert(proposed);
+        }
+    }
+
+    fn fresh(&mut self) -> AccountId {
+        self.made += 1;
+        AccountId(Uuid::from_u128(self.made))
+    }
+
+    /// Linked records that are not deleted, and how many of them are active.
+    fn linked(&self) -> (usize, usize) {
+        let accounts: Vec<&Account> = self
+            .links
+            .values()
+            .filter_map(|link| self.accounts.get(&link.account?))
+            .filter(|account| account.status != Status::Deleted)
+            .collect();
+        let active = accounts.iter().filter(|account| account.status == Status::Active).count();
+        (accounts.len(), active)
+    }
+}
+
+impl Done {
+    /// How many objects came to this.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.outcomes.values().filter(|(own, _)| *own == outcome).count()
+    }
+
+    /// How many accounts were taken by rules 2 to 6.
+    pub fn overwritten(&self) -> usize {
+        self.outcomes
+            .values()
+            .filter(|(outcome, rule)| *outcome == Outcome::Updated && rule.is_some_and(|rule| rule > Rule::ObjectId))
+            .count()
+    }
+
+    /// Those of which nothing else is said.
+    pub fn unchanged(&self) -> usize {
+        self.seen + self.gone - self.outcomes.len()
+    }
+}
+
+/// The cause, as reviews number it, for which an object in this place leaves.
+fn cause_of(status: LinkStatus) -> Option<u8> {
+    match status {
+        LinkStatus::Active => None,
+        LinkStatus::Disabled => Some(Cause::Disabled as u8),
+        LinkStatus::SoftDeleted => Some(Cause::SoftDeleted as u8),
+        LinkStatus::Gone => Some(Cause::Gone as u8),
+        LinkStatus::OutOfScope => Some(Cause::OutOfScope as u8),
+    }
+}
+
+fn own(decision: &Decision<'_>) -> Decided {
+    let object = decision.object.expect("the simulator's users have ids");
+    let label = decision.upn.as_deref().or(decision.name.as_deref());
+    Decided {
+        object,
+        label: label.map_or_else(|| object.to_string(), str::to_owned),
+        account: decision.account,
+        outcome: decision.outcome,
+        action: decision.action,
+        cause: decision.cause,
+        rule: decision.rule,
+        status: decision.status,
+        skip: decision.skip,
+        takes_from: decision.takes_from,
+        login: decision.login.clone(),
+        role: decision.role,
+        fields: decision
+            .fields
+            .iter()
+            .map(|change| (change.field, change.new.as_deref().map(str::to_owned)))
+            .collect(),
+    }
+}
+
+/// The login that an account holds; a deleted one holds none.
+fn login_of(account: &Account) -> Option<LoginKey> {
+    held_login(account).filter(|_| account.status != Status::Deleted)
+}
+
+/// Accounts by the folded values that any overwrite rule looks at: asking the rules about every account for every user
+/// would take minutes.
+struct Index(HashMap<String, Vec<AccountId>>);
+
+impl Index {
+    fn of(accounts: &BTreeMap<AccountId, Account>) -> Self {
+        let mut by_value: HashMap<String, Vec<AccountId>> = HashMap::new();
+        for account in accounts.values() {
+            for field in [Field::Upn, Field::LookupGuid, Field::Login, Field::Email] {
+                if let Some(value) = account.value(field) {
+                    by_value.entry(fold(value)).or_default().push(account.id);
+                }
+            }
+        }
+        Self(by_value)
+    }
+
+    /// At least every account that a rule could hit.
+    fn candidates(&self, keys: &Keys, accounts: &BTreeMap<AccountId, Account>) -> Vec<Account> {
+        let asked = [
+            &keys.on_premises_upn,
+            &keys.lookup_guid,
+            &keys.on_premises_sam,
+            &keys.login,
+            &keys.email,
+        ];
+        let mut ids: Vec<AccountId> = asked
+            .into_iter()
+            .flatten()
+            .filter_map(|value| self.0.get(value))
+            .flatten()
+            .copied()
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.iter().filter_map(|id| accounts.get(id)).cloned().collect()
+    }
+}

@@ -1,0 +1,103 @@
+//! What a reader of the tenant would have been told, from the tenant itself.
+
+use std::collections::BTreeMap;
+
+use domain::attribute::{Attribute, Kind};
+use domain::id::ObjectId;
+use domain::observed::{Completeness, Mention, ObservedUser, Presence};
+use entra_sim::{Snapshot, Tenant};
+use serde_json::Value;
+
+/// All users of a tenant at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    users: BTreeMap<ObjectId, Snapshot>,
+}
+
+/// What one run read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Everyone that was told of.
+    pub users: Vec<ObservedUser<'static>>,
+    /// Whether who was not told of is gone.
+    pub complete: bool,
+}
+
+impl Directory {
+    /// The tenant as it is now.
+    pub fn of(tenant: &Tenant) -> Self {
+        let everyone = tenant.users().into_iter().chain(tenant.deleted_users());
+        Self {
+            users: everyone.map(|user| (id(&user.id), user)).collect(),
+        }
+    }
+
+    /// What a full run reads: everyone in the directory, whole, and who is in the deleted items.
+    pub fn all(&self) -> Reading {
+        Reading {
+            users: self.users.values().map(|user| observe(user, None, Completeness::Whole)).collect(),
+            complete: true,
+        }
+    }
+
+    /// What a delta reads that began at `before`: who has changed since, with what has been set or emptied.
+    pub fn since(&self, before: &Self) -> Reading {
+        let mut users = Vec::new();
+        for (id, user) in &self.users {
+            let earlier = before.users.get(id);
+            if earlier != Some(user) {
+                users.push(observe(user, earlier, Completeness::Partial));
+            }
+        }
+        for id in before.users.keys().filter(|id| !self.users.contains_key(id)) {
+            users.push(ObservedUser::new(*id, Presence::Gone, Completeness::Partial));
+        }
+        Reading { users, complete: false }
+    }
+
+    /// Who is in the directory, in the order of their ids.
+    pub fn present(&self) -> Vec<&Snapshot> {
+        self.users.values().filter(|user| !user.deleted).collect()
+    }
+}
+
+fn id(text: &str) -> ObjectId {
+    text.parse().expect("the simulator's ids are GUIDs")
+}
+
+fn observe(user: &Snapshot, earlier: Option<&Snapshot>, completeness: Completeness) -> ObservedUser<'static> {
+    if user.deleted {
+        // What else is told of someone in the deleted items changes nothing.
+        return ObservedUser::new(id(&user.id), Presence::SoftDeleted, Completeness::Partial);
+    }
+    let mut observed = ObservedUser::new(id(&user.id), Presence::Present, completeness);
+    for attribute in Attribute::ALL {
+        let was_set = earlier.is_some_and(|earlier| value(earlier, attribute).is_some());
+        observed.attributes[attribute as usize] = match value(user, attribute) {
+            Some(text) => Mention::Value(text.into()),
+            None if was_set => Mention::Cleared,
+            None => Mention::Unmentioned,
+        };
+    }
+    observed
+}
+
+/// An attribute as the register writes it down; nothing where it is empty.
+fn value(user: &Snapshot, attribute: Attribute) -> Option<String> {
+    let mut value = user.attributes.get(attribute.name().split('.').next()?)?;
+    if let Some((_, part)) = attribute.name().split_once('.') {
+        value = value.get(part)?;
+    }
+    let text = match (attribute.kind(), value) {
+        (Kind::Boolean, Value::Bool(on)) => on.to_string(),
+        (Kind::List, Value::Array(items)) => items
+            .iter()
+            .map(|item| item.as_str().expect("lists hold texts"))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        (Kind::Text | Kind::Date | Kind::Reference, Value::String(text)) => text.clone(),
+        (_, Value::Null) => return None,
+        (_, other) => panic!("{} is {other}", attribute.name()),
+    };
+    (!text.is_empty()).then_some(text)
+}

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a harness of tests stops at the first thing wrong"
+)]
+
+pub mod site;
+
+pub mod world;
+
+pub mod runs;
+
+pub mod register;
+
+pub mod told;
+
+pub mod people;
+
+pub mod documents;
+
+pub mod wait;
