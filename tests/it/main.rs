@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first thing wrong")]
 
 mod architecture;
+mod features;
 mod walkthrough;

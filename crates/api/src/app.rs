@@ -34,7 +34,7 @@ pub struct App {
 impl App {
     /// Publishes a wake-up without waiting for it. What it tells of is in the database; a sweep finds it there if
     /// the wake-up is lost.
-    pub fn wake(&self, subject: bus::subjects::Subject, message_id: String, payload: impl prost::Message) {
+    pub fn wake(&self, subject: bus::subjects::Subject, message_id: String, payload: &impl prost::Message) {
         let Some(bus) = self.bus.get().cloned() else {
             tracing::warn!(%subject, "the bus is not connected; a sweep will find what this would have told");
             return;

@@ -270,10 +270,12 @@ impl From<Fault> for Status {
         if let Fault::Precondition { reason, message } = &fault {
             details.add_precondition_failure_violation(*reason, "", message);
         }
-        if let Fault::Upstream { status, .. } = &fault {
-            if kind.code == status.code() && status.get_details_error_info().is_some() {
-                return Self::with_details(kind.code, fault.told(), status.details().to_vec().into());
-            }
+        // What another service of ours says about its refusal is passed on as it is.
+        if let Fault::Upstream { status, .. } = &fault
+            && kind.code == status.code()
+            && status.get_details_error_info().is_some()
+        {
+            return Self::with_details(kind.code, fault.told(), status.details().to_vec().into());
         }
         Self::with_error_details(kind.code, fault.told(), details)
     }

@@ -20,7 +20,7 @@ const LONGEST: usize = 200;
 #[derive(Clone, Debug)]
 pub struct Key {
     organization: OrganizationId,
-    key: String,
+    text: String,
     method: &'static str,
     hash: [u8; 32],
 }
@@ -41,7 +41,7 @@ impl Key {
         }
         Ok(Self {
             organization: caller.organization(),
-            key: key.to_owned(),
+            text: key.to_owned(),
             method,
             hash: Sha256::new()
                 .chain_update(method)
@@ -52,9 +52,9 @@ impl Key {
     }
 
     fn request(&self) -> Option<Request<'_>> {
-        (!self.key.is_empty()).then_some(Request {
+        (!self.text.is_empty()).then_some(Request {
             organization: self.organization,
-            key: &self.key,
+            key: &self.text,
             method: self.method,
             hash: &self.hash,
         })
@@ -79,7 +79,7 @@ impl Key {
             Claim::AtWork => Err(Fault::AtWork),
             Claim::Other => Err(Fault::Conflict(format!(
                 "the idempotency key \"{}\" was used for another request; use a new one",
-                self.key
+                self.text
             ))),
         }
     }
@@ -99,7 +99,7 @@ impl Key {
 
     /// Claims the key before another service does the work; the answer that was given before, if there is one.
     pub async fn claim_first<R: Message + Default>(&self, app: &App) -> Result<Option<R>, Fault> {
-        if self.key.is_empty() {
+        if self.text.is_empty() {
             return Ok(None);
         }
         let mut tx = app.store.begin("idempotency.claim").await?;

@@ -55,7 +55,7 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
     };
     let (connecting, nats) = (app.clone(), config.nats);
     context.tasks.spawn("bus", async move {
-        connect(connecting, nats).await;
+        Box::pin(connect(connecting, nats)).await;
         Ok::<_, std::convert::Infallible>(())
     });
     context.tasks.spawn("sweep", sweep::sweep(app.clone()));
@@ -107,7 +107,7 @@ async fn connect(app: App, config: NatsConfig) {
         limits: bus::streams::Limits::default(),
     };
     for attempt in 0.. {
-        let Some(connected) = app.stopper.until(Bus::connect(&options)).await else {
+        let Some(connected) = Box::pin(app.stopper.until(Bus::connect(&options))).await else {
             return;
         };
         match connected {

@@ -13,8 +13,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contracts::bus::v1::RunCancel;
 use domain::id::{ConnectionId, RunId};
 use service::drain::Tasks;
-use store::run_fetch::{self, Hold, State};
+use store::run_fetch::{Hold, State};
 use store::run_queue::{self, Again};
+use store::run_take;
 use store::{StoreError, Tx};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -156,7 +157,7 @@ impl Taker {
         };
         let (holder, now) = (&self.fetcher.holder, self.fetcher.clock.now());
         let lease_until = until(now, self.fetcher.config.lease());
-        let taken = run_fetch::begin(tx.connection(), run, holder, now, lease_until).await?;
+        let taken = run_take::begin(tx.connection(), run, holder, now, lease_until).await?;
         tx.commit().await?;
         Ok(taken.then_some(Taken { run, attempt: 1 }))
     }
@@ -166,8 +167,8 @@ impl Taker {
         let mut tx = self.locked("run.take_again", run.connection).await?;
         let now = self.fetcher.clock.now();
         if let Some((cause, error)) = self.enough(run, state) {
-            let told = run_fetch::give_up(tx.connection(), run.run, run.attempt, state, (cause, &error), now)
-                .await?;
+            let told =
+                run_take::give_up(tx.connection(), run.run, run.attempt, state, (cause, &error), now).await?;
             tx.commit().await?;
             if told {
                 tracing::error!(run.id = %run.run, cause, "{error}");
@@ -181,7 +182,7 @@ impl Taker {
             holder: self.fetcher.holder.clone(),
         };
         let lease_until = until(now, self.fetcher.config.lease());
-        let taken = run_fetch::begin_anew(tx.connection(), &hold, state, now, lease_until).await?;
+        let taken = run_take::begin_anew(tx.connection(), &hold, state, now, lease_until).await?;
         tx.commit().await?;
         if taken {
             tracing::warn!(run.id = %run.run, attempt = run.attempt + 1, was = state.key(), "taken again");
@@ -276,7 +277,7 @@ impl Taker {
     async fn cancel_unheld(&self) -> Result<(), StoreError> {
         let mut database = self.fetcher.store.connection().await?;
         let now = self.fetcher.clock.now();
-        let ended = run_fetch::cancel_unheld(&mut database, &self.fetcher.holder, now).await?;
+        let ended = run_take::cancel_unheld(&mut database, &self.fetcher.holder, now).await?;
         drop(database);
         for run in ended {
             tracing::info!(run.id = %run, "cancelled before it was read");

@@ -28,6 +28,8 @@ pub struct WorkConfig {
     pub appliers: usize,
     /// Pages that one such transaction applies.
     pub pages_per_transaction: i64,
+    /// Seconds after which a page of which its decider says nothing is given to another.
+    pub ack_wait_seconds: u64,
     /// Milliseconds between two looks for what waits.
     pub sweep_milliseconds: u64,
     /// Hours that a preview can be applied.

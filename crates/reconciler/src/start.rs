@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bus::{Bus, consumers};
+use bus::Bus;
+use bus::consumers::{self, ConsumerSpec};
 use contracts::internal::v1::register_server::RegisterServer;
 use secrecy::ExposeSecret;
 use service::Context;
@@ -41,8 +42,12 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         known: rules::Known::default(),
         metrics: metrics.clone(),
     };
+    let queue = ConsumerSpec {
+        ack_wait: Duration::from_secs(config.work.ack_wait_seconds.max(1)),
+        ..consumers::RECONCILER_PAGES
+    };
     for _ in 0..config.work.deciders {
-        let consumer = bus.consume(consumers::RECONCILER_PAGES).await?;
+        let consumer = bus.consume(queue).await?;
         let loop_ = pages::run(consumer, decider.clone(), Arc::clone(&wake), stopper.clone());
         context.tasks.spawn("pages", loop_);
     }

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::respond::Problem;
@@ -20,7 +22,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
         .chain_update(SCRIPT)
         .chain_update(ICON)
         .finalize();
-    digest[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    URL_SAFE_NO_PAD.encode(&digest[..9])
 });
 
 /// Where a page finds the files.

@@ -6,6 +6,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use store::console_session;
 
@@ -99,7 +101,7 @@ pub async fn end(console: &Console, headers: &HeaderMap) -> Result<String, Probl
 /// Derived from the cookie, which no other site can read.
 fn form_token(secret: &str) -> String {
     let hash = auth::hash(&format!("form of {secret}"));
-    hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    URL_SAFE_NO_PAD.encode(&hash[..24])
 }
 
 fn of_request(headers: &HeaderMap, https: bool) -> Option<&str> {

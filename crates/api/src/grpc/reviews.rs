@@ -137,7 +137,7 @@ fn check(request: &v1::ResolveReviewsRequest, verdict: v1::ReviewState) -> Resul
         violations.push(Violation {
             path,
             problem: problem.to_owned(),
-        })
+        });
     };
     if request.review_ids.is_empty() {
         add(

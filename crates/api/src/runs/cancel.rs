@@ -51,7 +51,7 @@ pub fn wake(app: &App, id: RunId) {
     let message = RunCancel {
         run_id: id.0.as_bytes().to_vec(),
     };
-    app.wake(subjects::run_cancel(id), format!("run.cancel.{id}"), message);
+    app.wake(subjects::run_cancel(id), format!("run.cancel.{id}"), &message);
 }
 
 const fn word(state: State) -> &'static str {

@@ -97,7 +97,7 @@ fn wake(app: &App, caller: &Caller, run: &v1::Run) -> Result<(), Fault> {
     app.wake(
         subjects::run_requested(caller.organization()),
         format!("run.requested.{id}"),
-        message,
+        &message,
     );
     Ok(())
 }

@@ -246,28 +246,28 @@ mod tests {
         }
     }
 
-    fn tested(passed: bool, hour: u32) -> Option<Status> {
-        Some(Status {
+    fn tested(passed: bool, hour: u32) -> Status {
+        Status {
             passed,
             display_name: None,
             verified_domains: vec![],
             checks: vec![],
             tested_at: at(hour),
-        })
+        }
     }
 
     #[test]
     fn what_was_last_says_how_it_is() {
         let mut known = known();
         assert_eq!(known.state(), State::New);
-        known.status = tested(true, 1);
+        known.status = Some(tested(true, 1));
         assert_eq!(known.state(), State::Connected);
         known.facts.last_run = Some(LastRun {
             failed: true,
             at: at(2),
         });
         assert_eq!(known.state(), State::Failing);
-        known.status = tested(true, 3);
+        known.status = Some(tested(true, 3));
         assert_eq!(known.state(), State::Connected);
         known.connection.disconnected_at = Some(at(4));
         assert_eq!(known.state(), State::Disconnected);

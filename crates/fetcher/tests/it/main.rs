@@ -7,5 +7,4 @@ mod delta;
 mod full;
 mod holding;
 mod pages;
-mod tmp_memory;
 mod world;

@@ -1,0 +1,148 @@
+//! The directory and the register that the faults meet: every overwrite rule, every quarrel, every way to leave.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use domain::lookup_guid;
+use entra_sim::{Operation, Snapshot, Tenant};
+use harness::people::hire;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use serde_json::json;
+
+use crate::oracle::Directory;
+
+/// Of every so many users one has an account already, each by another rule.
+const EVERY: usize = 10;
+
+/// Further lines of the mapping.
+pub const MAPPING: &str = "overrideByEmail: true";
+
+/// People who share a login in two domains, both claiming the account without a domain that [`accounts`] makes.
+pub fn quarrel(tenant: &Arc<Tenant>) {
+    for domain in ["contoso.com", "fabrikam.example"] {
+        let name = format!("quarrel.twin@{domain}");
+        hire(tenant, "quarrel.twin", json!({ "userPrincipalName": name, "mail": name }));
+    }
+    hire(tenant, "quarrel.owner", json!({ "accountEnabled": false }));
+    hire(tenant, "quarrel.mail", json!({}));
+    hire(
+        tenant,
+        "quarrel.new",
+        json!({ "onPremisesUserPrincipalName": "quarrel@corp.example" }),
+    );
+}
+
+/// `rollcall import csv`: accounts that were there before the first run.
+pub fn accounts(directory: &Directory) -> String {
+    let mut csv = "name,login,domain,email,upn,lookup_guid,role,job_title\n".to_owned();
+    for (number, user) in directory.present().into_iter().enumerate().filter(|(n, _)| n % EVERY == 0) {
+        let row = account(number, user);
+        writeln!(csv, "{}", row.map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).join(",")).unwrap();
+    }
+    for row in [
+        // A tie by rule 5.
+        "Twin,quarrel.twin,,,,,user,",
+        // The last active owner, who is disabled in the directory.
+        "Owner,quarrel.owner,contoso.com,,,,owner,",
+        // One user, two accounts.
+        "One,quarrel.one,,quarrel.mail@contoso.com,,,user,",
+        "Other,quarrel.other,,quarrel.mail@contoso.com,,,user,",
+        // Found by rule 2, but the login that it would get is the next one's.
+        "Old,quarrel.old,contoso.com,,quarrel@corp.example,,user,",
+        "Same,quarrel.new,contoso.com,,,,user,",
+        "Elsewhere,nobody.at.all,contoso.com,,,,technician,Gardener",
+    ] {
+        writeln!(csv, "{row}").unwrap();
+    }
+    csv
+}
+
+/// One account that some rule finds for this user; which rule goes round with the number.
+fn account(number: usize, user: &Snapshot) -> [String; 8] {
+    let text = |name: &str| user.attributes.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+    let upn = text("userPrincipalName");
+    let (local, domain) = upn.rsplit_once('@').unwrap_or((upn, ""));
+    let mut row = [const { String::new() }; 8];
+    row[0] = format!("Before {number}");
+    row[1] = format!("before.{number}");
+    row[6] = ["user", "user", "technician", "admin"][number / EVERY % 4].to_owned();
+    row[7] = "Something else".to_owned();
+    match number / EVERY % 5 {
+        0 => row[4] = text("onPremisesUserPrincipalName").to_owned(),
+        1 => row[5] = lookup_guid::of_immutable_id(text("onPremisesImmutableId")).to_string(),
+        2 => {
+            (row[1], row[2]) = (local.to_uppercase(), domain.to_owned());
+        }
+        3 => row[1] = local.to_owned(),
+        _ => row[3] = text("mail").to_uppercase(),
+    }
+    row
+}
+
+/// What happens in the directory between two runs. `few` keeps the removals below the brake.
+pub fn change(tenant: &Arc<Tenant>, dice: &mut StdRng, round: usize, few: bool) {
+    let directory = Directory::of(tenant);
+    let mut people: Vec<String> = directory.present().iter().map(|user| user.id.clone()).collect();
+    let deleted: Vec<String> = tenant.deleted_users().iter().map(|user| user.id.clone()).collect();
+    let mut some = |count: usize| -> Vec<String> {
+        let chosen: Vec<String> = people.choose_multiple(dice, count).cloned().collect();
+        people.retain(|id| !chosen.contains(id));
+        chosen
+    };
+    let leavers = if few { 8 } else { 40 };
+    for id in some(leavers) {
+        tenant.disable(&id).unwrap();
+    }
+    for id in some(leavers) {
+        tenant.soft_delete(&id).unwrap();
+    }
+    for id in some(6) {
+        tenant.hard_delete(&id).unwrap();
+    }
+    for id in some(5) {
+        tenant.recreate(&id).unwrap();
+    }
+    let swapped = some(8);
+    for pair in swapped.chunks(2) {
+        tenant.swap_principal_names(&pair[0], &pair[1]).unwrap();
+    }
+    let (managers, reports) = (some(5), some(25));
+    for (report, manager) in reports.iter().zip(managers.iter().cycle()) {
+        tenant.set_manager(report, Some(manager)).unwrap();
+    }
+    for id in some(20) {
+        tenant.update(&id, "jobTitle", json!(format!("Title {round}"))).unwrap();
+        tenant.update(&id, "officeLocation", json!(null)).unwrap();
+    }
+    for (number, id) in some(5).iter().enumerate() {
+        let name = format!("moved.{round}.{number}@contoso.com");
+        tenant.update(id, "userPrincipalName", json!(name)).unwrap();
+    }
+    for number in 0..12 {
+        hire(tenant, &format!("hired.{round}.{number}"), json!({ "department": "New" }));
+    }
+    come_back(tenant, &directory, &deleted);
+    tenant.apply(&Operation::ChangeMany { count: 1_200 }).unwrap();
+}
+
+/// Some of those who had left before this round come back, some go for good.
+fn come_back(tenant: &Arc<Tenant>, directory: &Directory, deleted: &[String]) {
+    for id in deleted.iter().take(4) {
+        // Somebody else may have the name by now.
+        if tenant.restore(id).is_err() {
+            tenant.purge(id).unwrap();
+        }
+    }
+    for id in deleted.iter().skip(4).take(3) {
+        tenant.purge(id).unwrap();
+    }
+    let disabled = directory
+        .present()
+        .into_iter()
+        .filter(|user| user.attributes.get("accountEnabled") == Some(&json!(false)));
+    for user in disabled.take(5) {
+        // It may have been deleted in this round.
+        drop(tenant.enable(&user.id));
+    }
+}

@@ -1,0 +1,7 @@
+//! The rows of the features, one file per part; a row's id is in the name of each of its tests.
+
+mod full_run;
+
+mod overwrite_rules;
+
+mod leavers;
