@@ -1,9 +1,9 @@
 //! It cannot lose or corrupt: services are killed between any two steps and at random moments, NATS and PostgreSQL are
 //! killed too, and what is left is held against an oracle. Two copies of every service run throughout.
 
-mod gate;
+pub mod gate;
 mod moments;
-mod people;
+pub mod people;
 mod scene;
 mod steps;
 mod told;

@@ -5,3 +5,9 @@ mod full_run;
 mod overwrite_rules;
 
 mod leavers;
+
+mod delta;
+
+mod preview_and_brake;
+
+mod counts;

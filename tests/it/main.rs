@@ -4,4 +4,7 @@
 
 mod architecture;
 mod features;
+mod faults;
+mod oracle;
+mod simulation;
 mod walkthrough;

@@ -8,13 +8,14 @@ mod settle;
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::account::{Account, Status, fold};
+use domain::account::{Account, Role, Status, fold};
 use domain::brake::Brake;
 use domain::decide::{Candidates, Holder, Known, Rules, decide, held_login, not_seen};
 use domain::decision::{Action, Decision, LinkStatus, LoginKey, Outcome, Skip};
 use domain::field::Field;
-use domain::id::{AccountId, ObjectId};
-use domain::leaver::{Cause, Removal};
+use domain::id::{AccountId, ConnectionId, MappingId, ObjectId};
+use domain::leaver::{Cause, Policies, Removal};
+use domain::mapping::Mapping;
 use domain::observed::{ObservedUser, Presence};
 use domain::overwrite::{Keys, Rule};
 use uuid::Uuid;
@@ -24,16 +25,12 @@ pub use observe::{Directory, Reading};
 /// The register, and what it is decided by.
 #[derive(Clone, Debug)]
 pub struct Oracle {
-    /// Mapping and policies.
-    pub rules: Rules,
-    /// When removals are held.
-    pub brake: Brake,
-    /// Every account.
-    pub accounts: BTreeMap<AccountId, Account>,
-    /// What is known of every object that was ever decided.
-    pub links: BTreeMap<ObjectId, Link>,
-    /// Open reviews, with what they propose.
-    pub reviews: BTreeMap<(ObjectId, u8), Removal>,
+    rules: Rules,
+    brake: Brake,
+    accounts: BTreeMap<AccountId, Account>,
+    links: BTreeMap<ObjectId, Link>,
+    /// Open reviews, by object and cause, with what they propose.
+    reviews: BTreeMap<(ObjectId, u8), Removal>,
     made: u128,
 }
 
@@ -75,17 +72,29 @@ struct Decided {
     skip: Option<Skip>,
     takes_from: Option<ObjectId>,
     login: Option<LoginKey>,
-    role: Option<domain::account::Role>,
+    role: Option<Role>,
     fields: Vec<(Field, Option<String>)>,
 }
 
 impl Oracle {
-    /// With these accounts, of which a directory has not been told yet.
-    pub fn new(rules: Rules, brake: Brake, accounts: Vec<Account>) -> Self {
+    /// With these accounts, of which a directory has not been told yet; a mapping without rows, that overrides by e-mail;
+    /// and the policies and the brake that are there when nobody asks for others.
+    pub fn new(accounts: BTreeMap<AccountId, Account>) -> Self {
+        let mut mapping = Mapping::new(
+            MappingId(Uuid::nil()),
+            "of the oracle".to_owned(),
+            Role::User,
+            Vec::new(),
+        );
+        mapping.override_by_email = true;
         Self {
-            rules,
-            brake,
-            accounts: accounts.into_iter().map(|account| (account.id, account)).collect(),
+            rules: Rules {
+                connection: ConnectionId(Uuid::nil()),
+                mapping,
+                policies: Policies::default(),
+            },
+            brake: Brake::default(),
+            accounts,
             links: BTreeMap::new(),
             reviews: BTreeMap::new(),
             made: 0,

@@ -1,14 +1,17 @@
 //! The register as people see it: accounts, links, reviews; and the import of accounts that were there before.
 
+use std::collections::BTreeMap;
+
 use contracts::v1::accounts_client::AccountsClient;
 use contracts::v1::connections_client::ConnectionsClient;
 use contracts::v1::links_client::LinksClient;
 use contracts::v1::reviews_client::ReviewsClient;
 use contracts::v1::{
-    Account, Connection, ConnectionTest, GetConnectionRequest, LeaverAction, Link, ListAccountsRequest,
-    ListLinksRequest, ListReviewsRequest, ResolveReviewsRequest, Review, ReviewResolution, ReviewState,
+    Account, AccountStatus, Connection, ConnectionTest, GetConnectionRequest, IntegrationStatus, LeaverAction, Link,
+    ListAccountsRequest, ListLinksRequest, ListReviewsRequest, ResolveReviewsRequest, Review, ReviewResolution, ReviewState,
     TestConnectionRequest,
 };
+use entra_sim::Snapshot;
 use serde_json::Value;
 
 use crate::documents::CONNECTION;
@@ -68,6 +71,34 @@ impl World {
         found.remove(0)
     }
 
+    /// The register against the directory, for the default mapping and the default policies: everyone who is there and
+    /// enabled has one active account with what the directory says; who left is out of use.
+    pub async fn check_register(&self) {
+        let accounts = self.accounts().await;
+        let fed = accounts.iter().filter(|account| !account.object_id.is_empty());
+        let by_object: BTreeMap<&str, &Account> = fed.map(|account| (account.object_id.as_str(), account)).collect();
+        for user in self.tenant.users() {
+            let enabled = user.attributes.get("accountEnabled") == Some(&Value::Bool(true));
+            let Some(account) = by_object.get(user.id.as_str()) else {
+                assert!(!enabled, "{user:#?} has no account");
+                continue;
+            };
+            check_account(account, &user, &by_object);
+            let (status, knows) = if enabled {
+                (AccountStatus::Active, IntegrationStatus::Active)
+            } else {
+                (AccountStatus::Deactivated, IntegrationStatus::Disabled)
+            };
+            assert_eq!((account.status(), account.integration_status()), (status, knows), "{account:#?}");
+        }
+        for user in self.tenant.deleted_users() {
+            if let Some(account) = by_object.get(user.id.as_str()) {
+                assert_eq!(account.status(), AccountStatus::Deactivated, "{account:#?}");
+                assert_eq!(account.integration_status(), IntegrationStatus::SoftDeleted, "{account:#?}");
+            }
+        }
+    }
+
     /// The connection's links.
     pub async fn links(&self) -> Vec<Link> {
         let mut links = Vec::new();
@@ -118,6 +149,29 @@ impl World {
         let mut client = ReviewsClient::new(self.channel());
         client.reject_reviews(self.call(request)).await.unwrap().into_inner().results
     }
+}
+
+/// What the default mapping reads, of those attributes that tests change.
+fn check_account(account: &Account, user: &Snapshot, by_object: &BTreeMap<&str, &Account>) {
+    let text = |attribute: &str| user.attributes.get(attribute).and_then(Value::as_str).unwrap_or_default();
+    let upn = text("userPrincipalName");
+    let (local, domain) = upn.rsplit_once('@').unwrap();
+    let told = [upn, local, domain, text("displayName"), text("mail")];
+    let held = [&account.upn, &account.login, &account.domain, &account.name, &account.email];
+    assert_eq!(held.map(String::as_str), told, "{account:#?}");
+    for (name, attribute) in [
+        ("firstName", "givenName"),
+        ("lastName", "surname"),
+        ("jobTitle", "jobTitle"),
+        ("department", "department"),
+        ("city", "city"),
+        ("employeeId", "employeeId"),
+        ("onPremisesLogin", "onPremisesSamAccountName"),
+    ] {
+        assert_eq!(field(account, name), text(attribute), "{name} of {account:#?}");
+    }
+    let manager = by_object.get(text("manager")).map_or("", |manager| manager.id.as_str());
+    assert_eq!(account.reporting_to, manager, "{account:#?}");
 }
 
 fn resolve(ids: &[&str], action: LeaverAction) -> ResolveReviewsRequest {

@@ -158,6 +158,14 @@ pub fn counts(run: &Run) -> Counts {
     run.counts.unwrap_or_default()
 }
 
+/// When a run was asked for, begun and ended, in seconds and nanoseconds; all of it must have happened.
+pub fn times(run: &Run) -> [(i64, i32); 3] {
+    [run.create_time, run.start_time, run.end_time].map(|time| {
+        let time = time.unwrap_or_else(|| panic!("a time is missing: {run:#?}"));
+        (time.seconds, time.nanos)
+    })
+}
+
 /// Each outcome with its tally.
 pub fn outcomes(counts: &Counts) -> [(Outcome, u32); 7] {
     [

@@ -74,6 +74,11 @@ impl Site {
         self.stack.mail()
     }
 
+    /// Rollcall's database server.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
     /// Runs a statement in Rollcall's database; a line per row, columns divided by `|`.
     pub async fn sql(&self, statement: &str) -> String {
         self.access.sql(DATABASE, statement).await.unwrap()

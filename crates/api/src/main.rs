@@ -16,6 +16,9 @@ mod suggest;
 mod sweep;
 mod view;
 
+#[cfg(test)]
+mod testing;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

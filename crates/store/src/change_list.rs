@@ -99,7 +99,7 @@ async fn decided(
         "-- change_list.decided
          SELECT decision.page, decision.position, decision.object_id, decision.account_id, decision.outcome,
              decision.rule, decision.action, decision.cause, decision.name, decision.upn, decision.reason,
-             decision.skip, decision.fields, run_page.applied_at IS NOT NULL AS applied
+             decision.skip, decision.fields, (run_page.applied_at IS NOT NULL OR run_plan.state = 'finished') AS applied
          FROM decision
          JOIN run_page ON run_page.run_id = decision.run_id AND run_page.number = decision.page
          JOIN run_plan ON run_plan.run_id = decision.run_id AND run_plan.attempt = run_page.attempt
@@ -128,7 +128,7 @@ async fn left_out(
     let rows: Vec<(i32, i32, Uuid, i16, bool)> = sqlx::query_as(
         "-- change_list.left_out
          SELECT run_page.number, 1000000 + skip.position::int, skip.object_id, skip.reason,
-             run_page.applied_at IS NOT NULL
+             run_page.applied_at IS NOT NULL OR run_plan.state = 'finished'
          FROM run_page
          JOIN run_plan ON run_plan.run_id = run_page.run_id AND run_plan.attempt = run_page.attempt
          CROSS JOIN LATERAL unnest(run_page.skipped, run_page.skip_reasons)
@@ -166,7 +166,7 @@ async fn unchanged(
     let rows: Vec<Unchanged> = sqlx::query_as(
         "-- change_list.unchanged
          SELECT run_page.number AS page, 2000000 + seen.position::int AS position, seen.object_id,
-             run_page.applied_at IS NOT NULL AS applied, link.account_id, account.name, account.upn
+             (run_page.applied_at IS NOT NULL OR run_plan.state = 'finished') AS applied, link.account_id, account.name, account.upn
          FROM run_page
          JOIN run_plan ON run_plan.run_id = run_page.run_id AND run_plan.attempt = run_page.attempt
          CROSS JOIN LATERAL unnest(run_page.seen) WITH ORDINALITY AS seen (object_id, position)

@@ -179,7 +179,9 @@ pub async fn fail(
     sqlx::query(
         "-- decision.fail
          UPDATE decision d SET outcome = 7, action = 0, hash = 0, takes_from = NULL, login_key = NULL,
-             domain_key = NULL, fields = '', reason = u.reason
+             domain_key = NULL, fields = '', reason = u.reason,
+             -- An account that would have been new will never be.
+             account_id = CASE WHEN d.account_version = 0 THEN NULL ELSE d.account_id END
          FROM unnest($2::int[], $3::int[], $4::text[]) AS u (page, position, reason)
          WHERE d.run_id = $1 AND d.page = u.page AND d.position = u.position",
     )

@@ -206,8 +206,8 @@ const SELECT: &str = "
     LEFT JOIN run_fetch AS fetched ON fetched.run_id = run.id
     LEFT JOIN run_plan AS plan ON plan.run_id = run.id
     LEFT JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE number > 0) AS decided, count(applied_at) AS applied,
-            count(*) AS to_apply
+        SELECT count(*) FILTER (WHERE number > 0) AS decided, count(applied_at) FILTER (WHERE decisions > 0) AS applied,
+            count(*) FILTER (WHERE decisions > 0) AS to_apply
         FROM run_page WHERE run_page.run_id = run.id AND run_page.attempt = plan.attempt
     ) AS page ON true";
 

@@ -9,5 +9,8 @@ pub mod export;
 mod properties;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 /// What a client secret is sealed for.
 pub const SECRET_PURPOSE: &str = "credential.client_secret";

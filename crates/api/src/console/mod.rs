@@ -17,6 +17,9 @@ mod session;
 mod sign_in;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -74,7 +77,7 @@ fn router(console: Console) -> Router {
         .route("/runs/{id}/failed.csv", get(run_actions::failed_csv))
         .route("/runs/{id}/cancel", post(run_actions::cancel))
         .route("/runs/{id}/apply", post(run_actions::apply))
-        .route("/reviews", get(reviews::page))
+        .route("/reviews", get(reviews::page).post(reviews::resolve))
         .route("/notices", get(notices::page))
         .route("/notices/read", post(notices::mark_read))
         .route("/notices/unread", get(notices::unread))

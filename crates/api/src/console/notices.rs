@@ -121,7 +121,13 @@ impl Line {
             run: entry.run().map(|run| run.to_string()).unwrap_or_default(),
             written: words::moment(entry.created_at, now),
             title: entry.title,
-            body: entry.body,
+            // The link in its text leads to the run, as the one below it does.
+            body: entry
+                .body
+                .lines()
+                .filter(|line| !line.starts_with("http"))
+                .collect::<Vec<_>>()
+                .join("\n"),
             read: entry.read,
         }
     }

@@ -1,8 +1,9 @@
 //! Removals that await a person.
 
 use askama::Template;
-use axum::extract::{Query, State};
-use axum::response::Html;
+use axum::extract::{Query, RawForm, State};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use contracts::v1;
 use domain::id::{ReviewId, RunId};
 use serde::Deserialize;
 use store::review_list::{self, Filter, Review, State as Stage};
@@ -12,6 +13,8 @@ use super::layout::{Layout, Section};
 use super::respond::{Problem, page as render};
 use super::session::Session;
 use super::words::{self, Moment};
+use crate::fault::Fault;
+use crate::grpc::resolve_reviews;
 use crate::lookup;
 use crate::page::Page as Paging;
 
@@ -85,6 +88,47 @@ pub async fn page(
         next,
         first: after.is_none(),
     })
+}
+
+/// Approves or rejects the chosen ones. All of it is told when one could not be resolved.
+pub async fn resolve(
+    State(console): State<Console>,
+    session: Session,
+    RawForm(form): RawForm,
+) -> Result<Response, Problem> {
+    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(&form).into_owned().collect();
+    let all = |wanted: &str| {
+        let of = pairs.iter().filter(|(name, _)| name == wanted);
+        of.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    let one = |wanted: &str| all(wanted).pop().unwrap_or_default();
+    session.check_form(&one("form_token"))?;
+    session.caller.must_be_admin("deciding on reviews")?;
+    let verdict = match one("verdict").as_str() {
+        "approve" => v1::ReviewState::Approved,
+        "reject" => v1::ReviewState::Rejected,
+        _ => return Err(Fault::invalid("verdict", "is neither approve nor reject").into()),
+    };
+    let request = v1::ResolveReviewsRequest {
+        review_ids: all("id"),
+        reason: one("reason"),
+        ..v1::ResolveReviewsRequest::default()
+    };
+    let answer = resolve_reviews(&console.app, &session.caller, request, verdict).await?;
+    let left: Vec<String> = answer
+        .results
+        .into_iter()
+        .filter(|result| !result.resolved)
+        .map(|result| format!("{}: {}", result.review_id, result.message))
+        .collect();
+    if left.is_empty() {
+        return Ok(Redirect::to("/reviews").into_response());
+    }
+    Err(Fault::Precondition {
+        reason: "NOT_RESOLVED",
+        message: left.join("\n"),
+    }
+    .into())
 }
 
 impl Line {

@@ -11,6 +11,9 @@ mod reviews;
 mod runs;
 mod tokens;
 
+#[cfg(test)]
+mod tests;
+
 use contracts::v1;
 use futures::Stream;
 use futures::StreamExt;
@@ -25,6 +28,7 @@ use crate::auth::Authenticated;
 use crate::fault::Fault;
 
 pub use notices::mark_read;
+pub use reviews::resolve as resolve_reviews;
 
 /// Messages of a stream that wait for a slow listener.
 const WAITING: usize = 16;

@@ -94,8 +94,8 @@ async fn list(
     })
 }
 
-/// Asked of the reconciler, which writes the register.
-async fn resolve(
+/// Asked of the reconciler, which writes the register; for gRPC and the console.
+pub async fn resolve(
     app: &App,
     caller: &Caller,
     request: v1::ResolveReviewsRequest,

@@ -45,10 +45,14 @@ pub fn page(call: &Call<'_>, source: Source) -> Result<Answer, GraphError> {
     let listing = Listing::asked(call, source)?;
     let directory = read(&call.tenant.directory);
     let cursor = match call.query.get("skiptoken") {
-        None => Cursor {
-            advanced: listing.advanced,
-            ..Cursor::default()
-        },
+        None => {
+            // A listing that begins anew has other page links. Ours are the same each time, so the old ones come alive.
+            lock(&call.tenant.expired_links).clear();
+            Cursor {
+                advanced: listing.advanced,
+                ..Cursor::default()
+            }
+        }
         Some(token) => Listing::resumed(call, &directory, token)?,
     };
     if !listing.keepable(call) {
