@@ -11,3 +11,11 @@ mod delta;
 mod preview_and_brake;
 
 mod counts;
+
+mod notices;
+
+mod connections;
+
+mod configuration;
+
+mod bad_input;

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first thing wrong")]
 
+mod api;
 mod architecture;
+mod console;
 mod features;
 mod faults;
 mod oracle;
 mod simulation;
+mod trace;
 mod walkthrough;

@@ -103,6 +103,9 @@ async fn one_case(site: &Site, full: &Coming, delta: &Coming, seed: u64) {
     let mut oracle = Oracle::new(Register::load(reader.access(), of).await.accounts);
     let mut before: Option<Directory> = None;
     for coming in [full, delta] {
+        if before.is_some() {
+            people::change(&world.tenant, &mut StdRng::seed_from_u64(seed), 1, true);
+        }
         let now = Directory::of(&world.tenant);
         let work = match &before {
             None => Work::everything(&now, PAGES),
@@ -114,7 +117,6 @@ async fn one_case(site: &Site, full: &Coming, delta: &Coming, seed: u64) {
         let register = Register::load(reader.access(), of).await;
         register.assert_is(&oracle, &format!("{coming:?}"));
         before = Some(now);
-        people::change(&world.tenant, &mut StdRng::seed_from_u64(seed), 1, true);
     }
 }
 

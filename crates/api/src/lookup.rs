@@ -72,6 +72,7 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
 /// The caller's run of this id.
 pub async fn run(app: &App, caller: &Caller, id: &str) -> Result<RunView, Fault> {
     let id = parse::<RunId>("runId", id)?;
+    tracing::Span::current().record("run.id", tracing::field::display(id));
     let mut connection = app.store.connection().await?;
     run_view::find(&mut connection, caller.organization(), id)
         .await?

@@ -74,7 +74,10 @@ pub async fn look_up(
         "-- link.look_up
          SELECT k.place, l.hash IS NOT DISTINCT FROM k.hash AND k.hash <> 0, l.account_id, l.status, l.skip
          FROM unnest($2::uuid[], $3::bigint[]) WITH ORDINALITY AS k (object_id, hash, place)
-         LEFT JOIN link l ON l.connection_id = $1 AND l.object_id = k.object_id AND l.target = 1
+         LEFT JOIN LATERAL (
+             -- The limit keeps the planner from reading the whole table for one page of it.
+             SELECT * FROM link WHERE connection_id = $1 AND object_id = k.object_id AND target = 1 LIMIT 1
+         ) l ON true
          WHERE l.hash IS DISTINCT FROM k.hash OR k.hash = 0 OR l.skip <> 0",
     )
     .bind(id.0)

@@ -47,6 +47,7 @@ pub async fn guard(State(console): State<Console>, request: Request, next: Next)
         http.request.method = %request.method(),
         url.path = request.uri().path(),
         http.response.status_code = tracing::field::Empty,
+        run.id = tracing::field::Empty,
     );
     let mut response = answer(request, next).instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());

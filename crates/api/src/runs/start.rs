@@ -32,6 +32,7 @@ pub async fn start(app: &App, caller: &Caller, request: v1::StartRunRequest) -> 
         }
     };
     tx.commit().await?;
+    tracing::Span::current().record("run.id", &answer.id);
     wake(app, caller, &answer)?;
     Ok(answer)
 }

@@ -166,6 +166,8 @@ fn span_of(service: &str, method: &str) -> Span {
         rpc.service = service,
         rpc.method = method,
         rpc.grpc.status_code = Empty,
+        // Methods that are about a run record it.
+        run.id = Empty,
     )
 }
 
