@@ -27,12 +27,18 @@ struct Answer {
 
 impl Answer {
     fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().unwrap())
+            .unwrap_or_default()
     }
 
     /// What the forms of this page bring back.
     fn form_token(&self) -> String {
-        let (_, after) = self.body.split_once("name=\"form_token\" value=\"").expect("a form");
+        let (_, after) = self
+            .body
+            .split_once("name=\"form_token\" value=\"")
+            .expect("a form");
         after.split('"').next().unwrap().to_owned()
     }
 }
@@ -40,21 +46,35 @@ impl Answer {
 impl Browser {
     fn of(world: &World) -> Self {
         let http = Client::builder().redirect(Policy::none()).build().unwrap();
-        Self { http, console: world.endpoints().console.clone(), cookie: String::new() }
+        Self {
+            http,
+            console: world.endpoints().console.clone(),
+            cookie: String::new(),
+        }
     }
 
     async fn signed_in(world: &World) -> Self {
         let mut browser = Self::of(world);
         let answer = browser.sign_in(&world.token).await;
-        assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/runs"), "{}", answer.body);
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (StatusCode::SEE_OTHER, "/runs"),
+            "{}",
+            answer.body
+        );
         browser
     }
 
     async fn sign_in(&mut self, token: &str) -> Answer {
-        let answer = self.post("/sign-in", &[("token", token), ("next", "/runs")]).await;
+        let answer = self
+            .post("/sign-in", &[("token", token), ("next", "/runs")])
+            .await;
         if let Some(cookie) = answer.headers.get(SET_COOKIE) {
             let cookie = cookie.to_str().unwrap();
-            assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+            assert!(
+                cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+                "{cookie}"
+            );
             cookie.split(';').next().unwrap().clone_into(&mut self.cookie);
         }
         answer
@@ -75,7 +95,11 @@ impl Browser {
     async fn send(&self, request: RequestBuilder) -> Answer {
         let response = request.header(COOKIE, &self.cookie).send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, body: response.text().await.unwrap() }
+        Answer {
+            status,
+            headers,
+            body: response.text().await.unwrap(),
+        }
     }
 
     /// A page that must be there.
@@ -99,18 +123,32 @@ async fn only_a_known_token_signs_in_and_signing_out_ends_it() {
         let answer = browser.sign_in(wrong).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.body);
         assert!(!answer.headers.contains_key(SET_COOKIE));
-        assert!(answer.body.contains("not known") && !answer.body.contains("OR 1=1"), "{}", answer.body);
+        assert!(
+            answer.body.contains("not known") && !answer.body.contains("OR 1=1"),
+            "{}",
+            answer.body
+        );
     }
     assert_eq!(browser.get("/").await.status, StatusCode::SEE_OTHER);
 
     browser.sign_in(&world.token).await;
-    assert!(!browser.cookie.contains(&world.token), "the cookie is not the token");
+    assert!(
+        !browser.cookie.contains(&world.token),
+        "the cookie is not the token"
+    );
     let page = browser.page("/").await;
     assert!(page.body.contains("contoso") && !page.body.contains(&world.token));
     let form_token = page.form_token();
     let answer = browser.post("/sign-out", &[("form_token", &form_token)]).await;
-    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/sign-in"));
-    assert_eq!(browser.get("/").await.status, StatusCode::SEE_OTHER, "the old cookie is worth nothing");
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (StatusCode::SEE_OTHER, "/sign-in")
+    );
+    assert_eq!(
+        browser.get("/").await.status,
+        StatusCode::SEE_OTHER,
+        "the old cookie is worth nothing"
+    );
 }
 
 #[tokio::test]
@@ -120,10 +158,18 @@ async fn a_run_is_started_from_its_button_and_the_pages_show_its_true_counts() {
     hire(&world.tenant, "away", json!({"accountEnabled": false}));
     let browser = Browser::signed_in(&world).await;
     let form_token = browser.page("/").await.form_token();
-    let form = [("form_token", form_token.as_str()), ("connection", "contoso"), ("kind", "full")];
+    let form = [
+        ("form_token", form_token.as_str()),
+        ("connection", "contoso"),
+        ("kind", "full"),
+    ];
     let answer = browser.post("/runs", &form).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
-    let id = answer.header(LOCATION.as_str()).strip_prefix("/runs/").unwrap().to_owned();
+    let id = answer
+        .header(LOCATION.as_str())
+        .strip_prefix("/runs/")
+        .unwrap()
+        .to_owned();
     let run = world.ended(&id).await;
     assert_eq!(tally(&run), [(Outcome::Added, 4), (Outcome::Skipped, 1)]);
     assert_eq!(run.trigger, "console");
@@ -133,33 +179,50 @@ async fn a_run_is_started_from_its_button_and_the_pages_show_its_true_counts() {
     let list = browser.page("/runs").await;
     assert!(list.body.contains(&id), "{}", list.body);
     let overview = browser.page("/").await;
-    assert!(overview.body.contains("4 accounts are kept in step"), "{}", overview.body);
+    assert!(
+        overview.body.contains("4 accounts are kept in step"),
+        "{}",
+        overview.body
+    );
     let added = browser.page(&format!("/runs/{id}/changes?outcome=added")).await;
     let skipped = browser.page(&format!("/runs/{id}/changes?outcome=skipped")).await;
-    assert!(added.body.contains("p04@contoso.com") && !added.body.contains("away@contoso.com"), "{}", added.body);
-    assert!(skipped.body.contains("away@contoso.com") && !skipped.body.contains("p04@"), "{}", skipped.body);
+    assert!(
+        added.body.contains("p04@contoso.com") && !added.body.contains("away@contoso.com"),
+        "{}",
+        added.body
+    );
+    assert!(
+        skipped.body.contains("away@contoso.com") && !skipped.body.contains("p04@"),
+        "{}",
+        skipped.body
+    );
 }
 
 /// The tiles say the counts that the API says, and the sum is right.
 fn shows_counts(page: &str, run: &Run) {
     let tile = |word: &str| {
-        let (before, _) = page.split_once(&format!("<span class=\"tile-word\">{word}</span>")).expect(word);
+        let (before, _) = page
+            .split_once(&format!("<span class=\"tile-word\">{word}</span>"))
+            .expect(word);
         let number = before.rsplit_once("<span class=\"tile-number\">").unwrap().1;
         number.split('<').next().unwrap().parse::<u32>().unwrap()
     };
     let counts = counts(run);
     for (word, count) in [
-        ("added", counts.added),
-        ("updated", counts.updated),
-        ("unchanged", counts.unchanged),
-        ("skipped", counts.skipped),
-        ("removed", counts.removed),
-        ("held", counts.held),
-        ("failed", counts.failed),
+        ("Added", counts.added),
+        ("Updated", counts.updated),
+        ("Unchanged", counts.unchanged),
+        ("Skipped", counts.skipped),
+        ("Removed", counts.removed),
+        ("Held", counts.held),
+        ("Failed", counts.failed),
     ] {
         assert_eq!(tile(word), count, "{word}");
     }
-    assert!(page.contains(&format!("= {}</span>", counts.seen + counts.gone)), "{page}");
+    assert!(
+        page.contains(&format!("= {}</span>", counts.seen + counts.gone)),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -168,28 +231,52 @@ async fn the_file_of_failed_records_runs_nothing_in_a_spreadsheet() {
     let browser = Browser::signed_in(&world).await;
     let file = browser.page(&format!("/runs/{}/failed.csv", run.id)).await;
     assert!(file.header("content-type").starts_with("text/csv"));
-    assert!(file.header("content-disposition").starts_with("attachment;"), "{:?}", file.headers);
+    assert!(
+        file.header("content-disposition").starts_with("attachment;"),
+        "{:?}",
+        file.headers
+    );
     assert_eq!(file.body.lines().count(), 4, "a head and three: {}", file.body);
     let defused = format!("\"'{}\"", FORMULA.replace('"', "\"\""));
     assert_eq!(file.body.matches(&defused).count(), 2, "{}", file.body);
     for cell in file.body.split([',', '\n']) {
-        assert!(!cell.trim_start_matches('"').starts_with(['=', '+', '-', '@']), "{cell} in {}", file.body);
+        assert!(
+            !cell.trim_start_matches('"').starts_with(['=', '+', '-', '@']),
+            "{cell} in {}",
+            file.body
+        );
     }
 
-    let page = browser.page(&format!("/runs/{}/changes?outcome=failed", run.id)).await;
-    assert!(page.body.contains("HYPERLINK") && page.body.contains("&#60;b&#62;"), "escaped: {}", page.body);
-    assert!(!page.body.contains("<b>"), "markup of a directory is text: {}", page.body);
+    let page = browser
+        .page(&format!("/runs/{}/changes?outcome=failed", run.id))
+        .await;
+    assert!(
+        page.body.contains("HYPERLINK") && page.body.contains("&#60;b&#62;"),
+        "escaped: {}",
+        page.body
+    );
+    assert!(
+        !page.body.contains("<b>"),
+        "markup of a directory is text: {}",
+        page.body
+    );
 }
 
 /// Two people who would take the same account, so that both fail, with names that mean harm.
 async fn a_failed_formula() -> (World, Run) {
     let world = World::with("", "overrideByEmail: true").await;
-    world.import("name,login,domain,email\nOld,old,corp.contoso.com,shared@contoso.com\n").await;
+    world
+        .import("name,login,domain,email\nOld,old,corp.contoso.com,shared@contoso.com\n")
+        .await;
     for login in ["ann", "bob"] {
         let attributes = json!({"displayName": FORMULA, "mail": "shared@contoso.com", "jobTitle": "x"});
         hire(&world.tenant, login, attributes);
     }
-    hire(&world.tenant, "eve", json!({"displayName": "<b>Eve</b>", "mail": "shared@contoso.com"}));
+    hire(
+        &world.tenant,
+        "eve",
+        json!({"displayName": "<b>Eve</b>", "mail": "shared@contoso.com"}),
+    );
     let run = world.run(RunKind::Full).await;
     (world, run)
 }
@@ -201,7 +288,12 @@ async fn pages_stay_with_themselves() {
     for path in ["/", "/runs", "/sign-in", "/nothing-here"] {
         let answer = browser.get(path).await;
         let policy = answer.header("content-security-policy");
-        for part in ["default-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"] {
+        for part in [
+            "default-src 'none'",
+            "frame-ancestors 'none'",
+            "form-action 'self'",
+            "base-uri 'none'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
@@ -222,8 +314,12 @@ async fn a_form_of_another_site_or_session_does_nothing() {
     assert_ne!(own, other);
     let form = |token| [("form_token", token), ("connection", "contoso"), ("kind", "full")];
 
-    let cross_site = browser.form("/runs", &form(&own)).header("sec-fetch-site", "cross-site");
-    let foreign_origin = browser.form("/runs", &form(&own)).header(ORIGIN, "https://evil.example");
+    let cross_site = browser
+        .form("/runs", &form(&own))
+        .header("sec-fetch-site", "cross-site");
+    let foreign_origin = browser
+        .form("/runs", &form(&own))
+        .header(ORIGIN, "https://evil.example");
     let no_origin = browser.form("/runs", &form(&own)).header(ORIGIN, "null");
     let other_session = browser.form("/runs", &form(&other));
     let made_up = browser.form("/runs", &form("made-up"));
@@ -232,10 +328,18 @@ async fn a_form_of_another_site_or_session_does_nothing() {
         assert_eq!(answer.status, StatusCode::CONFLICT, "{}", answer.body);
     }
     let runs = world.cli_json(&["run", "list"]).await;
-    assert_eq!(runs.as_array().or(runs["runs"].as_array()).map(Vec::len), Some(0), "{runs}");
+    assert_eq!(
+        runs.as_array().or(runs["runs"].as_array()).map(Vec::len),
+        Some(0),
+        "{runs}"
+    );
 
-    let same_site = browser.form("/runs", &form(&own)).header(ORIGIN, &browser.console);
+    let same_site = browser
+        .form("/runs", &form(&own))
+        .header(ORIGIN, &browser.console);
     let answer = browser.send(same_site).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
-    world.ended(answer.header("location").strip_prefix("/runs/").unwrap()).await;
+    world
+        .ended(answer.header("location").strip_prefix("/runs/").unwrap())
+        .await;
 }

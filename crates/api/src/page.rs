@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use prost::Message;
 use sha2::{Digest, Sha256};
 
 use crate::fault::Fault;
@@ -10,6 +11,8 @@ use crate::fault::Fault;
 const DEFAULT_SIZE: i64 = 50;
 /// Rows on a page at most; who asks for more gets so many.
 const LARGEST_SIZE: i64 = 1_000;
+/// Bytes on a page at most, a single row aside: gRPC clients take 4 MiB unless they are told otherwise.
+const LARGEST_PAGE: usize = 3 << 20;
 /// Bytes of a token that bind it to its list.
 const SEAL: usize = 8;
 
@@ -77,6 +80,30 @@ impl Page {
         rows.last()
             .map_or_else(String::new, |last| seal(&self.list, &key(last)))
     }
+
+    /// The same for rows that may be large: as many as a client takes in one message, one at least.
+    pub fn cut_messages<T, M: Message>(
+        &self,
+        rows: Vec<T>,
+        key: impl Fn(&T) -> Vec<String>,
+        message: impl Fn(T) -> M,
+    ) -> (Vec<M>, String) {
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        let mut bytes = 0;
+        let mut last = Vec::new();
+        let mut messages = Vec::with_capacity(rows.len().min(size));
+        for row in rows {
+            let place = key(&row);
+            let told = message(row);
+            bytes += told.encoded_len();
+            if messages.len() == size || (bytes > LARGEST_PAGE && !messages.is_empty()) {
+                return (messages, seal(&self.list, &last));
+            }
+            messages.push(told);
+            last = place;
+        }
+        (messages, String::new())
+    }
 }
 
 fn bad_token() -> Fault {
@@ -137,6 +164,21 @@ mod tests {
         let mut rows = vec![1, 2];
         assert_eq!(page.cut(&mut rows, |_| vec![]), "");
         assert_eq!(rows, [1, 2]);
+    }
+
+    #[test]
+    fn large_rows_make_short_pages() {
+        let page = Page::read("runs", 5, "").unwrap();
+        let rows: Vec<String> = ["a", "b", "c"].map(|row| row.repeat(2 << 20)).into();
+        let (told, token) = page.cut_messages(rows, |row| vec![row[..1].to_owned()], |row| row);
+        assert_eq!(told.len(), 1, "two are too much for one message");
+        assert_eq!(
+            Page::read("runs", 5, &token).unwrap().after,
+            Some(vec!["a".to_owned()])
+        );
+        let rows: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
+        let (told, token) = page.cut_messages(rows, |_| vec![], |row| row);
+        assert_eq!((told.len(), token.as_str()), (3, ""));
     }
 
     #[test]

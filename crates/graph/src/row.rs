@@ -112,6 +112,8 @@ impl<'x, 'de> Row<'x, 'de> {
             self.fail(format!(
                 "{attribute} {found}; correct it in Entra, then run again"
             ));
+            // It is still told whose record it is, where no text may hold such a character.
+            value = Cow::Owned(text::without_control(&value));
         }
         self.mention(attribute, Mention::Value(value));
     }

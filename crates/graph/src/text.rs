@@ -93,6 +93,11 @@ pub(crate) fn readable(text: &str) -> String {
     text.replace(MEND, "\u{FFFD}")
 }
 
+/// With the usual sign in place of control characters.
+pub(crate) fn without_control(text: &str) -> String {
+    text.replace(char::is_control, "\u{FFFD}")
+}
+
 /// The beginning of a bad value, fit to be shown.
 pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text

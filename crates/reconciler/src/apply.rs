@@ -75,7 +75,7 @@ pub async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &C
         .filter(|decision| decision.takes_from.is_some())
         .filter_map(|decision| Some((decision.account?, decision.object)))
         .collect();
-    link::supersede(tx.connection(), &taken).await?;
+    link::supersede(tx.connection(), work.organization, &taken).await?;
     create(tx, work, decisions, now).await?;
     let moved = change(tx, work, decisions, now).await?;
     let done: Vec<&Applicable> = decisions

@@ -123,10 +123,10 @@ impl Sweep {
         let span = tracing::info_span!("run.settle", run.id = %work.run);
         adopt(&span, work);
         let state = settle::settle(store, &self.decider.known, work, clock)
-            .instrument(span)
+            .instrument(span.clone())
             .await?;
         if state == Some(State::Planned) {
-            tracing::info!(run.id = %work.run, "preview planned");
+            span.in_scope(|| tracing::info!("preview planned"));
         }
         Ok(state)
     }
@@ -146,12 +146,12 @@ impl Sweep {
             }
         }
         let done = end::finish(&self.decider.store, work, &self.decider.clock)
-            .instrument(span)
+            .instrument(span.clone())
             .await?;
         if done {
             self.count(State::Finished);
             self.wake.notify_one();
-            tracing::info!(run.id = %work.run, "run finished");
+            span.in_scope(|| tracing::info!("run finished"));
         }
         Ok(())
     }

@@ -177,13 +177,21 @@ pub async fn upsert(
 }
 
 /// Takes accounts from the objects that held them until now, in any connection, for the objects beside them.
+///
+/// These may be objects of a page that another transaction is applying, which may be taking from ours: only one such
+/// transaction of an organization goes on at a time, and whoever calls this has locked no link yet.
 pub async fn supersede(
     connection: &mut PgConnection,
+    organization: OrganizationId,
     taken: &[(AccountId, ObjectId)],
 ) -> Result<(), StoreError> {
     if taken.is_empty() {
         return Ok(());
     }
+    sqlx::query("-- link.lock_superseding\nSELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+        .bind(format!("link.supersede {organization}"))
+        .execute(&mut *connection)
+        .await?;
     sqlx::query(
         "-- link.supersede
          UPDATE link l SET account_id = NULL, hash = 0, skip = $3

@@ -316,7 +316,7 @@ impl TryFrom<Row> for RunView {
     }
 }
 
-/// A fetch that failed ends the run, whether or not its plan's row says so already.
+/// A fetch that failed ends the run, unless a plan has been begun: that ends it then.
 fn state_of(row: &Row) -> Result<State, Inconsistent> {
     let fetch = match row.fetch_state.as_deref() {
         None => None,
@@ -337,6 +337,8 @@ fn state_of(row: &Row) -> Result<State, Inconsistent> {
         Some(_) => return Err(Inconsistent::new("run_plan", "state", row.id)),
     };
     Ok(match (plan, fetch) {
+        // The decisions made so far are still to be dropped and counted.
+        (None, Some(State::Failed | State::Cancelled)) if row.plan_state.is_some() => State::Planning,
         (Some(state), _) | (None, Some(state)) => state,
         (None, None) if row.cancel_requested_at.is_some() => State::Cancelled,
         (None, None) => State::Requested,

@@ -20,8 +20,18 @@ async fn start(world: &World, kind: RunKind, key: &str) -> Result<Run, Status> {
 }
 
 async fn runs(world: &World) -> usize {
-    let request = ListRunsRequest { page_size: 100, ..ListRunsRequest::default() };
-    world.runs().list_runs(world.call(request)).await.unwrap().into_inner().runs.len()
+    let request = ListRunsRequest {
+        page_size: 100,
+        ..ListRunsRequest::default()
+    };
+    world
+        .runs()
+        .list_runs(world.call(request))
+        .await
+        .unwrap()
+        .into_inner()
+        .runs
+        .len()
 }
 
 #[tokio::test]
@@ -36,7 +46,11 @@ async fn a_repeated_start_is_the_same_run_even_at_the_same_time() {
     assert_eq!(runs(&world).await, 1);
 
     let refused = start(&world, RunKind::Preview, "morning").await.unwrap_err();
-    assert_eq!(refused.code(), Code::AlreadyExists, "another request under a used key: {refused:?}");
+    assert_eq!(
+        refused.code(),
+        Code::AlreadyExists,
+        "another request under a used key: {refused:?}"
+    );
     assert_eq!(runs(&world).await, 1);
     let other = start(&world, RunKind::Full, "evening").await.unwrap();
     assert_ne!(other.id, ids[0]);
@@ -62,11 +76,28 @@ async fn a_token_that_is_asked_for_twice_is_made_once_and_not_kept_in_the_clear(
         role: TokenRole::Viewer.into(),
         idempotency_key: "make-watcher".to_owned(),
     };
-    let first = client.create_token(world.call(request.clone())).await.unwrap().into_inner();
-    let again = client.create_token(world.call(request)).await.unwrap().into_inner();
+    let first = client
+        .create_token(world.call(request.clone()))
+        .await
+        .unwrap()
+        .into_inner();
+    let again = client
+        .create_token(world.call(request))
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(first, again);
-    let tokens = client.list_tokens(world.call(ListTokensRequest::default())).await.unwrap().into_inner().tokens;
-    assert_eq!(tokens.iter().filter(|token| token.name == "watcher").count(), 1, "{tokens:#?}");
+    let tokens = client
+        .list_tokens(world.call(ListTokensRequest::default()))
+        .await
+        .unwrap()
+        .into_inner()
+        .tokens;
+    assert_eq!(
+        tokens.iter().filter(|token| token.name == "watcher").count(),
+        1,
+        "{tokens:#?}"
+    );
     let site = harness::site::Site::shared().await;
     let stored = site
         .sql(&format!(
@@ -74,5 +105,9 @@ async fn a_token_that_is_asked_for_twice_is_made_once_and_not_kept_in_the_clear(
             first.secret
         ))
         .await;
-    assert_eq!(stored.trim(), "0", "the stored answer holds the token in the clear");
+    assert_eq!(
+        stored.trim(),
+        "0",
+        "the stored answer holds the token in the clear"
+    );
 }

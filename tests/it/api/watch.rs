@@ -16,7 +16,11 @@ async fn a_watched_run_is_told_forward_and_ends_with_its_end() {
 
     assert!(told.iter().all(|one| one.id == run.id));
     let forward = told.is_sorted_by_key(|one| one.state);
-    assert!(forward, "{:?}", told.iter().map(contracts::v1::Run::state).collect::<Vec<_>>());
+    assert!(
+        forward,
+        "{:?}",
+        told.iter().map(contracts::v1::Run::state).collect::<Vec<_>>()
+    );
     assert!(told.is_sorted_by_key(|one| one.progress.unwrap_or_default().records_read));
     let last = told.last().unwrap();
     assert_eq!(last.state(), RunState::Finished, "{last:#?}");
@@ -32,7 +36,9 @@ async fn a_watched_run_is_told_forward_and_ends_with_its_end() {
 #[tokio::test]
 async fn watching_what_is_not_there_ends_with_not_found() {
     let world = World::start().await;
-    let request = GetRunRequest { run_id: Uuid::now_v7().to_string() };
+    let request = GetRunRequest {
+        run_id: Uuid::now_v7().to_string(),
+    };
     let refused = match world.runs().watch_run(world.call(request)).await {
         Err(status) => status,
         Ok(stream) => stream.into_inner().message().await.unwrap_err(),

@@ -24,7 +24,7 @@ async fn refused(change: impl Fn(String) -> String) -> String {
 #[tokio::test]
 async fn an_unknown_key_is_named_with_its_place() {
     let said = refused(|yaml| yaml.replace("target: accounts", "targte: accounts")).await;
-    assert!(said.contains("bad.yaml:18:1") && said.contains("\"targte\"") && said.contains("\"target\"?"), "{said}");
+    assert!(said.contains("bad.yaml:19:1") && said.contains("\"targte\"") && said.contains("\"target\"?"), "{said}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! An OpenTelemetry collector that keeps what it is sent.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
@@ -8,8 +9,12 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -47,7 +52,10 @@ pub struct Seen {
 impl Seen {
     /// One of its attributes.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.attributes
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -64,6 +72,7 @@ struct Received {
 }
 
 impl Collector {
+    #[expect(clippy::disallowed_methods, reason = "its end is that of the test")]
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -72,7 +81,10 @@ impl Collector {
             .add_service(TraceServiceServer::new(kept.clone()))
             .add_service(MetricsServiceServer::new(kept.clone()));
         let server = tokio::spawn(async move {
-            router.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
+            router
+                .serve_with_incoming(TcpListenerStream::new(listener))
+                .await
+                .unwrap();
         });
         Self { url, kept, server }
     }
@@ -85,14 +97,20 @@ impl Collector {
     /// What has come of a trace.
     pub fn trace(&self, id: &str) -> Vec<Seen> {
         let received = self.kept.0.lock().unwrap();
-        received.spans.iter().filter(|span| span.trace == id).cloned().collect()
+        received
+            .spans
+            .iter()
+            .filter(|span| span.trace == id)
+            .cloned()
+            .collect()
     }
 
     /// The sum of a metric over all services, of the points with these attributes; none before the first.
     pub fn metric(&self, name: &str, with: &[(&str, &str)]) -> Option<u64> {
         let received = self.kept.0.lock().unwrap();
         let fits = |attributes: &[(String, String)]| {
-            with.iter().all(|(key, value)| attributes.iter().any(|(k, v)| k == key && v == value))
+            with.iter()
+                .all(|(key, value)| attributes.iter().any(|(k, v)| k == key && v == value))
         };
         let mut found = received
             .points
@@ -122,7 +140,7 @@ impl TraceService for Kept {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let mut received = self.0.lock().unwrap();
-        received.raw.push_str(&format!("{:?}\n", request.get_ref()));
+        received.keep(request.get_ref());
         for of_resource in request.into_inner().resource_spans {
             let service = resource(of_resource.resource.as_ref(), "service.name");
             for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
@@ -147,10 +165,14 @@ impl MetricsService for Kept {
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         let mut received = self.0.lock().unwrap();
-        received.raw.push_str(&format!("{:?}\n", request.get_ref()));
+        received.keep(request.get_ref());
         for of_resource in request.into_inner().resource_metrics {
             let instance = resource(of_resource.resource.as_ref(), "service.instance.id");
-            for metric in of_resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
+            for metric in of_resource
+                .scope_metrics
+                .into_iter()
+                .flat_map(|scope| scope.metrics)
+            {
                 for point in points(&metric) {
                     received.put(&instance, &metric.name, point);
                 }
@@ -161,6 +183,10 @@ impl MetricsService for Kept {
 }
 
 impl Received {
+    fn keep(&mut self, message: &impl std::fmt::Debug) {
+        writeln!(self.raw, "{message:?}").unwrap();
+    }
+
     /// Values are told from the start of the process on: a later one replaces an earlier one.
     fn put(&mut self, instance: &str, name: &str, point: &NumberDataPoint) {
         let value = match point.value {
@@ -168,8 +194,11 @@ impl Received {
             other => panic!("{name} is counted in whole numbers: {other:?}"),
         };
         let attributes = pairs(&point.attributes);
-        self.points.retain(|(of, known, with, _)| (of.as_str(), known.as_str(), with) != (instance, name, &attributes));
-        self.points.push((instance.to_owned(), name.to_owned(), attributes, value));
+        self.points.retain(|(of, known, with, _)| {
+            (of.as_str(), known.as_str(), with) != (instance, name, &attributes)
+        });
+        self.points
+            .push((instance.to_owned(), name.to_owned(), attributes, value));
     }
 }
 
@@ -192,9 +221,15 @@ fn pairs(attributes: &[KeyValue]) -> Vec<(String, String)> {
         Some(Value::IntValue(number)) => number.to_string(),
         other => format!("{other:?}"),
     };
-    attributes.iter().map(|attribute| (attribute.key.clone(), text(attribute))).collect()
+    attributes
+        .iter()
+        .map(|attribute| (attribute.key.clone(), text(attribute)))
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }

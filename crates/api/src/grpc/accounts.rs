@@ -82,7 +82,7 @@ async fn list(
         include_deleted: request.include_deleted,
     };
     let mut connection = app.store.connection().await?;
-    let mut rows = account_list::list(
+    let rows = account_list::list(
         &mut connection,
         caller.organization(),
         &search,
@@ -90,8 +90,8 @@ async fn list(
         page.limit(),
     )
     .await?;
-    let next_page_token = page.cut(&mut rows, |row| vec![row.id.to_string()]);
-    let accounts = rows.into_iter().map(view::account::account).collect();
+    let key = |row: &account_list::Account| vec![row.id.to_string()];
+    let (accounts, next_page_token) = page.cut_messages(rows, key, view::account::account);
     Ok(v1::ListAccountsResponse {
         accounts,
         next_page_token,

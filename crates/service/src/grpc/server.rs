@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -121,6 +122,13 @@ pub(crate) async fn serve(
         reflection = reflection.register_encoded_file_descriptor_set(set);
         reflection_alpha = reflection_alpha.register_encoded_file_descriptor_set(set);
     }
+    // A descriptor set may hold services of others: only those that answer here are listed.
+    for name in surface.names.iter().copied().chain([HealthService::NAME]) {
+        reflection = reflection.with_service_name(name);
+        reflection_alpha = reflection_alpha.with_service_name(name);
+    }
+    reflection = reflection.with_service_name("grpc.reflection.v1.ServerReflection");
+    reflection_alpha = reflection_alpha.with_service_name("grpc.reflection.v1alpha.ServerReflection");
     let routes = surface
         .routes
         .add_service(port.health_service)
