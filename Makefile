@@ -2,10 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# Users in the bench's tenant.
-N ?= 100000
-
-.PHONY: help run demo test bench lint ci prerequisites
+.PHONY: help run demo test lint ci prerequisites
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,17 +17,15 @@ demo: prerequisites ## the same, but print the run's summary, check it and end
 
 test: prerequisites ## all tests, on real PostgreSQL and NATS
 	@cargo build --workspace --bins --tests
-	@# One PostgreSQL for all tests. nextest runs them side by side but leaves out those in the documentation.
+	@# One PostgreSQL for all tests. nextest runs them side by side but leaves out those in the documentation; those from
+	@# end to end share one stack, and so one process.
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		cargo test --workspace --doc --quiet && \
-		./target/debug/rollcall-local with-postgres cargo nextest run --workspace; \
+		./target/debug/rollcall-local with-postgres cargo nextest run --workspace --exclude rollcall-tests && \
+		cargo test --package rollcall-tests; \
 	else \
 		./target/debug/rollcall-local with-postgres cargo test --workspace; \
 	fi
-
-bench: prerequisites ## the floors and Rollcall side by side; N=1000000 for a million users
-	@cargo build --release --workspace --bins
-	@cargo run --release --package rollcall-tests --bin bench -- --users $(N)
 
 lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all -- --check

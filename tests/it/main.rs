@@ -1,12 +1,15 @@
 //! Rollcall end to end; see the package's README.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first thing wrong")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests stop at the first thing wrong"
+)]
 
 mod api;
 mod architecture;
 mod console;
-mod features;
 mod faults;
+mod features;
 mod oracle;
 mod simulation;
 mod trace;

@@ -164,7 +164,10 @@ impl Oracle {
                 })
             })
             .collect();
-        let candidates = Candidates { accounts: &accounts, holders: &holders };
+        let candidates = Candidates {
+            accounts: &accounts,
+            holders: &holders,
+        };
         own(&decide(observed, 1, known, candidates, &self.rules, new_account))
     }
 
@@ -214,7 +217,10 @@ impl Oracle {
 
     fn change(&mut self, one: &Decided) {
         let moves = one.outcome != Outcome::Held
-            && matches!(one.action, Action::Deactivate | Action::Delete | Action::Reactivate);
+            && matches!(
+                one.action,
+                Action::Deactivate | Action::Delete | Action::Reactivate
+            );
         let Some(account) = one.account.and_then(|id| self.accounts.get_mut(&id)) else {
             return;
         };
@@ -244,7 +250,11 @@ impl Oracle {
         }
         if one.outcome == Outcome::Held {
             let cause = one.cause.expect("a held removal has a cause") as u8;
-            let proposed = if one.action == Action::Delete { Removal::Delete } else { Removal::Deactivate };
+            let proposed = if one.action == Action::Delete {
+                Removal::Delete
+            } else {
+                Removal::Deactivate
+            };
             self.reviews.entry((one.object, cause)).or_insert(proposed);
         }
     }
@@ -262,7 +272,10 @@ impl Oracle {
             .filter_map(|link| self.accounts.get(&link.account?))
             .filter(|account| account.status != Status::Deleted)
             .collect();
-        let active = accounts.iter().filter(|account| account.status == Status::Active).count();
+        let active = accounts
+            .iter()
+            .filter(|account| account.status == Status::Active)
+            .count();
         (accounts.len(), active)
     }
 }
@@ -277,7 +290,9 @@ impl Done {
     pub fn overwritten(&self) -> usize {
         self.outcomes
             .values()
-            .filter(|(outcome, rule)| *outcome == Outcome::Updated && rule.is_some_and(|rule| rule > Rule::ObjectId))
+            .filter(|(outcome, rule)| {
+                *outcome == Outcome::Updated && rule.is_some_and(|rule| rule > Rule::ObjectId)
+            })
             .count()
     }
 

@@ -96,7 +96,9 @@ async fn one_case(site: &Site, full: &Coming, delta: &Coming, seed: u64) {
     let world = World::bare(site, options).await;
     world.connect("", people::MAPPING).await;
     people::quarrel(&world.tenant);
-    world.import(&people::accounts(&Directory::of(&world.tenant))).await;
+    world
+        .import(&people::accounts(&Directory::of(&world.tenant)))
+        .await;
 
     let reader = Reader::new(site, &world).await;
     let of = OrganizationId(world.organization);

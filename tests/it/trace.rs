@@ -13,7 +13,13 @@ use harness::world::World;
 use serde_json::json;
 
 /// What every run comes through.
-const STEPS: [&str; 5] = ["run.fetch", "page.decide", "run.settle", "run.apply", "notice.decide"];
+const STEPS: [&str; 5] = [
+    "run.fetch",
+    "page.decide",
+    "run.settle",
+    "run.apply",
+    "notice.decide",
+];
 
 #[tokio::test]
 async fn one_trace_goes_from_the_call_to_the_mail() {
@@ -33,9 +39,13 @@ async fn one_trace_goes_from_the_call_to_the_mail() {
     let everyone: BTreeSet<&str> = ["api", "fetcher", "reconciler", "notifier"].into();
     let spans = until("spans of all four services, the mail's too", async || {
         let spans = collector.trace(&run.trace_id);
-        let services: BTreeSet<_> =
-            spans.iter().map(|span| span.service.trim_start_matches("rollcall-")).collect();
-        let mailed = spans.iter().any(|span| span.name.contains("mail") || span.name.contains("deliver"));
+        let services: BTreeSet<_> = spans
+            .iter()
+            .map(|span| span.service.trim_start_matches("rollcall-"))
+            .collect();
+        let mailed = spans
+            .iter()
+            .any(|span| span.name.contains("mail") || span.name.contains("deliver"));
         (services.is_superset(&everyone) && mailed).then_some(spans)
     })
     .await;
@@ -46,13 +56,22 @@ async fn one_trace_goes_from_the_call_to_the_mail() {
     let ids: BTreeSet<&str> = spans.iter().map(|span| span.id.as_str()).collect();
     for span in spans.iter().filter(|span| STEPS.contains(&span.name.as_str())) {
         assert_eq!(span.attribute("run.id"), Some(run.id.as_str()), "{span:#?}");
-        assert!(ids.contains(span.parent.as_str()), "part of what the call set off: {span:#?}");
+        assert!(
+            ids.contains(span.parent.as_str()),
+            "part of what the call set off: {span:#?}"
+        );
     }
     for service in everyone {
         let log = std::fs::read_to_string(site.stack().home().log(service)).unwrap();
         assert!(log.contains(&run.id), "the log of {service} names the run");
-        assert!(log.contains(&run.trace_id), "the log of {service} names the trace");
+        assert!(
+            log.contains(&run.trace_id),
+            "the log of {service} names the trace"
+        );
     }
-    assert!(!collector.everything().contains(&world.options.client_secret), "no secret goes there");
+    assert!(
+        !collector.everything().contains(&world.options.client_secret),
+        "no secret goes there"
+    );
     site.stop().await;
 }

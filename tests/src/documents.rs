@@ -10,7 +10,11 @@ pub const SECRET_VARIABLE: &str = "CONTOSO_SECRET";
 /// Credential, connection and mapping of a tenant at `url`. `connection` and `mapping` are further lines of those two;
 /// a first run is applied unless they say otherwise.
 pub fn documents(tenant: &TenantOptions, url: &str, connection: &str, mapping: &str) -> String {
-    let first_run = if connection.contains("firstRun") { "" } else { "firstRun: apply\n" };
+    let first_run = if connection.contains("firstRun") {
+        ""
+    } else {
+        "firstRun: apply\n"
+    };
     let (id, client) = (&tenant.id, &tenant.client_id);
     format!(
         "kind: Credential

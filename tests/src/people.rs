@@ -10,12 +10,18 @@ pub const DOMAIN: &str = "contoso.com";
 
 /// A tenant with nobody in it.
 pub fn nobody() -> TenantOptions {
-    TenantOptions { deleted: 0, ..TenantOptions::generate(1, 0) }
+    TenantOptions {
+        deleted: 0,
+        ..TenantOptions::generate(1, 0)
+    }
 }
 
 /// A generated tenant of so many users, none of them deleted.
 pub fn crowd(users: u32) -> TenantOptions {
-    TenantOptions { deleted: 0, ..TenantOptions::generate(7, users) }
+    TenantOptions {
+        deleted: 0,
+        ..TenantOptions::generate(7, users)
+    }
 }
 
 /// Creates `login@contoso.com`, enabled, with a name and a mail address, and with what is given besides; returns the
@@ -40,11 +46,19 @@ pub fn hire(tenant: &Arc<Tenant>, login: &str, with: Value) -> String {
 
 /// So many people, `p01` to `p99`; returns their object ids.
 pub fn hire_many(tenant: &Arc<Tenant>, count: usize) -> Vec<String> {
-    (1..=count).map(|number| hire(tenant, &format!("p{number:02}"), json!({}))).collect()
+    (1..=count)
+        .map(|number| hire(tenant, &format!("p{number:02}"), json!({})))
+        .collect()
 }
 
 /// `Ann` of `ann`.
 pub fn name_of(login: &str) -> String {
     let mut letters = login.chars();
-    letters.next().map(char::to_uppercase).into_iter().flatten().chain(letters).collect()
+    letters
+        .next()
+        .map(char::to_uppercase)
+        .into_iter()
+        .flatten()
+        .chain(letters)
+        .collect()
 }

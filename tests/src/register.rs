@@ -7,9 +7,9 @@ use contracts::v1::connections_client::ConnectionsClient;
 use contracts::v1::links_client::LinksClient;
 use contracts::v1::reviews_client::ReviewsClient;
 use contracts::v1::{
-    Account, AccountStatus, Connection, ConnectionTest, GetConnectionRequest, IntegrationStatus, LeaverAction, Link,
-    ListAccountsRequest, ListLinksRequest, ListReviewsRequest, ResolveReviewsRequest, Review, ReviewResolution, ReviewState,
-    TestConnectionRequest,
+    Account, AccountStatus, Connection, ConnectionTest, GetConnectionRequest, IntegrationStatus,
+    LeaverAction, Link, ListAccountsRequest, ListLinksRequest, ListReviewsRequest, ResolveReviewsRequest,
+    Review, ReviewResolution, ReviewState, TestConnectionRequest,
 };
 use entra_sim::Snapshot;
 use serde_json::Value;
@@ -40,7 +40,11 @@ impl World {
                 ..ListAccountsRequest::default()
             };
             let mut client = AccountsClient::new(self.channel());
-            let page = client.list_accounts(self.call(request)).await.unwrap().into_inner();
+            let page = client
+                .list_accounts(self.call(request))
+                .await
+                .unwrap()
+                .into_inner();
             accounts.extend(page.accounts);
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -76,7 +80,8 @@ impl World {
     pub async fn check_register(&self) {
         let accounts = self.accounts().await;
         let fed = accounts.iter().filter(|account| !account.object_id.is_empty());
-        let by_object: BTreeMap<&str, &Account> = fed.map(|account| (account.object_id.as_str(), account)).collect();
+        let by_object: BTreeMap<&str, &Account> =
+            fed.map(|account| (account.object_id.as_str(), account)).collect();
         for user in self.tenant.users() {
             let enabled = user.attributes.get("accountEnabled") == Some(&Value::Bool(true));
             let Some(account) = by_object.get(user.id.as_str()) else {
@@ -89,12 +94,20 @@ impl World {
             } else {
                 (AccountStatus::Deactivated, IntegrationStatus::Disabled)
             };
-            assert_eq!((account.status(), account.integration_status()), (status, knows), "{account:#?}");
+            assert_eq!(
+                (account.status(), account.integration_status()),
+                (status, knows),
+                "{account:#?}"
+            );
         }
         for user in self.tenant.deleted_users() {
             if let Some(account) = by_object.get(user.id.as_str()) {
                 assert_eq!(account.status(), AccountStatus::Deactivated, "{account:#?}");
-                assert_eq!(account.integration_status(), IntegrationStatus::SoftDeleted, "{account:#?}");
+                assert_eq!(
+                    account.integration_status(),
+                    IntegrationStatus::SoftDeleted,
+                    "{account:#?}"
+                );
             }
         }
     }
@@ -104,7 +117,11 @@ impl World {
         let mut links = Vec::new();
         let mut page_token = String::new();
         loop {
-            let request = ListLinksRequest { connection: CONNECTION.to_owned(), page_size: PAGE, page_token };
+            let request = ListLinksRequest {
+                connection: CONNECTION.to_owned(),
+                page_size: PAGE,
+                page_token,
+            };
             let mut client = LinksClient::new(self.channel());
             let page = client.list_links(self.call(request)).await.unwrap().into_inner();
             links.extend(page.links);
@@ -117,47 +134,89 @@ impl World {
 
     /// The connection as it is shown.
     pub async fn connection(&self) -> Connection {
-        let request = GetConnectionRequest { connection: CONNECTION.to_owned() };
+        let request = GetConnectionRequest {
+            connection: CONNECTION.to_owned(),
+        };
         let mut client = ConnectionsClient::new(self.channel());
-        client.get_connection(self.call(request)).await.unwrap().into_inner()
+        client
+            .get_connection(self.call(request))
+            .await
+            .unwrap()
+            .into_inner()
     }
 
     /// Tests the connection.
     pub async fn test_connection(&self) -> ConnectionTest {
-        let request = TestConnectionRequest { connection: CONNECTION.to_owned() };
+        let request = TestConnectionRequest {
+            connection: CONNECTION.to_owned(),
+        };
         let mut client = ConnectionsClient::new(self.channel());
-        client.test_connection(self.call(request)).await.unwrap().into_inner()
+        client
+            .test_connection(self.call(request))
+            .await
+            .unwrap()
+            .into_inner()
     }
 
     /// The reviews in this state.
     pub async fn reviews(&self, state: ReviewState) -> Vec<Review> {
-        let request = ListReviewsRequest { state: state.into(), page_size: PAGE, ..ListReviewsRequest::default() };
+        let request = ListReviewsRequest {
+            state: state.into(),
+            page_size: PAGE,
+            ..ListReviewsRequest::default()
+        };
         let mut client = ReviewsClient::new(self.channel());
-        client.list_reviews(self.call(request)).await.unwrap().into_inner().reviews
+        client
+            .list_reviews(self.call(request))
+            .await
+            .unwrap()
+            .into_inner()
+            .reviews
     }
 
     /// Approves reviews, doing `action` if one is given.
     pub async fn approve(&self, ids: &[&str], action: LeaverAction) -> Vec<ReviewResolution> {
         let request = resolve(ids, action);
         let mut client = ReviewsClient::new(self.channel());
-        client.approve_reviews(self.call(request)).await.unwrap().into_inner().results
+        client
+            .approve_reviews(self.call(request))
+            .await
+            .unwrap()
+            .into_inner()
+            .results
     }
 
     /// Rejects reviews.
     pub async fn reject(&self, ids: &[&str]) -> Vec<ReviewResolution> {
         let request = resolve(ids, LeaverAction::Unspecified);
         let mut client = ReviewsClient::new(self.channel());
-        client.reject_reviews(self.call(request)).await.unwrap().into_inner().results
+        client
+            .reject_reviews(self.call(request))
+            .await
+            .unwrap()
+            .into_inner()
+            .results
     }
 }
 
 /// What the default mapping reads, of those attributes that tests change.
 fn check_account(account: &Account, user: &Snapshot, by_object: &BTreeMap<&str, &Account>) {
-    let text = |attribute: &str| user.attributes.get(attribute).and_then(Value::as_str).unwrap_or_default();
+    let text = |attribute: &str| {
+        user.attributes
+            .get(attribute)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let upn = text("userPrincipalName");
     let (local, domain) = upn.rsplit_once('@').unwrap();
     let told = [upn, local, domain, text("displayName"), text("mail")];
-    let held = [&account.upn, &account.login, &account.domain, &account.name, &account.email];
+    let held = [
+        &account.upn,
+        &account.login,
+        &account.domain,
+        &account.name,
+        &account.email,
+    ];
     assert_eq!(held.map(String::as_str), told, "{account:#?}");
     for (name, attribute) in [
         ("firstName", "givenName"),
@@ -170,7 +229,9 @@ fn check_account(account: &Account, user: &Snapshot, by_object: &BTreeMap<&str, 
     ] {
         assert_eq!(field(account, name), text(attribute), "{name} of {account:#?}");
     }
-    let manager = by_object.get(text("manager")).map_or("", |manager| manager.id.as_str());
+    let manager = by_object
+        .get(text("manager"))
+        .map_or("", |manager| manager.id.as_str());
     assert_eq!(account.reporting_to, manager, "{account:#?}");
 }
 

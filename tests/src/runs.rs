@@ -2,8 +2,8 @@
 
 use contracts::v1::runs_client::RunsClient;
 use contracts::v1::{
-    ApplyRunRequest, CancelRunRequest, Change, Counts, GetRunRequest, ListChangesRequest, Outcome, Run, RunKind,
-    RunState, StartRunRequest,
+    ApplyRunRequest, CancelRunRequest, Change, Counts, GetRunRequest, ListChangesRequest, Outcome, Run,
+    RunKind, RunState, StartRunRequest,
 };
 use tonic::Status;
 use tonic::transport::Channel;
@@ -64,22 +64,39 @@ impl World {
 
     /// The run as it is now.
     pub async fn get_run(&self, id: &str) -> Run {
-        let request = GetRunRequest { run_id: id.to_owned() };
-        self.runs().get_run(self.call(request)).await.unwrap().into_inner()
+        let request = GetRunRequest {
+            run_id: id.to_owned(),
+        };
+        self.runs()
+            .get_run(self.call(request))
+            .await
+            .unwrap()
+            .into_inner()
     }
 
     /// Follows a run until it has ended or waits with its plan; its counts must be true.
     pub async fn ended(&self, id: &str) -> Run {
         let seen = self.watched(id).await;
-        let run = seen.into_iter().next_back().expect("a watched run is told at least once");
+        let run = seen
+            .into_iter()
+            .next_back()
+            .expect("a watched run is told at least once");
         self.check_counts(&run).await;
         run
     }
 
     /// Everything that is told of a run until it has ended or waits with its plan.
     pub async fn watched(&self, id: &str) -> Vec<Run> {
-        let request = GetRunRequest { run_id: id.to_owned() };
-        all(self.runs().watch_run(self.call(request)).await.unwrap().into_inner()).await
+        let request = GetRunRequest {
+            run_id: id.to_owned(),
+        };
+        all(self
+            .runs()
+            .watch_run(self.call(request))
+            .await
+            .unwrap()
+            .into_inner())
+        .await
     }
 
     /// Applies a preview's plan, and follows it to its end.
@@ -92,13 +109,19 @@ impl World {
 
     /// Asks for a preview's plan to be applied.
     pub async fn try_apply_plan(&self, id: &str) -> Result<Run, Status> {
-        let request = ApplyRunRequest { run_id: id.to_owned(), ..ApplyRunRequest::default() };
+        let request = ApplyRunRequest {
+            run_id: id.to_owned(),
+            ..ApplyRunRequest::default()
+        };
         Ok(self.runs().apply_run(self.call(request)).await?.into_inner())
     }
 
     /// Asks for a run's end.
     pub async fn cancel(&self, id: &str) -> Result<Run, Status> {
-        let request = CancelRunRequest { run_id: id.to_owned(), ..CancelRunRequest::default() };
+        let request = CancelRunRequest {
+            run_id: id.to_owned(),
+            ..CancelRunRequest::default()
+        };
         Ok(self.runs().cancel_run(self.call(request)).await?.into_inner())
     }
 
@@ -113,7 +136,12 @@ impl World {
                 page_size: 100,
                 page_token,
             };
-            let page = self.runs().list_changes(self.call(request)).await.unwrap().into_inner();
+            let page = self
+                .runs()
+                .list_changes(self.call(request))
+                .await
+                .unwrap()
+                .into_inner();
             changes.extend(page.changes);
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -128,13 +156,20 @@ impl World {
         for quiet in [Outcome::Skipped, Outcome::Unchanged] {
             all.extend(self.changes(run, quiet).await);
         }
-        let found = all.iter().find(|change| change.object_id == who || change.upn.eq_ignore_ascii_case(who));
-        found.cloned().unwrap_or_else(|| panic!("{who} is not in the run: {all:#?}"))
+        let found = all
+            .iter()
+            .find(|change| change.object_id == who || change.upn.eq_ignore_ascii_case(who));
+        found
+            .cloned()
+            .unwrap_or_else(|| panic!("{who} is not in the run: {all:#?}"))
     }
 
     /// The counting rule, and each tally against the stored outcomes (R7, invariant 1).
     async fn check_counts(&self, run: &Run) {
-        if !matches!(run.state(), RunState::Finished | RunState::Planned | RunState::Cancelled) {
+        if !matches!(
+            run.state(),
+            RunState::Finished | RunState::Planned | RunState::Cancelled
+        ) {
             return;
         }
         let counts = counts(run);
@@ -143,12 +178,22 @@ impl World {
             outcomes(&counts).iter().map(|(_, count)| count).sum::<u32>(),
             "seen + gone must add up: {run:#?}"
         );
-        assert!(counts.overwritten <= counts.updated && counts.reactivated <= counts.updated, "{counts:?}");
+        assert!(
+            counts.overwritten <= counts.updated && counts.reactivated <= counts.updated,
+            "{counts:?}"
+        );
         for (outcome, count) in outcomes(&counts) {
             let stored = self.changes(run, outcome).await;
-            let other: Vec<_> = stored.iter().filter(|change| change.outcome() != outcome).collect();
+            let other: Vec<_> = stored
+                .iter()
+                .filter(|change| change.outcome() != outcome)
+                .collect();
             assert!(other.is_empty(), "asked for {outcome:?}: {other:#?}");
-            assert_eq!(stored.len(), count as usize, "{outcome:?} of {run:#?}: {stored:#?}");
+            assert_eq!(
+                stored.len(),
+                count as usize,
+                "{outcome:?} of {run:#?}: {stored:#?}"
+            );
         }
     }
 }
@@ -181,5 +226,8 @@ pub fn outcomes(counts: &Counts) -> [(Outcome, u32); 7] {
 
 /// Only these outcomes, the others 0; the counting rule gives seen and gone away to who asks.
 pub fn tally(run: &Run) -> Vec<(Outcome, u32)> {
-    outcomes(&counts(run)).into_iter().filter(|(_, count)| *count > 0).collect()
+    outcomes(&counts(run))
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .collect()
 }

@@ -28,7 +28,10 @@ impl Site {
     pub async fn start(builder: Builder) -> Self {
         let mut stack = builder.start().await.unwrap_or_else(|error| {
             let why = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
-            panic!("no stack: {}", why.map(ToString::to_string).collect::<Vec<_>>().join(": "));
+            panic!(
+                "no stack: {}",
+                why.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+            );
         });
         let access = stack.postgres().expect("it is its own").access().clone();
         Self { stack, access }
@@ -51,7 +54,9 @@ impl Site {
         let builder = Stack::builder().directory(Directory::At(NOWHERE.to_owned()));
         settings
             .into_iter()
-            .fold(builder, |builder, (service, key, value)| builder.set(service, key, value))
+            .fold(builder, |builder, (service, key, value)| {
+                builder.set(service, key, value)
+            })
     }
 
     /// Where things are.

@@ -19,23 +19,40 @@ impl World {
 
     /// The bell, newest first.
     pub async fn notices(&self) -> ListNoticesResponse {
-        let request = ListNoticesRequest { page_size: 100, ..ListNoticesRequest::default() };
-        self.bell().list_notices(self.call(request)).await.unwrap().into_inner()
+        let request = ListNoticesRequest {
+            page_size: 100,
+            ..ListNoticesRequest::default()
+        };
+        self.bell()
+            .list_notices(self.call(request))
+            .await
+            .unwrap()
+            .into_inner()
     }
 
     /// Waits for a notice of this kind about this run.
     pub async fn notice(&self, run_id: &str, kind: NoticeKind) -> Notice {
         until(&format!("{kind:?} of {run_id}"), async || {
             let notices = self.notices().await.notices;
-            notices.into_iter().find(|notice| notice.run_id == run_id && notice.kind() == kind)
+            notices
+                .into_iter()
+                .find(|notice| notice.run_id == run_id && notice.kind() == kind)
         })
         .await
     }
 
     /// Mails and how they went.
     pub async fn deliveries(&self) -> Vec<Delivery> {
-        let request = ListDeliveriesRequest { page_size: 100, ..ListDeliveriesRequest::default() };
-        self.bell().list_deliveries(self.call(request)).await.unwrap().into_inner().deliveries
+        let request = ListDeliveriesRequest {
+            page_size: 100,
+            ..ListDeliveriesRequest::default()
+        };
+        self.bell()
+            .list_deliveries(self.call(request))
+            .await
+            .unwrap()
+            .into_inner()
+            .deliveries
     }
 }
 
@@ -55,13 +72,22 @@ fn part_of(entity: &str, kind: &str) -> Option<String> {
     };
     let content_type = header("content-type").unwrap_or_default();
     if content_type.starts_with("multipart/") {
-        let boundary = content_type.split("boundary=\"").nth(1)?.split('"').next()?.to_owned();
-        return body.split(&format!("--{boundary}")).find_map(|part| part_of(part.trim_start(), kind));
+        let boundary = content_type
+            .split("boundary=\"")
+            .nth(1)?
+            .split('"')
+            .next()?
+            .to_owned();
+        return body
+            .split(&format!("--{boundary}"))
+            .find_map(|part| part_of(part.trim_start(), kind));
     }
     if !content_type.starts_with(kind) {
         return None;
     }
-    let encoding = header("content-transfer-encoding").unwrap_or_default().to_ascii_lowercase();
+    let encoding = header("content-transfer-encoding")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let body = body.strip_suffix("\r\n").unwrap_or(body);
     let bytes = match encoding.as_str() {
         "base64" => {

@@ -68,8 +68,15 @@ impl World {
         let organization = Uuid::now_v7();
         let token = format!("rc_{}{}", organization.simple(), Uuid::now_v7().simple());
         found(site, organization, &token).await;
-        let endpoints = Endpoints { token: token.clone(), ..site.endpoints().clone() };
-        let channel = Endpoint::from_shared(endpoints.api.clone()).unwrap().connect().await.unwrap();
+        let endpoints = Endpoints {
+            token: token.clone(),
+            ..site.endpoints().clone()
+        };
+        let channel = Endpoint::from_shared(endpoints.api.clone())
+            .unwrap()
+            .connect()
+            .await
+            .unwrap();
         Self {
             tenant: simulator.default_tenant().unwrap(),
             options,
@@ -87,7 +94,10 @@ impl World {
     /// Applies the usual documents with further lines, and the settings that send mail to us.
     pub async fn connect(&self, connection: &str, mapping: &str) {
         let documents = documents(&self.options, &self.url(), connection, mapping);
-        let settings = format!("---\nkind: Settings\nname: default\nmailTo: [\"{}\"]\n", self.mail_to);
+        let settings = format!(
+            "---\nkind: Settings\nname: default\nmailTo: [\"{}\"]\n",
+            self.mail_to
+        );
         self.apply(&format!("{documents}{settings}")).await;
     }
 

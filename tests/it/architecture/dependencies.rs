@@ -24,7 +24,10 @@ const OURS: [(&str, &[&str]); 14] = [
     ),
     ("reconciler", &["bus", "contracts", "domain", "service", "store"]),
     ("notifier", &["bus", "contracts", "domain", "service", "store"]),
-    ("api", &["bus", "contracts", "domain", "service", "store", "vault"]),
+    (
+        "api",
+        &["bus", "contracts", "domain", "service", "store", "vault"],
+    ),
     ("cli", &["contracts", "domain"]),
     ("entra-sim", &[]),
     ("local", &[]),
@@ -38,7 +41,15 @@ const THEIRS: [(&str, &[&str], &[&str]); 17] = [
     ("reqwest", &["graph", "local"], &["entra-sim", "api"]),
     (
         "tonic",
-        &["contracts", "service", "api", "fetcher", "reconciler", "notifier", "cli"],
+        &[
+            "contracts",
+            "service",
+            "api",
+            "fetcher",
+            "reconciler",
+            "notifier",
+            "cli",
+        ],
         &["local"],
     ),
     ("tonic-reflection", &["service"], &[]),
@@ -54,7 +65,16 @@ const THEIRS: [(&str, &[&str], &[&str]); 17] = [
     ("opentelemetry-otlp", &["service"], &[]),
     (
         "anyhow",
-        &["service", "api", "fetcher", "reconciler", "notifier", "cli", "local", "entra-sim"],
+        &[
+            "service",
+            "api",
+            "fetcher",
+            "reconciler",
+            "notifier",
+            "cli",
+            "local",
+            "entra-sim",
+        ],
         &[],
     ),
 ];
@@ -75,7 +95,11 @@ fn uses() -> BTreeMap<String, Uses> {
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut found = BTreeMap::new();
     for package in metadata["packages"].as_array().unwrap() {
@@ -108,10 +132,17 @@ fn our_crates_use_each_other_only_in_the_one_direction() {
     let uses = uses();
     let names: Vec<&str> = uses.keys().map(String::as_str).collect();
     let known: BTreeSet<&str> = allowed.keys().copied().collect();
-    assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), known, "every crate has its rule");
+    assert_eq!(
+        names.into_iter().collect::<BTreeSet<_>>(),
+        known,
+        "every crate has its rule"
+    );
     let mut findings = Vec::new();
     for (name, uses) in &uses {
-        let ours = uses.normal.iter().filter(|used| allowed.contains_key(used.as_str()));
+        let ours = uses
+            .normal
+            .iter()
+            .filter(|used| allowed.contains_key(used.as_str()));
         for used in ours.filter(|used| !allowed[name.as_str()].contains(&used.as_str())) {
             findings.push(format!("{name} uses {used}"));
         }
@@ -129,7 +160,10 @@ fn a_service_does_not_use_another_even_in_its_tests() {
             }
         }
     }
-    assert_none(&findings, "services meet on the bus, in the database and over gRPC:");
+    assert_none(
+        &findings,
+        "services meet on the bus, in the database and over gRPC:",
+    );
 }
 
 #[test]
@@ -156,7 +190,10 @@ fn only_its_owner_uses_a_package() {
 fn the_core_is_pure() {
     let uses = uses();
     let used: Vec<&str> = uses["domain"].normal.iter().map(String::as_str).collect();
-    assert_eq!(used, DOMAIN_USES, "domain has no runtime, no I/O, no serde, no randomness");
+    assert_eq!(
+        used, DOMAIN_USES,
+        "domain has no runtime, no I/O, no serde, no randomness"
+    );
 }
 
 /// What a simulator or a local harness shares with the product can't be found wrong by them.

@@ -35,7 +35,7 @@ fn every_link_in_a_readme_leads_somewhere() {
     for folder in crates() {
         pages.push(folder.join("README.md"));
     }
-    for folder in ["tests", "proto", "deploy", "helm"] {
+    for folder in ["tests", "proto", "deploy"] {
         pages.extend(files(&root().join(folder), "md"));
     }
     let mut findings = Vec::new();
@@ -48,7 +48,12 @@ fn every_link_in_a_readme_leads_somewhere() {
                 continue;
             }
             count += 1;
-            if !page.parent().unwrap_or_else(|| Path::new("/")).join(target).exists() {
+            if !page
+                .parent()
+                .unwrap_or_else(|| Path::new("/"))
+                .join(target)
+                .exists()
+            {
                 findings.push(format!("{} → {link}", shown(&page)));
             }
         }
@@ -100,7 +105,10 @@ fn the_readme_names_every_crate_and_no_other() {
 fn every_subject_is_in_the_bus_readme() {
     let readme = read(&root().join("crates/bus/README.md"));
     for subject in bus::subjects::ALL {
-        assert!(readme.contains(&format!("| `{subject}.<")), "{subject} is missing");
+        assert!(
+            readme.contains(&format!("| `{subject}.<")),
+            "{subject} is missing"
+        );
     }
 }
 

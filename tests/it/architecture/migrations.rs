@@ -14,7 +14,12 @@ const CHECKSUMS: &str = include_str!("../migrations.sha256");
 fn all() -> Vec<(String, String)> {
     let found: Vec<_> = files(&root().join("crates/store/migrations"), "sql")
         .into_iter()
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), read(&path)))
+        .map(|path| {
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                read(&path),
+            )
+        })
         .collect();
     assert!(!found.is_empty());
     found
@@ -64,7 +69,10 @@ fn every_table_names_the_one_service_that_writes_it() {
     assert!(writers.len() > 20, "{writers:?}");
     for (table, writer) in writers {
         let writer = writer.unwrap_or_else(|| panic!("the comment on {table} names no writer"));
-        assert!(WRITERS.contains(&writer.as_str()), "{table} is written by {writer}?");
+        assert!(
+            WRITERS.contains(&writer.as_str()),
+            "{table} is written by {writer}?"
+        );
     }
 }
 

@@ -72,7 +72,10 @@ fn no_file_is_too_long_to_be_read() {
 fn the_clock_is_read_in_the_chassis_alone() {
     let config = read(&root().join(".clippy.toml"));
     for call in BANNED {
-        assert!(config.contains(&format!("path = \"{call}\"")), "{call} is not banned any more");
+        assert!(
+            config.contains(&format!("path = \"{call}\"")),
+            "{call} is not banned any more"
+        );
     }
     let excuses = holding("clippy::disallowed_methods");
     let elsewhere: Vec<String> = excuses
@@ -112,7 +115,10 @@ fn every_package_keeps_the_house_lints() {
     ] {
         assert!(workspace.contains(lint), "{lint}");
     }
-    let mut manifests: Vec<_> = crates().into_iter().map(|folder| folder.join("Cargo.toml")).collect();
+    let mut manifests: Vec<_> = crates()
+        .into_iter()
+        .map(|folder| folder.join("Cargo.toml"))
+        .collect();
     manifests.push(root().join("tests/Cargo.toml"));
     for manifest in manifests {
         assert!(
@@ -131,9 +137,16 @@ fn graph_is_only_ever_read() {
     for path in files(&root().join("crates/graph/src"), "rs") {
         let is_token = path.ends_with("token.rs");
         for (number, line) in (1..).zip(read(&path).lines()) {
-            let writes = ["client().put(", "client.put(", ".patch(", ".delete(", ".request(", "Method::"]
-                .iter()
-                .any(|call| line.contains(call));
+            let writes = [
+                "client().put(",
+                "client.put(",
+                ".patch(",
+                ".delete(",
+                ".request(",
+                "Method::",
+            ]
+            .iter()
+            .any(|call| line.contains(call));
             let post = line.contains(".post(");
             posts += usize::from(post && is_token);
             if writes || (post && !is_token) {
@@ -149,7 +162,10 @@ fn graph_is_only_ever_read() {
 #[test]
 fn secrets_have_types_that_do_not_show_them() {
     let config = read(&root().join("crates/service/src/config/sections.rs"));
-    assert!(config.contains("SecretString"), "addresses with passwords are secrets");
+    assert!(
+        config.contains("SecretString"),
+        "addresses with passwords are secrets"
+    );
     let logged = holding("expose_secret()")
         .into_iter()
         .filter(|place| place.contains("tracing::") || place.contains("println!"))

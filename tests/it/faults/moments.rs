@@ -23,7 +23,11 @@ async fn every_service_may_die_at_any_moment() {
     let mut dice = StdRng::seed_from_u64(seed);
     let mut scene = Scene::start(seed, 3_000, 250).await;
     for round in 0..runs {
-        let reads = if round % 2 == 0 { Reads::Everything } else { Reads::Changes };
+        let reads = if round % 2 == 0 {
+            Reads::Everything
+        } else {
+            Reads::Changes
+        };
         if round > 0 {
             // Now and then more leave than the brake lets go.
             people::change(scene.tenant(), &mut dice, round, round % 3 != 2);
@@ -68,7 +72,12 @@ async fn moment(dice: &mut StdRng, most_ms: u64) {
     tokio::time::sleep(Duration::from_millis(dice.random_range(0..most_ms))).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test has no chassis to be configured by")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no chassis to be configured by"
+)]
 fn from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().expect("a number"))
+    std::env::var(name)
+        .ok()
+        .map(|value| value.parse().expect("a number"))
 }

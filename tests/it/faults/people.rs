@@ -22,7 +22,11 @@ pub const MAPPING: &str = "overrideByEmail: true";
 pub fn quarrel(tenant: &Arc<Tenant>) {
     for domain in ["contoso.com", "fabrikam.example"] {
         let name = format!("quarrel.twin@{domain}");
-        hire(tenant, "quarrel.twin", json!({ "userPrincipalName": name, "mail": name }));
+        hire(
+            tenant,
+            "quarrel.twin",
+            json!({ "userPrincipalName": name, "mail": name }),
+        );
     }
     hire(tenant, "quarrel.owner", json!({ "accountEnabled": false }));
     hire(tenant, "quarrel.mail", json!({}));
@@ -36,9 +40,20 @@ pub fn quarrel(tenant: &Arc<Tenant>) {
 /// `rollcall import csv`: accounts that were there before the first run.
 pub fn accounts(directory: &Directory) -> String {
     let mut csv = "name,login,domain,email,upn,lookup_guid,role,job_title\n".to_owned();
-    for (number, user) in directory.present().into_iter().enumerate().filter(|(n, _)| n % EVERY == 0) {
+    for (number, user) in directory
+        .present()
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| n % EVERY == 0)
+    {
         let row = account(number, user);
-        writeln!(csv, "{}", row.map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).join(",")).unwrap();
+        writeln!(
+            csv,
+            "{}",
+            row.map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")))
+                .join(",")
+        )
+        .unwrap();
     }
     for row in [
         // A tie by rule 5.
@@ -60,7 +75,12 @@ pub fn accounts(directory: &Directory) -> String {
 
 /// One account that some rule finds for this user; which rule goes round with the number.
 fn account(number: usize, user: &Snapshot) -> [String; 8] {
-    let text = |name: &str| user.attributes.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+    let text = |name: &str| {
+        user.attributes
+            .get(name)
+            .and_then(|value| value.as_str())
+            .unwrap_or_default()
+    };
     let upn = text("userPrincipalName");
     let (local, domain) = upn.rsplit_once('@').unwrap_or((upn, ""));
     let mut row = [const { String::new() }; 8];
@@ -84,7 +104,11 @@ fn account(number: usize, user: &Snapshot) -> [String; 8] {
 pub fn change(tenant: &Arc<Tenant>, dice: &mut StdRng, round: usize, few: bool) {
     let directory = Directory::of(tenant);
     let mut people: Vec<String> = directory.present().iter().map(|user| user.id.clone()).collect();
-    let deleted: Vec<String> = tenant.deleted_users().iter().map(|user| user.id.clone()).collect();
+    let deleted: Vec<String> = tenant
+        .deleted_users()
+        .iter()
+        .map(|user| user.id.clone())
+        .collect();
     let mut some = |count: usize| -> Vec<String> {
         let chosen: Vec<String> = people.choose_multiple(dice, count).cloned().collect();
         people.retain(|id| !chosen.contains(id));
@@ -112,7 +136,9 @@ pub fn change(tenant: &Arc<Tenant>, dice: &mut StdRng, round: usize, few: bool) 
         tenant.set_manager(report, Some(manager)).unwrap();
     }
     for id in some(20) {
-        tenant.update(&id, "jobTitle", json!(format!("Title {round}"))).unwrap();
+        tenant
+            .update(&id, "jobTitle", json!(format!("Title {round}")))
+            .unwrap();
         tenant.update(&id, "officeLocation", json!(null)).unwrap();
     }
     for (number, id) in some(5).iter().enumerate() {
@@ -120,7 +146,11 @@ pub fn change(tenant: &Arc<Tenant>, dice: &mut StdRng, round: usize, few: bool) 
         tenant.update(id, "userPrincipalName", json!(name)).unwrap();
     }
     for number in 0..12 {
-        hire(tenant, &format!("hired.{round}.{number}"), json!({ "department": "New" }));
+        hire(
+            tenant,
+            &format!("hired.{round}.{number}"),
+            json!({ "department": "New" }),
+        );
     }
     come_back(tenant, &directory, &deleted);
     tenant.apply(&Operation::ChangeMany { count: 1_200 }).unwrap();

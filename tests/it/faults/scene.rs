@@ -54,7 +54,9 @@ impl Scene {
         let world = World::bare(&site, options).await;
         world.connect("", people::MAPPING).await;
         people::quarrel(&world.tenant);
-        world.import(&people::accounts(&Directory::of(&world.tenant))).await;
+        world
+            .import(&people::accounts(&Directory::of(&world.tenant)))
+            .await;
         let access = site.access().clone();
         let register = Register::load(&access, OrganizationId(world.organization)).await;
         let oracle = Oracle::new(register.accounts);
@@ -91,7 +93,12 @@ impl Scene {
         };
         let begun = Instant::now();
         loop {
-            match self.world.runs().start_run(self.world.call(request.clone())).await {
+            match self
+                .world
+                .runs()
+                .start_run(self.world.call(request.clone()))
+                .await
+            {
                 Ok(run) => return run.into_inner().id.parse().unwrap(),
                 Err(status) => assert!(begun.elapsed() < RUN_LIMIT, "no run could be started: {status}"),
             }
@@ -207,10 +214,14 @@ fn builder() -> local::stack::Builder {
     ];
     let builder = Service::ALL
         .into_iter()
-        .fold(Site::builder().durable(), |builder, service| builder.copies(service, COPIES));
+        .fold(Site::builder().durable(), |builder, service| {
+            builder.copies(service, COPIES)
+        });
     settings
         .into_iter()
-        .fold(builder, |builder, (service, key, value)| builder.set(service, key, value))
+        .fold(builder, |builder, (service, key, value)| {
+            builder.set(service, key, value)
+        })
 }
 
 /// Asks until the statement answers with this.

@@ -37,17 +37,65 @@ const STEPS: [Step; 13] = [
     step("taken", "INSERT ON run_fetch", "true", &[API, FETCHER]),
     step("read", "UPDATE OF reason ON run_fetch", "true", &[FETCHER]),
     step("decided", "INSERT ON run_page", "NEW.number > 1", &[RECONCILER]),
-    step("fetched", "UPDATE OF state ON run_fetch", "NEW.state = 'fetched'", &[FETCHER, Victim::Nats]),
-    step("settled", "UPDATE OF planned_at ON run_plan", "true", &[RECONCILER, FETCHER]),
-    step("applied", "UPDATE OF applied_at ON run_page", "NEW.number = 1", &[RECONCILER]),
-    step("half_applied", "UPDATE OF applied_at ON run_page", "NEW.number = 2", &[Victim::Postgres]),
-    step("ended", "UPDATE OF ended_at ON run_plan", "true", &[RECONCILER, API]),
-    step("published", "UPDATE OF published_at ON outbox", "true", &[RECONCILER]),
+    step(
+        "fetched",
+        "UPDATE OF state ON run_fetch",
+        "NEW.state = 'fetched'",
+        &[FETCHER, Victim::Nats],
+    ),
+    step(
+        "settled",
+        "UPDATE OF planned_at ON run_plan",
+        "true",
+        &[RECONCILER, FETCHER],
+    ),
+    step(
+        "applied",
+        "UPDATE OF applied_at ON run_page",
+        "NEW.number = 1",
+        &[RECONCILER],
+    ),
+    step(
+        "half_applied",
+        "UPDATE OF applied_at ON run_page",
+        "NEW.number = 2",
+        &[Victim::Postgres],
+    ),
+    step(
+        "ended",
+        "UPDATE OF ended_at ON run_plan",
+        "true",
+        &[RECONCILER, API],
+    ),
+    step(
+        "published",
+        "UPDATE OF published_at ON outbox",
+        "true",
+        &[RECONCILER],
+    ),
     step("told", "INSERT ON inbox", "true", &[NOTIFIER, Victim::Nats]),
-    step("sent", "UPDATE OF lease_token ON delivery", "NEW.state = 'due'", &[NOTIFIER]).of_full_runs(),
-    step("recorded", "UPDATE OF state ON delivery", "NEW.state = 'sent'", &[NOTIFIER]).of_full_runs(),
+    step(
+        "sent",
+        "UPDATE OF lease_token ON delivery",
+        "NEW.state = 'due'",
+        &[NOTIFIER],
+    )
+    .of_full_runs(),
+    step(
+        "recorded",
+        "UPDATE OF state ON delivery",
+        "NEW.state = 'sent'",
+        &[NOTIFIER],
+    )
+    .of_full_runs(),
     // What the dead sender left is taken over, with a note that nobody knows how its try went.
-    step("taken_over", "INSERT ON delivery_attempt", "true", &[Victim::Postgres]).of_full_runs(),
+    step(
+        "taken_over",
+        "INSERT ON delivery_attempt",
+        "true",
+        &[Victim::Postgres],
+    )
+    .of_full_runs(),
 ];
 
 const fn step(
@@ -79,8 +127,10 @@ async fn every_service_may_die_between_any_two_steps() {
         if round > 0 {
             people::change(scene.tenant(), &mut dice, round, true);
         }
-        let steps: Vec<&Step> =
-            STEPS.iter().filter(|step| step.of_deltas || reads == Reads::Everything).collect();
+        let steps: Vec<&Step> = STEPS
+            .iter()
+            .filter(|step| step.of_deltas || reads == Reads::Everything)
+            .collect();
         for step in &steps {
             gate::close(&scene.access, &step.gate).await;
         }
@@ -90,7 +140,10 @@ async fn every_service_may_die_between_any_two_steps() {
         }
         scene.check(run, reads).await;
     }
-    assert!(told::came_twice(&scene), "nobody died between a mail's acceptance and its record");
+    assert!(
+        told::came_twice(&scene),
+        "nobody died between a mail's acceptance and its record"
+    );
     scene.stop().await;
 }
 
@@ -110,5 +163,10 @@ async fn die_before(scene: &mut Scene, step: &Step) {
             scene.spawn(*service);
         }
     }
-    println!("{}: {:?} died after {:?}", step.gate.name, step.victims, begun.elapsed());
+    println!(
+        "{}: {:?} died after {:?}",
+        step.gate.name,
+        step.victims,
+        begun.elapsed()
+    );
 }

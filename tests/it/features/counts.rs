@@ -20,7 +20,9 @@ async fn every_outcome() -> (World, Run) {
     world.full().await;
     world.tenant.disable(&back).unwrap();
     world.full().await;
-    world.import("name,login,domain\nOver,over,contoso.com\nThe Desk,desk,\n").await;
+    world
+        .import("name,login,domain\nOver,over,contoso.com\nThe Desk,desk,\n")
+        .await;
 
     let tenant = &world.tenant;
     hire(tenant, "new", json!({}));
@@ -31,7 +33,11 @@ async fn every_outcome() -> (World, Run) {
     tenant.disable(&ids[1]).unwrap();
     tenant.hard_delete(&ids[2]).unwrap();
     hire(tenant, "desk", json!({"displayName": "=cmd|' /C calc'!A0"}));
-    hire(tenant, "twin", json!({"userPrincipalName": "desk@fabrikam.example"}));
+    hire(
+        tenant,
+        "twin",
+        json!({"userPrincipalName": "desk@fabrikam.example"}),
+    );
     let run = world.full().await;
     (world, run)
 }
@@ -42,11 +48,20 @@ async fn r7_every_outcome_is_counted_and_listed() {
     let counted = counts(&run);
     assert_eq!((counted.seen, counted.gone), (17, 1), "{run:#?}");
     assert_eq!(counted.added, 1);
-    assert_eq!((counted.updated, counted.overwritten, counted.reactivated), (3, 1, 1));
+    assert_eq!(
+        (counted.updated, counted.overwritten, counted.reactivated),
+        (3, 1, 1)
+    );
     assert_eq!(counted.unchanged, 9);
-    assert_eq!((counted.skipped, counted.removed, counted.held, counted.failed), (1, 1, 1, 2));
+    assert_eq!(
+        (counted.skipped, counted.removed, counted.held, counted.failed),
+        (1, 1, 1, 2)
+    );
     assert!(times(&run).is_sorted(), "{run:#?}");
-    assert_eq!((run.kind(), run.trigger.as_str(), run.requested_by.as_str()), (RunKind::Full, "api", "tester"));
+    assert_eq!(
+        (run.kind(), run.trigger.as_str(), run.requested_by.as_str()),
+        (RunKind::Full, "api", "tester")
+    );
 }
 
 #[tokio::test]
@@ -59,8 +74,18 @@ async fn r7_the_command_line_lists_shows_and_explains_runs() {
     let shown = world.cli_json(&["run", "show", &run.id]).await;
     assert_eq!(shown["state"], "RUN_STATE_FINISHED");
     let number = |key: &str| shown["counts"][key].as_u64().unwrap();
-    let sum: u64 =
-        ["added", "updated", "unchanged", "skipped", "removed", "held", "failed"].map(number).iter().sum();
+    let sum: u64 = [
+        "added",
+        "updated",
+        "unchanged",
+        "skipped",
+        "removed",
+        "held",
+        "failed",
+    ]
+    .map(number)
+    .iter()
+    .sum();
     assert_eq!(number("seen") + number("gone"), sum, "{shown}");
     let table = world.cli_run(&["run", "show", &run.id]).await.stdout;
     for word in ["seen", "gone", "added", "updated", "held", "failed", "finished"] {
@@ -74,14 +99,22 @@ async fn r7_the_command_line_lists_shows_and_explains_runs() {
     };
     assert_eq!(of("over@contoso.com")["rule"], 4);
     let city = of("p01@contoso.com");
-    let city = city["fields"].as_array().unwrap().iter().find(|field| field["field"] == "city").unwrap();
+    let city = city["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|field| field["field"] == "city")
+        .unwrap();
     assert_eq!(city["new"], "Oslo");
 
     let failed = world.cli_run(&["run", "failed", &run.id, "--csv"]).await;
     assert_eq!(failed.code, 0, "{failed:?}");
     let mut lines = failed.stdout.lines();
     assert_eq!(lines.next(), Some("upn,name,object_id,reason"));
-    let desk = lines.clone().find(|line| line.starts_with("desk@contoso.com,")).unwrap();
+    let desk = lines
+        .clone()
+        .find(|line| line.starts_with("desk@contoso.com,"))
+        .unwrap();
     assert!(desk.contains(",'=cmd|"), "defused: {desk}");
     assert_eq!(lines.count(), 2);
 }
@@ -90,34 +123,68 @@ async fn r7_the_command_line_lists_shows_and_explains_runs() {
 async fn r7_the_command_line_waits_and_tells_by_its_exit_code() {
     let world = World::start().await;
     hire(&world.tenant, "ann", json!({}));
-    let waited = world.cli_run(&["run", "start", "contoso", "--kind", "full", "--wait"]).await;
+    let waited = world
+        .cli_run(&["run", "start", "contoso", "--kind", "full", "--wait"])
+        .await;
     assert_eq!(waited.code, 0, "{waited:?}");
     assert!(waited.stdout.contains("finished"), "{waited:?}");
     // Failed records are no failure of the run, unless one is strict.
     world.import("name,login,domain\nThe Desk,desk,\n").await;
     hire(&world.tenant, "desk", json!({}));
-    hire(&world.tenant, "twin", json!({"userPrincipalName": "desk@fabrikam.example"}));
-    let some_failed = world.cli_run(&["run", "start", "contoso", "--kind", "full", "--wait"]).await;
+    hire(
+        &world.tenant,
+        "twin",
+        json!({"userPrincipalName": "desk@fabrikam.example"}),
+    );
+    let some_failed = world
+        .cli_run(&["run", "start", "contoso", "--kind", "full", "--wait"])
+        .await;
     assert_eq!(some_failed.code, 0, "{some_failed:?}");
-    let strict = world.cli_run(&["run", "start", "contoso", "--kind", "full", "--wait", "--strict"]).await;
+    let strict = world
+        .cli_run(&["run", "start", "contoso", "--kind", "full", "--wait", "--strict"])
+        .await;
     assert_eq!(strict.code, 1, "{strict:?}");
-    world.tenant.fault(Fault::on("*/oauth2/v2.0/token", Effect::Aadsts { code: 7_000_215 }));
+    world.tenant.fault(Fault::on(
+        "*/oauth2/v2.0/token",
+        Effect::Aadsts { code: 7_000_215 },
+    ));
     world.tenant.revoke_tokens();
-    let failed = world.cli_run(&["run", "start", "contoso", "--kind", "full", "--wait"]).await;
+    let failed = world
+        .cli_run(&["run", "start", "contoso", "--kind", "full", "--wait"])
+        .await;
     assert_eq!(failed.code, 1, "{failed:?}");
-    assert!(failed.stdout.contains("secret") || failed.stderr.contains("secret"), "{failed:?}");
+    assert!(
+        failed.stdout.contains("secret") || failed.stderr.contains("secret"),
+        "{failed:?}"
+    );
     let unknown = world.cli_run(&["run", "start", "nobody", "--kind", "full"]).await;
     assert_eq!(unknown.code, 1);
-    assert!(unknown.stderr.contains("contoso"), "it names those there are: {unknown:?}");
-    assert_eq!(world.cli_run(&["run", "start", "contoso", "--kind", "halfway"]).await.code, 2);
+    assert!(
+        unknown.stderr.contains("contoso"),
+        "it names those there are: {unknown:?}"
+    );
+    assert_eq!(
+        world
+            .cli_run(&["run", "start", "contoso", "--kind", "halfway"])
+            .await
+            .code,
+        2
+    );
 }
 
 #[tokio::test]
 async fn r8_progress_is_seen_while_a_run_goes_on() {
     let world = World::of(crowd(2_500), "", "includeDisabled: true").await;
     world.tenant.set(|settings| settings.latency_ms = 400);
-    let busy = Effect::Status { status: 429, code: None, message: None, retry_after: Some(RetryAfter::Seconds(1)) };
-    world.tenant.fault(Fault::on("/v1.0/users", busy).query("$skiptoken").times(1));
+    let busy = Effect::Status {
+        status: 429,
+        code: None,
+        message: None,
+        retry_after: Some(RetryAfter::Seconds(1)),
+    };
+    world
+        .tenant
+        .fault(Fault::on("/v1.0/users", busy).query("$skiptoken").times(1));
     let run = world.start_run(RunKind::Full).await;
     let seen = world.watched(&run.id).await;
     let states: Vec<RunState> = seen.iter().map(Run::state).collect();
@@ -126,15 +193,27 @@ async fn r8_progress_is_seen_while_a_run_goes_on() {
     assert_eq!(states.last(), Some(&RunState::Finished));
 
     let progress: Vec<_> = seen.iter().map(|run| run.progress.unwrap()).collect();
-    let reading: Vec<_> =
-        progress.iter().map(|progress| progress.records_read).filter(|read| (1..2_500).contains(read)).collect();
-    assert!(!reading.is_empty(), "records are told while they are read: {progress:#?}");
+    let reading: Vec<_> = progress
+        .iter()
+        .map(|progress| progress.records_read)
+        .filter(|read| (1..2_500).contains(read))
+        .collect();
+    assert!(
+        !reading.is_empty(),
+        "records are told while they are read: {progress:#?}"
+    );
     assert!(progress.iter().map(|progress| progress.records_read).is_sorted());
-    assert!(progress.iter().any(|progress| progress.eta_seconds > 0), "{progress:#?}");
+    assert!(
+        progress.iter().any(|progress| progress.eta_seconds > 0),
+        "{progress:#?}"
+    );
     assert!(progress.iter().any(|progress| progress.records_expected == 2_500));
     let last = progress.last().unwrap();
     assert_eq!(last.records_read, 2_500);
-    assert_eq!((last.pages_decided, last.pages_applied), (last.pages_fetched, last.pages_to_apply));
+    assert_eq!(
+        (last.pages_decided, last.pages_applied),
+        (last.pages_fetched, last.pages_to_apply)
+    );
     assert_eq!(last.throttle_waits, 1, "{last:#?}");
     assert!(last.throttle_wait_milliseconds >= 900, "{last:#?}");
     assert!(last.resource_units > 0 && last.graph_calls >= 6, "{last:#?}");
@@ -145,18 +224,31 @@ async fn cancelled_at(moment: impl Fn(&Run) -> bool) -> RunState {
     let world = World::of(crowd(1_800), "", "includeDisabled: true").await;
     world.tenant.set(|settings| settings.latency_ms = 150);
     let run = world.start_run(RunKind::Full).await;
-    until("the moment to cancel", async || moment(&world.get_run(&run.id).await).then_some(())).await;
+    until("the moment to cancel", async || {
+        moment(&world.get_run(&run.id).await).then_some(())
+    })
+    .await;
     let asked = world.cancel(&run.id).await;
     let ended = world.ended(&run.id).await;
     match asked {
-        Ok(_) => assert!(matches!(ended.state(), RunState::Cancelled | RunState::Finished), "{ended:#?}"),
-        Err(refused) => assert_eq!((refused.code(), ended.state()), (Code::FailedPrecondition, RunState::Finished)),
+        Ok(_) => assert!(
+            matches!(ended.state(), RunState::Cancelled | RunState::Finished),
+            "{ended:#?}"
+        ),
+        Err(refused) => assert_eq!(
+            (refused.code(), ended.state()),
+            (Code::FailedPrecondition, RunState::Finished)
+        ),
     }
     // Whole: each account has what the directory says, and every link its account.
     let accounts = world.accounts().await;
     let links = world.links().await;
     assert_eq!(accounts.len(), links.len());
-    assert!(accounts.iter().all(|account| !account.object_id.is_empty() && !account.login.is_empty()));
+    assert!(
+        accounts
+            .iter()
+            .all(|account| !account.object_id.is_empty() && !account.login.is_empty())
+    );
     assert_eq!(accounts.len(), counts(&ended).added as usize, "{ended:#?}");
 
     world.tenant.set(|settings| settings.latency_ms = 0);
@@ -217,6 +309,9 @@ async fn r8_a_waiting_run_begins_when_the_active_one_is_cancelled() {
     assert_eq!(world.ended(&first.id).await.state(), RunState::Cancelled);
     world.tenant.set(|settings| settings.latency_ms = 0);
     let second = world.ended(&second.id).await;
-    assert_eq!((second.state(), counts(&second).seen), (RunState::Finished, 1_200));
+    assert_eq!(
+        (second.state(), counts(&second).seen),
+        (RunState::Finished, 1_200)
+    );
     assert!(!world.changes(&second, Outcome::Added).await.is_empty());
 }

@@ -30,13 +30,20 @@ async fn delta(world: &World) -> Run {
 #[tokio::test]
 async fn r5_new_and_changed_users_arrive_and_nobody_else_is_looked_at() {
     let (world, ids) = settled(12).await;
-    world.tenant.update(&ids[3], "department", json!("Legal")).unwrap();
+    world
+        .tenant
+        .update(&ids[3], "department", json!("Legal"))
+        .unwrap();
     hire(&world.tenant, "new", json!({"department": "Sales"}));
     world.tenant.disable(&ids[5]).unwrap();
     world.tenant.soft_delete(&ids[6]).unwrap();
     let run = delta(&world).await;
     assert_eq!(counts(&run).seen, 4, "{run:#?}");
-    assert_eq!(tally(&run), [(Outcome::Added, 1), (Outcome::Updated, 1), (Outcome::Removed, 2)], "{run:#?}");
+    assert_eq!(
+        tally(&run),
+        [(Outcome::Added, 1), (Outcome::Updated, 1), (Outcome::Removed, 2)],
+        "{run:#?}"
+    );
     let nothing = delta(&world).await;
     assert_eq!(counts(&nothing).seen, 0, "{nothing:#?}");
 }
@@ -79,7 +86,9 @@ async fn r5_a_row_that_tells_only_what_changed_leaves_the_rest_alone() {
 fn stir(tenant: &std::sync::Arc<Tenant>, ids: &[String]) {
     tenant.set(|settings| settings.delta_page_size = 3);
     for (number, id) in ids.iter().enumerate().take(8) {
-        tenant.update(id, "department", json!(format!("Dept {number}"))).unwrap();
+        tenant
+            .update(id, "department", json!(format!("Dept {number}")))
+            .unwrap();
     }
     let new = hire(tenant, "fresh", json!({"department": "Sales"}));
     tenant.set_manager(&ids[0], Some(&new)).unwrap();
@@ -102,7 +111,12 @@ async fn told(name: &str, faults: Vec<Fault>) {
     let run = delta(&world).await;
     assert_eq!(counts(&run).seen, 9, "{name}: {run:#?}");
     // One had a department for a moment only.
-    let outcomes = [(Outcome::Added, 1), (Outcome::Updated, 5), (Outcome::Unchanged, 1), (Outcome::Removed, 2)];
+    let outcomes = [
+        (Outcome::Added, 1),
+        (Outcome::Updated, 5),
+        (Outcome::Unchanged, 1),
+        (Outcome::Removed, 2),
+    ];
     assert_eq!(tally(&run), outcomes, "{name}: {run:#?}");
 }
 
@@ -113,12 +127,20 @@ async fn r5_a_round_of_many_pages() {
 
 #[tokio::test]
 async fn r5_duplicates_within_a_round_count_once() {
-    told("duplicates", vec![Fault::on(DELTA, Effect::Duplicates { rows: 2 })]).await;
+    told(
+        "duplicates",
+        vec![Fault::on(DELTA, Effect::Duplicates { rows: 2 })],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn r5_empty_pages_are_no_end() {
-    told("empty pages", vec![Fault::on(DELTA, Effect::EmptyPage).after(1).times(2)]).await;
+    told(
+        "empty pages",
+        vec![Fault::on(DELTA, Effect::EmptyPage).after(1).times(2)],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -139,10 +161,18 @@ async fn r5_links_behind_the_rows() {
 #[tokio::test]
 async fn r5_what_was_told_before_is_told_again_and_changes_nothing() {
     let (world, ids) = settled(6).await;
-    world.tenant.update(&ids[0], "department", json!("Legal")).unwrap();
+    world
+        .tenant
+        .update(&ids[0], "department", json!("Legal"))
+        .unwrap();
     delta(&world).await;
-    world.tenant.update(&ids[1], "department", json!("Sales")).unwrap();
-    world.tenant.fault(Fault::on(DELTA, Effect::Replay { changes: 4 }).times(1));
+    world
+        .tenant
+        .update(&ids[1], "department", json!("Sales"))
+        .unwrap();
+    world
+        .tenant
+        .fault(Fault::on(DELTA, Effect::Replay { changes: 4 }).times(1));
     let run = delta(&world).await;
     assert_eq!(counts(&run).updated, 1, "{run:#?}");
     assert!(counts(&run).seen >= 2, "some came again: {run:#?}");
@@ -163,7 +193,10 @@ async fn r5_two_who_take_each_other_s_name_in_one_round() {
 async fn r5_a_chain_of_names_moves_up_in_one_round() {
     let (world, ids) = settled(5).await;
     for (id, name) in [(&ids[0], "p00"), (&ids[1], "p01"), (&ids[2], "p02")] {
-        world.tenant.update(id, "userPrincipalName", json!(format!("{name}@contoso.com"))).unwrap();
+        world
+            .tenant
+            .update(id, "userPrincipalName", json!(format!("{name}@contoso.com")))
+            .unwrap();
     }
     let run = delta(&world).await;
     assert_eq!(tally(&run), [(Outcome::Updated, 3)], "{run:#?}");
@@ -176,10 +209,17 @@ async fn r5_a_manager_who_comes_later() {
     let boss = hire(&world.tenant, "boss", json!({"accountEnabled": false}));
     world.tenant.set_manager(&ids[0], Some(&boss)).unwrap();
     delta(&world).await;
-    assert_eq!(world.account("p01").await.reporting_to, "", "the boss is not brought in yet");
+    assert_eq!(
+        world.account("p01").await.reporting_to,
+        "",
+        "the boss is not brought in yet"
+    );
     world.tenant.enable(&boss).unwrap();
     delta(&world).await;
-    assert_eq!(world.account("p01").await.reporting_to, world.account("boss").await.id);
+    assert_eq!(
+        world.account("p01").await.reporting_to,
+        world.account("boss").await.id
+    );
     world.tenant.set_manager(&ids[0], None).unwrap();
     delta(&world).await;
     assert_eq!(world.account("p01").await.reporting_to, "");
@@ -206,7 +246,10 @@ async fn r5_deleted_restored_and_purged_people() {
 #[tokio::test]
 async fn r5_a_changed_mapping_makes_the_next_delta_full_and_says_so() {
     let (world, ids) = settled(3).await;
-    world.tenant.update(&ids[0], "officeLocation", json!("18/2111")).unwrap();
+    world
+        .tenant
+        .update(&ids[0], "officeLocation", json!("18/2111"))
+        .unwrap();
     world.connect("", "role: technician").await;
     assert!(!world.connection().await.next_full_reason.is_empty());
     let run = world.delta().await;
@@ -228,12 +271,19 @@ async fn r5_a_delta_before_any_full_run_is_full_and_says_so() {
 
 /// The next delta heals itself by a full run that says why, and the one after it reads changes again.
 async fn heals(world: &World, ids: &[String], why: &str) {
-    world.tenant.update(&ids[0], "department", json!("Legal")).unwrap();
+    world
+        .tenant
+        .update(&ids[0], "department", json!("Legal"))
+        .unwrap();
     world.tenant.hard_delete(&ids[1]).unwrap();
     let run = world.delta().await;
     assert!(run.reason.contains(why), "{why}: {run:#?}");
     let counted = counts(&run);
-    assert_eq!((counted.seen as usize, counted.gone, counted.updated), (ids.len() - 1, 1, 1), "{run:#?}");
+    assert_eq!(
+        (counted.seen as usize, counted.gone, counted.updated),
+        (ids.len() - 1, 1, 1),
+        "{run:#?}"
+    );
     world.tenant.clear_faults();
     world.tenant.update(&ids[2], "city", json!("Oslo")).unwrap();
     let run = delta(world).await;
@@ -243,14 +293,18 @@ async fn heals(world: &World, ids: &[String], why: &str) {
 #[tokio::test]
 async fn r6_a_410_heals_itself_by_a_full_run() {
     let (world, ids) = settled(5).await;
-    world.tenant.fault(Fault::on(DELTA, Effect::Resync { gone: true }).times(1));
+    world
+        .tenant
+        .fault(Fault::on(DELTA, Effect::Resync { gone: true }).times(1));
     heals(&world, &ids, "resync").await;
 }
 
 #[tokio::test]
 async fn r6_a_lost_sync_state_heals_itself_by_a_full_run() {
     let (world, ids) = settled(5).await;
-    world.tenant.fault(Fault::on(DELTA, Effect::Resync { gone: false }).times(1));
+    world
+        .tenant
+        .fault(Fault::on(DELTA, Effect::Resync { gone: false }).times(1));
     heals(&world, &ids, "syncStateNotFound").await;
 }
 
@@ -262,7 +316,9 @@ async fn r6_a_reset_in_the_middle_of_a_round_heals_itself_by_a_full_run() {
         world.tenant.update(id, "jobTitle", Value::Null).unwrap();
         world.tenant.update(id, "city", json!("Bergen")).unwrap();
     }
-    world.tenant.fault(Fault::on(DELTA, Effect::Resync { gone: true }).after(2).times(1));
+    world
+        .tenant
+        .fault(Fault::on(DELTA, Effect::Resync { gone: true }).after(2).times(1));
     let run = world.delta().await;
     assert!(run.reason.contains("resync"), "{run:#?}");
     assert_eq!(counts(&run).seen, 9, "{run:#?}");
@@ -309,7 +365,9 @@ async fn r6_a_link_that_leads_away_is_not_followed() {
     world.tenant.update(&ids[3], "city", json!("Bergen")).unwrap();
     world.tenant.update(&ids[4], "city", json!("Bergen")).unwrap();
     let origin = "https://elsewhere.example".to_owned();
-    world.tenant.fault(Fault::on(DELTA, Effect::ForeignLink { origin }).times(1));
+    world
+        .tenant
+        .fault(Fault::on(DELTA, Effect::ForeignLink { origin }).times(1));
     let run = world.run_to_end(RunKind::Delta).await;
     assert_eq!(run.state(), RunState::Finished, "{run:#?}");
     assert!(run.reason.contains("another Graph"), "{run:#?}");

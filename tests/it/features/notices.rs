@@ -1,7 +1,8 @@
 //! Telling people: the bell (N4), the list of who failed (N5), mail (N6).
 
 use contracts::v1::{
-    DeliveryState, MarkNoticesReadRequest, NoticeKind, NoticeUpdate, Run, RunKind, RunState, WatchNoticesRequest,
+    DeliveryState, MarkNoticesReadRequest, NoticeKind, NoticeUpdate, Run, RunKind, RunState,
+    WatchNoticesRequest,
 };
 use entra_sim::{Corruption, Effect, Fault, Operation};
 use harness::people::{hire, hire_many};
@@ -18,18 +19,38 @@ const FORMULA: &str = "=cmd|' /C calc'!A0";
 
 /// A record that no run can use: `accountEnabled` is no boolean.
 fn break_record(world: &World, user: &str) {
-    let corruption = Corruption::Raw { property: "accountEnabled".to_owned(), json: "\"perhaps\"".to_owned() };
-    world.tenant.apply(&Operation::Corrupt { user: user.to_owned(), corruption }).unwrap();
+    let corruption = Corruption::Raw {
+        property: "accountEnabled".to_owned(),
+        json: "\"perhaps\"".to_owned(),
+    };
+    world
+        .tenant
+        .apply(&Operation::Corrupt {
+            user: user.to_owned(),
+            corruption,
+        })
+        .unwrap();
 }
 
 async fn mark_read(world: &World, id: &str) -> u32 {
-    let request = MarkNoticesReadRequest { notice_ids: vec![id.to_owned()] };
-    world.bell().mark_notices_read(world.call(request)).await.unwrap().into_inner().unread
+    let request = MarkNoticesReadRequest {
+        notice_ids: vec![id.to_owned()],
+    };
+    world
+        .bell()
+        .mark_notices_read(world.call(request))
+        .await
+        .unwrap()
+        .into_inner()
+        .unread
 }
 
 async fn next(stream: &mut Streaming<NoticeUpdate>) -> NoticeUpdate {
     let update = tokio::time::timeout(std::time::Duration::from_secs(20), stream.message()).await;
-    update.expect("the bell rings").unwrap().expect("the stream stays open")
+    update
+        .expect("the bell rings")
+        .unwrap()
+        .expect("the stream stays open")
 }
 
 #[tokio::test]
@@ -38,16 +59,36 @@ async fn n4_a_full_run_rings_the_bell_live_and_counts_as_unread_until_it_is_read
     hire_many(&world.tenant, 2);
     let bad = hire(&world.tenant, "bad", json!({}));
     break_record(&world, &bad);
-    let mut bell = world.bell().watch_notices(world.call(WatchNoticesRequest {})).await.unwrap().into_inner();
-    assert_eq!(next(&mut bell).await, NoticeUpdate { notice: None, unread: 0 });
+    let mut bell = world
+        .bell()
+        .watch_notices(world.call(WatchNoticesRequest {}))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        next(&mut bell).await,
+        NoticeUpdate {
+            notice: None,
+            unread: 0
+        }
+    );
     let run = world.full().await;
     assert_eq!((counts(&run).added, counts(&run).failed), (2, 1), "{run:#?}");
     let rung = next(&mut bell).await;
     let notice = rung.notice.unwrap();
     assert_eq!((notice.kind(), rung.unread), (NoticeKind::RunFinished, 1));
-    assert_eq!((notice.run_id.as_str(), notice.connection.as_str()), (run.id.as_str(), "contoso"));
-    assert!(notice.title.contains("2 added") && notice.title.contains("1 failed"), "{notice:#?}");
-    assert!(notice.body.contains(&format!("runs/{}", run.id)), "it links to the run: {notice:#?}");
+    assert_eq!(
+        (notice.run_id.as_str(), notice.connection.as_str()),
+        (run.id.as_str(), "contoso")
+    );
+    assert!(
+        notice.title.contains("2 added") && notice.title.contains("1 failed"),
+        "{notice:#?}"
+    );
+    assert!(
+        notice.body.contains(&format!("runs/{}", run.id)),
+        "it links to the run: {notice:#?}"
+    );
 
     assert_eq!(world.notices().await.unread, 1);
     assert_eq!(mark_read(&world, &notice.id).await, 0);
@@ -80,14 +121,22 @@ async fn n4_a_delta_rings_only_when_something_failed() {
     let bad = world.delta().await;
     assert_eq!(counts(&bad).failed, 1, "{bad:#?}");
     world.notice(&bad.id, NoticeKind::RunFinished).await;
-    let refused = Effect::Status { status: 403, code: None, message: None, retry_after: None };
+    let refused = Effect::Status {
+        status: 403,
+        code: None,
+        message: None,
+        retry_after: None,
+    };
     world.tenant.fault(Fault::on("/v1.0/users/delta*", refused));
     let broken = world.run_to_end(RunKind::Delta).await;
     assert_eq!(broken.state(), RunState::Failed, "{broken:#?}");
     let notice = world.notice(&broken.id, NoticeKind::RunFailed).await;
     assert!(notice.body.contains("User.Read.All"), "{notice:#?}");
     let notices = world.notices().await.notices;
-    assert!(notices.iter().all(|notice| notice.run_id != quiet.id), "{notices:#?}");
+    assert!(
+        notices.iter().all(|notice| notice.run_id != quiet.id),
+        "{notices:#?}"
+    );
 }
 
 #[tokio::test]
@@ -100,7 +149,10 @@ async fn n4_held_removals_and_a_waiting_plan_are_told() {
     }
     let held = world.full().await;
     let notice = world.notice(&held.id, NoticeKind::ReviewsWaiting).await;
-    assert!(notice.title.contains("3 removals wait for review") && notice.body.contains("reviews"), "{notice:#?}");
+    assert!(
+        notice.title.contains("3 removals wait for review") && notice.body.contains("reviews"),
+        "{notice:#?}"
+    );
     let plan = world.preview().await;
     let notice = world.notice(&plan.id, NoticeKind::PreviewReady).await;
     assert!(notice.body.contains("run apply"), "{notice:#?}");
@@ -123,11 +175,19 @@ async fn n5_the_mail_brings_a_defused_list_of_who_failed_and_why() {
     let mails = world.mails_until(site, 1).await;
     let text = part(&mails[0], "text/plain").unwrap();
     assert!(text.contains("attached CSV names everyone who failed"), "{text}");
-    assert!(mails[0].header("Subject").is_some_and(|subject| subject.contains("1 failed")), "{text}");
+    assert!(
+        mails[0]
+            .header("Subject")
+            .is_some_and(|subject| subject.contains("1 failed")),
+        "{text}"
+    );
     let csv = part(&mails[0], "text/csv").unwrap();
     let lines: Vec<_> = csv.lines().collect();
     assert_eq!((lines.len(), lines[0]), (2, "upn,name,object_id,reason"), "{csv}");
-    assert!(lines[1].starts_with(&format!("bad@contoso.com,'{FORMULA},{bad},")), "{csv}");
+    assert!(
+        lines[1].starts_with(&format!("bad@contoso.com,'{FORMULA},{bad},")),
+        "{csv}"
+    );
     assert!(lines[1].contains("accountEnabled"), "{csv}");
     assert!(mails[0].text().contains("failed-users.csv"));
 
@@ -147,59 +207,97 @@ async fn n6_one_encrypted_and_signed_in_mail_for_each_event() {
     assert_eq!(mails.len(), 2, "{mails:#?}");
     for (mail, run) in mails.iter().zip([&first, &second]) {
         assert!(mail.encrypted, "TLS");
-        assert_eq!(mail.user, site.mail().login().map(|login| login.user.clone()), "AUTH");
+        assert_eq!(
+            mail.user,
+            site.mail().login().map(|login| login.user.clone()),
+            "AUTH"
+        );
         assert_eq!(mail.header("X-Rollcall-Run").as_deref(), Some(run.id.as_str()));
-        assert!(mail.header("Subject").unwrap().contains("contoso"), "{:?}", mail.header("Subject"));
+        assert!(
+            mail.header("Subject").unwrap().contains("contoso"),
+            "{:?}",
+            mail.header("Subject")
+        );
         assert_eq!(part(mail, "text/csv"), None, "nobody failed");
     }
-    assert_ne!(mails[0].header("Message-ID").unwrap(), mails[1].header("Message-ID").unwrap());
+    assert_ne!(
+        mails[0].header("Message-ID").unwrap(),
+        mails[1].header("Message-ID").unwrap()
+    );
     let sent = until("both are recorded as sent", async || {
         let deliveries = world.deliveries().await;
-        deliveries.iter().all(|delivery| delivery.state() == DeliveryState::Sent).then_some(deliveries)
+        deliveries
+            .iter()
+            .all(|delivery| delivery.state() == DeliveryState::Sent)
+            .then_some(deliveries)
     })
     .await;
     assert_eq!(sent.len(), 2, "{sent:#?}");
-    assert!(sent.iter().all(|delivery| delivery.attempts == 1 && delivery.sent_time.is_some()), "{sent:#?}");
+    assert!(
+        sent.iter()
+            .all(|delivery| delivery.attempts == 1 && delivery.sent_time.is_some()),
+        "{sent:#?}"
+    );
 }
 
 #[tokio::test]
 async fn n6_what_the_server_puts_off_comes_later_under_the_same_id() {
     let (world, site) = (World::start().await, Site::shared().await);
-    let later = Action::Reply { code: 451, text: "4.3.0 try again later".to_owned() };
-    site.mail().add_fault(mail::Fault::once(Moment::Recipient, later).containing(&world.mail_to));
+    let later = Action::Reply {
+        code: 451,
+        text: "4.3.0 try again later".to_owned(),
+    };
+    site.mail()
+        .add_fault(mail::Fault::once(Moment::Recipient, later).containing(&world.mail_to));
     hire(&world.tenant, "ann", json!({}));
     world.full().await;
     let mails = world.mails_until(site, 1).await;
     assert_eq!(mails.len(), 1);
     let delivery = sent(&world).await;
     assert_eq!(delivery.attempts, 2, "{delivery:#?}");
-    assert_eq!(bare(&delivery.message_id), bare(&mails[0].header("Message-ID").unwrap()));
+    assert_eq!(
+        bare(&delivery.message_id),
+        bare(&mails[0].header("Message-ID").unwrap())
+    );
 }
 
 #[tokio::test]
 async fn n6_a_mail_whose_acceptance_was_not_heard_is_repeated_under_the_same_id() {
     let (world, site) = (World::start().await, Site::shared().await);
-    site.mail().add_fault(mail::Fault::once(Moment::Accepted, Action::Disconnect).containing(&world.mail_to));
+    site.mail()
+        .add_fault(mail::Fault::once(Moment::Accepted, Action::Disconnect).containing(&world.mail_to));
     hire(&world.tenant, "ann", json!({}));
     world.full().await;
     let mails = world.mails_until(site, 2).await;
-    assert_eq!(mails[0].header("Message-ID").unwrap(), mails[1].header("Message-ID").unwrap());
+    assert_eq!(
+        mails[0].header("Message-ID").unwrap(),
+        mails[1].header("Message-ID").unwrap()
+    );
     assert_eq!(sent(&world).await.attempts, 2);
 }
 
 #[tokio::test]
 async fn n6_a_mail_that_nobody_takes_is_shown_as_failed() {
     let (world, site) = (World::start().await, Site::shared().await);
-    let never = Action::Reply { code: 550, text: "5.1.1 no such mailbox".to_owned() };
-    site.mail().add_fault(mail::Fault::always(Moment::Recipient, never).containing(&world.mail_to));
+    let never = Action::Reply {
+        code: 550,
+        text: "5.1.1 no such mailbox".to_owned(),
+    };
+    site.mail()
+        .add_fault(mail::Fault::always(Moment::Recipient, never).containing(&world.mail_to));
     hire(&world.tenant, "ann", json!({}));
     world.full().await;
     let notice = until("the bell tells of the mail", async || {
         let notices = world.notices().await.notices;
-        notices.into_iter().find(|notice| notice.kind() == NoticeKind::MailFailed)
+        notices
+            .into_iter()
+            .find(|notice| notice.kind() == NoticeKind::MailFailed)
     })
     .await;
-    assert!(notice.body.contains(&world.mail_to) && notice.body.contains("no such mailbox"), "{notice:#?}");
+    assert!(
+        notice.body.contains(&world.mail_to) && notice.body.contains("no such mailbox"),
+        "{notice:#?}"
+    );
     let delivery = world.deliveries().await.remove(0);
     assert_eq!(delivery.state(), DeliveryState::Failed, "{delivery:#?}");
     assert!(delivery.last_error.contains("550"), "{delivery:#?}");
@@ -212,7 +310,12 @@ async fn n6_a_connection_that_keeps_failing_is_one_mail_and_its_recovery_another
     hire(&world.tenant, "ann", json!({}));
     world.full().await;
     world.mails_until(site, 1).await;
-    let refused = Effect::Status { status: 403, code: None, message: None, retry_after: None };
+    let refused = Effect::Status {
+        status: 403,
+        code: None,
+        message: None,
+        retry_after: None,
+    };
     world.tenant.fault(Fault::on("/v1.0/users/delta*", refused));
     for _ in 0..3 {
         let run = world.run_to_end(RunKind::Delta).await;
@@ -223,7 +326,15 @@ async fn n6_a_connection_that_keeps_failing_is_one_mail_and_its_recovery_another
     let run = world.full().await;
     world.notice(&run.id, NoticeKind::RunFinished).await;
     let mails = world.mails_until(site, 3).await;
-    assert_eq!(mails.len(), 3, "{:#?}", mails.iter().map(|mail| mail.header("Subject")).collect::<Vec<_>>());
+    assert_eq!(
+        mails.len(),
+        3,
+        "{:#?}",
+        mails
+            .iter()
+            .map(|mail| mail.header("Subject"))
+            .collect::<Vec<_>>()
+    );
     assert!(mails[1].header("Subject").unwrap().contains("failed"));
 }
 
@@ -232,7 +343,9 @@ async fn sent(world: &World) -> contracts::v1::Delivery {
     until("the delivery is recorded as sent", async || {
         let mut deliveries = world.deliveries().await;
         assert!(deliveries.len() <= 1, "{deliveries:#?}");
-        deliveries.pop().filter(|delivery| delivery.state() == DeliveryState::Sent)
+        deliveries
+            .pop()
+            .filter(|delivery| delivery.state() == DeliveryState::Sent)
     })
     .await
 }

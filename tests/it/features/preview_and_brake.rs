@@ -17,18 +17,32 @@ async fn b1_a_preview_shows_who_what_by_which_rule_and_changes_nothing() {
     hire(&world.tenant, "off", json!({"accountEnabled": false}));
     let before = world.accounts().await;
     let run = world.preview().await;
-    assert_eq!(tally(&run), [(Outcome::Added, 1), (Outcome::Updated, 1), (Outcome::Skipped, 1)], "{run:#?}");
+    assert_eq!(
+        tally(&run),
+        [(Outcome::Added, 1), (Outcome::Updated, 1), (Outcome::Skipped, 1)],
+        "{run:#?}"
+    );
     assert_eq!(world.accounts().await, before);
     assert!(world.links().await.is_empty());
 
     let ann = world.change_of(&run, "ann@contoso.com").await;
     assert!(!ann.applied && ann.rule == 0, "{ann:#?}");
-    let department = ann.fields.iter().find(|field| field.field == "department").unwrap();
-    assert_eq!((department.old.as_deref(), department.new.as_deref()), (None, Some("Legal")));
+    let department = ann
+        .fields
+        .iter()
+        .find(|field| field.field == "department")
+        .unwrap();
+    assert_eq!(
+        (department.old.as_deref(), department.new.as_deref()),
+        (None, Some("Legal"))
+    );
     let bob = world.change_of(&run, "bob@contoso.com").await;
     assert_eq!((bob.rule, bob.account_id.as_str()), (4, before[0].id.as_str()));
     let name = bob.fields.iter().find(|field| field.field == "name").unwrap();
-    assert_eq!((name.old.as_deref(), name.new.as_deref()), (Some("Old Bob"), Some("Bob")));
+    assert_eq!(
+        (name.old.as_deref(), name.new.as_deref()),
+        (Some("Old Bob"), Some("Bob"))
+    );
 }
 
 #[tokio::test]
@@ -44,10 +58,18 @@ async fn b1_a_plan_is_applied_exactly_as_shown_whatever_the_directory_did_since(
     let run = world.apply_plan(&plan.id).await;
     assert_eq!(counts(&run), counts(&plan));
     assert!(world.tenant.requests().is_empty(), "nothing is read again");
-    let mut names: Vec<_> = world.accounts().await.into_iter().map(|account| account.name).collect();
+    let mut names: Vec<_> = world
+        .accounts()
+        .await
+        .into_iter()
+        .map(|account| account.name)
+        .collect();
     names.sort();
     assert_eq!(names, ["Ann", "Bob"]);
-    assert_eq!(harness::register::field(&world.account("ann").await, "department"), "Legal");
+    assert_eq!(
+        harness::register::field(&world.account("ann").await, "department"),
+        "Legal"
+    );
     let shown = world.changes(&plan, Outcome::Added).await;
     assert!(shown.iter().all(|change| change.applied), "{shown:#?}");
 
@@ -59,28 +81,43 @@ async fn b1_a_plan_is_applied_exactly_as_shown_whatever_the_directory_did_since(
     // The delta goes on from where the preview read.
     let run = world.delta().await;
     assert_eq!(run.reason, "", "{run:#?}");
-    assert_eq!(harness::register::field(&world.account("ann").await, "department"), "Sales");
+    assert_eq!(
+        harness::register::field(&world.account("ann").await, "department"),
+        "Sales"
+    );
     assert_eq!(world.accounts_of("late").await.len(), 1);
 }
 
 #[tokio::test]
 async fn b1_a_plan_is_refused_when_the_register_has_moved() {
     let world = World::start().await;
-    world.import("name,login,domain\nOld Bob,bob,contoso.com\nStranger,stranger,contoso.com\n").await;
+    world
+        .import("name,login,domain\nOld Bob,bob,contoso.com\nStranger,stranger,contoso.com\n")
+        .await;
     hire(&world.tenant, "bob", json!({}));
     hire(&world.tenant, "ann", json!({}));
     let plan = world.preview().await;
     // What the plan does not touch may change.
-    world.import("name,login,domain\nSomebody Else,stranger,contoso.com\n").await;
+    world
+        .import("name,login,domain\nSomebody Else,stranger,contoso.com\n")
+        .await;
     world.import("name,login,domain\nBobby,bob,contoso.com\n").await;
     let refused = world.try_apply_plan(&plan.id).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
-    assert!(refused.message().contains("moved") && refused.message().contains("bob"), "{refused:?}");
+    assert!(
+        refused.message().contains("moved") && refused.message().contains("bob"),
+        "{refused:?}"
+    );
     assert_eq!(world.account("bob").await.name, "Bobby");
-    assert!(world.accounts_of("ann").await.is_empty(), "nothing of it is applied");
+    assert!(
+        world.accounts_of("ann").await.is_empty(),
+        "nothing of it is applied"
+    );
 
     let plan = world.preview().await;
-    world.import("name,login,domain\nYet Another,stranger,contoso.com\n").await;
+    world
+        .import("name,login,domain\nYet Another,stranger,contoso.com\n")
+        .await;
     world.apply_plan(&plan.id).await;
     assert_eq!(world.account("bob").await.name, "Bob");
 }
@@ -90,7 +127,9 @@ async fn b1_a_plan_is_refused_when_a_login_that_it_would_give_has_been_taken() {
     let world = World::start().await;
     hire(&world.tenant, "ann", json!({}));
     let plan = world.preview().await;
-    world.import("name,login,domain\nOther Ann,ann,contoso.com\n").await;
+    world
+        .import("name,login,domain\nOther Ann,ann,contoso.com\n")
+        .await;
     let refused = world.try_apply_plan(&plan.id).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
     assert!(refused.message().contains("ann"), "{refused:?}");
@@ -120,7 +159,10 @@ async fn b1_a_plan_expires_after_a_day() {
     hire(&world.tenant, "ann", json!({}));
     let plan = world.preview().await;
     // Nobody can wait for a day.
-    let age = format!("UPDATE run_plan SET planned_at = planned_at - interval '25 hours' WHERE run_id = '{}'", plan.id);
+    let age = format!(
+        "UPDATE run_plan SET planned_at = planned_at - interval '25 hours' WHERE run_id = '{}'",
+        plan.id
+    );
     Site::shared().await.sql(&age).await;
     let refused = world.try_apply_plan(&plan.id).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
@@ -141,27 +183,45 @@ async fn leaving(people: usize, leavers: usize, connection: &str) -> (World, Run
         world.tenant.disable(id).unwrap();
     }
     hire(&world.tenant, "new", json!({}));
-    world.tenant.update(ids.last().unwrap(), "displayName", json!("Renamed")).unwrap();
+    world
+        .tenant
+        .update(ids.last().unwrap(), "displayName", json!("Renamed"))
+        .unwrap();
     let run = world.full().await;
     (world, run)
 }
 
 async fn out_of_use(world: &World) -> usize {
     let accounts = world.accounts().await;
-    accounts.iter().filter(|account| account.status() != AccountStatus::Active).count()
+    accounts
+        .iter()
+        .filter(|account| account.status() != AccountStatus::Active)
+        .count()
 }
 
 #[tokio::test]
 async fn b2_beyond_the_share_all_removals_are_held_and_the_rest_goes_on() {
     let (world, run) = leaving(25, 3, "").await;
     let counted = counts(&run);
-    assert_eq!((counted.held, counted.removed, counted.added, counted.updated), (3, 0, 1, 1), "{run:#?}");
-    assert!(run.removals_note.contains("3 of 25") && run.removals_note.contains("10 %"), "{run:#?}");
+    assert_eq!(
+        (counted.held, counted.removed, counted.added, counted.updated),
+        (3, 0, 1, 1),
+        "{run:#?}"
+    );
+    assert!(
+        run.removals_note.contains("3 of 25") && run.removals_note.contains("10 %"),
+        "{run:#?}"
+    );
     assert_eq!(out_of_use(&world).await, 0);
     assert_eq!(world.account("p25").await.name, "Renamed");
     let reviews = world.reviews(ReviewState::Open).await;
     assert_eq!(reviews.len(), 3);
-    assert!(reviews.iter().all(|review| review.reason.contains("brake") && review.cause == "disabled"), "{reviews:#?}");
+    assert!(
+        reviews
+            .iter()
+            .all(|review| review.reason.contains("brake") && review.cause == "disabled"),
+        "{reviews:#?}"
+    );
 
     // Item by item.
     world.approve(&[&reviews[0].id], LeaverAction::Unspecified).await;

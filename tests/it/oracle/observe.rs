@@ -35,7 +35,11 @@ impl Directory {
     /// What a full run reads: everyone in the directory, whole, and who is in the deleted items.
     pub fn all(&self) -> Reading {
         Reading {
-            users: self.users.values().map(|user| observe(user, None, Completeness::Whole)).collect(),
+            users: self
+                .users
+                .values()
+                .map(|user| observe(user, None, Completeness::Whole))
+                .collect(),
             complete: true,
         }
     }
@@ -52,7 +56,10 @@ impl Directory {
         for id in before.users.keys().filter(|id| !self.users.contains_key(id)) {
             users.push(ObservedUser::new(*id, Presence::Gone, Completeness::Partial));
         }
-        Reading { users, complete: false }
+        Reading {
+            users,
+            complete: false,
+        }
     }
 
     /// Who is in the directory, in the order of their ids.
@@ -72,8 +79,13 @@ fn observe(user: &Snapshot, earlier: Option<&Snapshot>, completeness: Completene
     }
     let mut observed = ObservedUser::new(id(&user.id), Presence::Present, completeness);
     for attribute in Attribute::ALL {
-        let was_set = earlier.is_some_and(|earlier| value(earlier, attribute).is_some());
+        let before = earlier.and_then(|earlier| value(earlier, attribute));
+        let was_set = before.is_some();
+        // A delta tells of the manager only when that has changed, or the user has come (graph-facts, trap 33): someone who
+        // was left out and is now brought in has none before the next full run.
+        let quiet = attribute == Attribute::Manager && earlier.is_some_and(|earlier| !earlier.deleted);
         observed.attributes[attribute as usize] = match value(user, attribute) {
+            Some(text) if quiet && before.as_ref() == Some(&text) => Mention::Unmentioned,
             Some(text) => Mention::Value(text.into()),
             None if was_set => Mention::Cleared,
             None => Mention::Unmentioned,

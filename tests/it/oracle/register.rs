@@ -54,8 +54,14 @@ impl Register {
             assert_eq!(before, None, "two open reviews about one thing: {row}");
         }
         Self {
-            logins: accounts.iter().map(|row| (account_id(row), login_key(row))).collect(),
-            accounts: accounts.iter().map(|row| (account_id(row), account(row))).collect(),
+            logins: accounts
+                .iter()
+                .map(|row| (account_id(row), login_key(row)))
+                .collect(),
+            accounts: accounts
+                .iter()
+                .map(|row| (account_id(row), account(row)))
+                .collect(),
             links: links.iter().map(|row| (object(row), link(row))).collect(),
             reviews: opened,
         }
@@ -187,7 +193,14 @@ fn account_difference(is: &Account, should: &Account) -> Option<String> {
             found.push(format!("{} is {is:?}, should be {should:?}", field.key()));
         }
     }
-    let state = |account: &Account| (account.status, account.role, account.deactivated_for, account.version);
+    let state = |account: &Account| {
+        (
+            account.status,
+            account.role,
+            account.deactivated_for,
+            account.version,
+        )
+    };
     if state(is) != state(should) {
         found.push(format!("state is {:?}, should be {:?}", state(is), state(should)));
     }

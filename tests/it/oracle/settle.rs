@@ -72,7 +72,10 @@ fn lost_claims(oracle: &Oracle, all: &All) -> Vec<ObjectId> {
     let mut lost = Vec::new();
     for (account, contest) in contests {
         let verdicts = claims(&oracle.accounts[&account].label(), &contest);
-        let losers = contest.iter().zip(verdicts).filter(|(_, verdict)| verdict.is_some());
+        let losers = contest
+            .iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| verdict.is_some());
         lost.extend(losers.map(|(claim, _)| claim.object));
     }
     lost
@@ -103,8 +106,11 @@ fn login_clashes(oracle: &Oracle, all: &All) -> Vec<ObjectId> {
             claimed.entry(login).or_default().push(one);
         }
     }
-    let moving: BTreeSet<AccountId> =
-        all.values().filter(|one| one.login.is_some()).filter_map(|one| one.account).collect();
+    let moving: BTreeSet<AccountId> = all
+        .values()
+        .filter(|one| one.login.is_some())
+        .filter_map(|one| one.account)
+        .collect();
     let kept: BTreeMap<LoginKey, AccountId> = oracle
         .accounts
         .values()
@@ -148,7 +154,11 @@ fn brake(oracle: &Oracle, all: &mut All) {
         let account = one.account.and_then(|id| oracle.accounts.get(&id));
         account.is_some_and(|account| account.status == Status::Active)
     };
-    let removals = all.values().filter(|one| one.outcome == Outcome::Removed).filter(active).count();
+    let removals = all
+        .values()
+        .filter(|one| one.outcome == Outcome::Removed)
+        .filter(active)
+        .count();
     let (linked, active) = oracle.linked();
     let count = |number: usize| u32::try_from(number).expect("a small tenant");
     let load = Load {

@@ -45,8 +45,11 @@ impl Work {
     /// Everything that is in the directory, and in its deleted items.
     pub fn everything(now: &Directory, pages: usize) -> Self {
         let reading = now.all();
-        let (deleted, listed): (Vec<_>, Vec<_>) =
-            reading.users.iter().cloned().partition(|user| user.presence == Presence::SoftDeleted);
+        let (deleted, listed): (Vec<_>, Vec<_>) = reading
+            .users
+            .iter()
+            .cloned()
+            .partition(|user| user.presence == Presence::SoftDeleted);
         let mut parts = spread(listed, pages - 1);
         drift(&mut parts);
         parts.push(deleted);
@@ -89,7 +92,10 @@ impl Work {
                 wire.into()
             })
             .collect();
-        let ids: Vec<u8> = self.pages[page].iter().flat_map(|user| *user.id.0.as_bytes()).collect();
+        let ids: Vec<u8> = self.pages[page]
+            .iter()
+            .flat_map(|user| *user.id.0.as_bytes())
+            .collect();
         let message = Page {
             run_id: run.0.as_bytes().to_vec().into(),
             attempt,
@@ -137,7 +143,11 @@ impl Reader {
         let run = RunId(Uuid::now_v7());
         self.begin(run, work).await;
         if let Some(lost) = coming.lost {
-            let rest: Vec<usize> = coming.sequence().into_iter().filter(|page| *page != lost).collect();
+            let rest: Vec<usize> = coming
+                .sequence()
+                .into_iter()
+                .filter(|page| *page != lost)
+                .collect();
             self.publish(run, 1, work, &rest, "first").await;
             self.fetched(run, 1, work).await;
             self.decided(run, 1, work.pages.len() - 1).await;
@@ -166,14 +176,21 @@ impl Reader {
                 run_id: Some(run.to_string()),
             };
             let message = work.message(run, attempt, *page);
-            publisher.publish(subjects::page(run), id, headers, message).await.unwrap();
+            publisher
+                .publish(subjects::page(run), id, headers, message)
+                .await
+                .unwrap();
         }
         publisher.flush().await.unwrap();
     }
 
     async fn begin(&self, run: RunId, work: &Work) {
         let (organization, connection) = (self.organization, &self.connection);
-        let (kind, delta) = if work.delta { ("delta", true) } else { ("full", false) };
+        let (kind, delta) = if work.delta {
+            ("delta", true)
+        } else {
+            ("full", false)
+        };
         sql(
             &self.access,
             &format!(
@@ -215,7 +232,11 @@ impl Reader {
     }
 
     async fn state(&self, run: RunId) -> String {
-        sql(&self.access, &format!("SELECT state FROM run_plan WHERE run_id = '{run}'")).await
+        sql(
+            &self.access,
+            &format!("SELECT state FROM run_plan WHERE run_id = '{run}'"),
+        )
+        .await
     }
 }
 
@@ -234,7 +255,12 @@ fn spread(users: Vec<ObservedUser<'static>>, pages: usize) -> Vec<Vec<ObservedUs
 /// counts, whichever comes first.
 fn drift(parts: &mut [Vec<ObservedUser<'static>>]) {
     for page in 1..parts.len() {
-        let earlier: Vec<_> = parts[page].iter().step_by(DRIFTED).cloned().map(as_it_was).collect();
+        let earlier: Vec<_> = parts[page]
+            .iter()
+            .step_by(DRIFTED)
+            .cloned()
+            .map(as_it_was)
+            .collect();
         parts[page - 1].extend(earlier);
     }
 }

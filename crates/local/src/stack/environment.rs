@@ -63,7 +63,11 @@ pub(super) fn of(service: Service, listen: &Listen, around: &Surroundings) -> Ve
     for (_, key, value) in around.extra.iter().filter(|(wanted, ..)| *wanted == service) {
         settings.set(key, value);
     }
-    settings.0.into_iter().chain(around.variables.iter().cloned()).collect()
+    settings
+        .0
+        .into_iter()
+        .chain(around.variables.iter().cloned())
+        .collect()
 }
 
 fn api(settings: &mut Settings, listen: &Listen, around: &Surroundings) {
