@@ -40,10 +40,11 @@ pub async fn install(access: &Access, gates: &[Gate]) {
          END $$;"
     );
     for Gate { name, before, when } in gates {
-        statements.push_str(&format!(
+        let trigger = format!(
             "CREATE TRIGGER gate_{name} BEFORE {before} FOR EACH ROW WHEN ({when})
              EXECUTE FUNCTION wait_at_gate('{name}');"
-        ));
+        );
+        statements.push_str(&trigger);
     }
     sql(access, &statements).await;
 }

@@ -86,15 +86,15 @@ fn account(number: usize, user: &Snapshot) -> [String; 8] {
     let mut row = [const { String::new() }; 8];
     row[0] = format!("Before {number}");
     row[1] = format!("before.{number}");
-    row[6] = ["user", "user", "technician", "admin"][number / EVERY % 4].to_owned();
-    row[7] = "Something else".to_owned();
+    ["user", "user", "technician", "admin"][number / EVERY % 4].clone_into(&mut row[6]);
+    "Something else".clone_into(&mut row[7]);
     match number / EVERY % 5 {
-        0 => row[4] = text("onPremisesUserPrincipalName").to_owned(),
-        1 => row[5] = lookup_guid::of_immutable_id(text("onPremisesImmutableId")).to_string(),
+        0 => text("onPremisesUserPrincipalName").clone_into(&mut row[4]),
+        1 => row[5] = lookup_guid::of_immutable_id(text("onPremisesImmutableId")),
         2 => {
             (row[1], row[2]) = (local.to_uppercase(), domain.to_owned());
         }
-        3 => row[1] = local.to_owned(),
+        3 => local.clone_into(&mut row[1]),
         _ => row[3] = text("mail").to_uppercase(),
     }
     row

@@ -140,9 +140,11 @@ pub async fn assert_run(access: &Access, run: RunId, done: &Done) {
     .await;
     let told = |key: &str| usize::try_from(number(&plan[0], key)).unwrap();
     let outcomes = stored_outcomes(access, run).await;
-    if outcomes != done.outcomes {
-        panic!("run {run}: {}", differing("outcomes", &outcomes, &done.outcomes));
-    }
+    assert!(
+        outcomes == done.outcomes,
+        "run {run}: {}",
+        differing("outcomes", &outcomes, &done.outcomes)
+    );
     for (key, should) in [
         ("seen", done.seen),
         ("gone", done.gone),
