@@ -12,7 +12,7 @@ use crate::Durability;
 use crate::postgres::{self, Access, Postgres, SqlError};
 
 /// The environment variable that tells tests of a running server.
-pub const VARIABLE: &str = "ROLLCALL_TEST_POSTGRES";
+pub const VARIABLE: &str = "TEST_POSTGRES_OF_ROLLCALL";
 
 static SERVER: OnceCell<Server> = OnceCell::const_new();
 /// Within a process one test makes a template while the others wait.
