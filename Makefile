@@ -2,7 +2,10 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test lint ci prerequisites
+# Users in the bench's tenant.
+N ?= 100000
+
+.PHONY: help run demo test bench lint ci prerequisites
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +29,10 @@ test: prerequisites ## all tests, on real PostgreSQL and NATS
 	else \
 		./target/debug/rollcall-local with-postgres cargo test --workspace; \
 	fi
+
+bench: prerequisites ## the floors and Rollcall side by side; N=1000000 for a million users
+	@cargo build --release --workspace --bins
+	@cargo run --release --package rollcall-tests --bin bench -- --users $(N)
 
 lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all -- --check

@@ -16,6 +16,14 @@ mod notices;
 
 mod connections;
 
+mod causes;
+
+mod secrets;
+
 mod configuration;
 
 mod bad_input;
+
+mod published;
+
+mod commands;

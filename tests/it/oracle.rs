@@ -32,6 +32,8 @@ pub struct Oracle {
     /// Open reviews, by object and cause, with what they propose.
     reviews: BTreeMap<(ObjectId, u8), Removal>,
     made: u128,
+    /// What was decided on each object, run by run: for whoever looks for a mistake.
+    stories: BTreeMap<ObjectId, Vec<String>>,
 }
 
 /// What the register knows of an object.
@@ -98,7 +100,15 @@ impl Oracle {
             links: BTreeMap::new(),
             reviews: BTreeMap::new(),
             made: 0,
+            stories: BTreeMap::new(),
         }
+    }
+
+    /// What was decided on an object, run by run.
+    pub fn story(&self, object: &ObjectId) -> String {
+        self.stories
+            .get(object)
+            .map_or_else(String::new, |story| story.join("\n    "))
     }
 
     /// Decides and applies a run that read this.
@@ -123,6 +133,15 @@ impl Oracle {
             }
         }
         settle::settle(self, &mut decided, reading.complete);
+        for one in decided.values() {
+            self.stories.entry(one.object).or_default().push(format!(
+                "{:?}",
+                Decided {
+                    fields: Vec::new(),
+                    ..one.clone()
+                }
+            ));
+        }
         let done = Done {
             seen: reading.users.len(),
             gone,

@@ -115,7 +115,7 @@ async fn one_case(site: &Site, full: &Coming, delta: &Coming, seed: u64) {
         };
         let run = reader.read(&work, coming).await;
         let done = oracle.run(work.reading());
-        assert_run(reader.access(), run, &done).await;
+        assert_run(reader.access(), run, &done, &oracle).await;
         let register = Register::load(reader.access(), of).await;
         register.assert_is(&oracle, &format!("{coming:?}"));
         before = Some(now);

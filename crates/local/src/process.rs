@@ -159,8 +159,10 @@ impl Process {
         Ok(process)
     }
 
-    /// Starts it again with the same arguments. It must have ended.
+    /// Starts it again with the same arguments. If it still runs, it is killed first.
     pub fn restart(&mut self) -> Result<(), Error> {
+        // Even of one that ended by itself the watchdog is still there, and would remove its scratch directory.
+        self.finish();
         let program = &self.program;
         let log = open_log(&program.log)?;
         self.log_start = log.metadata().map(|found| found.len()).unwrap_or_default();
@@ -390,6 +392,26 @@ mod tests {
         assert!(process.stop().await.unwrap());
         assert!(process.log_tail().contains("goodbye"));
         assert!(!dir.path().join("shell.pid").exists());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_ended_by_itself_starts_again_in_the_same_scratch_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = dir.path().join("scratch");
+        std::fs::create_dir(&scratch).unwrap();
+        let program = Program {
+            scratch: Some(scratch.clone()),
+            ..shell("true", dir.path())
+        };
+        let mut process = Process::start(program).unwrap();
+        let ended = wait::until(Duration::from_secs(10), || process.exited()).await;
+        assert!(ended.unwrap().is_some());
+        let watchdog = process.running.as_ref().unwrap().watchdog.id();
+
+        process.restart().unwrap();
+        let gone = || Ok::<_, Error>(orphan::is_gone(watchdog).then_some(()));
+        assert!(wait::until(Duration::from_secs(10), gone).await.unwrap().is_some());
+        assert!(scratch.exists());
     }
 
     #[tokio::test]

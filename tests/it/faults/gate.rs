@@ -1,6 +1,7 @@
 //! Gates in the database: whoever comes to a step waits there until the gate opens. So a process can be killed exactly
 //! between two steps, with nothing built into the services for it.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use local::postgres::Access;
@@ -40,11 +41,12 @@ pub async fn install(access: &Access, gates: &[Gate]) {
          END $$;"
     );
     for Gate { name, before, when } in gates {
-        let trigger = format!(
+        write!(
+            statements,
             "CREATE TRIGGER gate_{name} BEFORE {before} FOR EACH ROW WHEN ({when})
              EXECUTE FUNCTION wait_at_gate('{name}');"
-        );
-        statements.push_str(&trigger);
+        )
+        .unwrap();
     }
     sql(access, &statements).await;
 }

@@ -1,9 +1,10 @@
 //! The directory and the register that the faults meet: every overwrite rule, every quarrel, every way to leave.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use domain::lookup_guid;
+use domain::lookup_guid::of_immutable_id;
 use entra_sim::{Operation, Snapshot, Tenant};
 use harness::people::hire;
 use rand::rngs::StdRng;
@@ -40,20 +41,19 @@ pub fn quarrel(tenant: &Arc<Tenant>) {
 /// `rollcall import csv`: accounts that were there before the first run.
 pub fn accounts(directory: &Directory) -> String {
     let mut csv = "name,login,domain,email,upn,lookup_guid,role,job_title\n".to_owned();
-    for (number, user) in directory
-        .present()
-        .into_iter()
-        .enumerate()
-        .filter(|(n, _)| n % EVERY == 0)
-    {
+    let mut logins = BTreeSet::new();
+    let present = directory.present().into_iter().enumerate();
+    for (number, user) in present.filter(|(n, _)| n % EVERY == 0) {
         let row = account(number, user);
-        writeln!(
-            csv,
-            "{}",
-            row.map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")))
-                .join(",")
-        )
-        .unwrap();
+        // Who quarrels has rows of their own below.
+        if row[1].to_lowercase().starts_with("quarrel.") {
+            continue;
+        }
+        // Two may have the same login in two domains, and here both without one.
+        if logins.insert((row[1].to_lowercase(), row[2].to_lowercase())) {
+            let cells = row.map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")));
+            writeln!(csv, "{}", cells.join(",")).unwrap();
+        }
     }
     for row in [
         // A tie by rule 5.
@@ -76,28 +76,32 @@ pub fn accounts(directory: &Directory) -> String {
 /// One account that some rule finds for this user; which rule goes round with the number.
 fn account(number: usize, user: &Snapshot) -> [String; 8] {
     let text = |name: &str| {
-        user.attributes
-            .get(name)
-            .and_then(|value| value.as_str())
-            .unwrap_or_default()
+        let value = user.attributes.get(name).and_then(|value| value.as_str());
+        value.unwrap_or_default().to_owned()
     };
-    let upn = text("userPrincipalName");
-    let (local, domain) = upn.rsplit_once('@').unwrap_or((upn, ""));
-    let mut row = [const { String::new() }; 8];
-    row[0] = format!("Before {number}");
-    row[1] = format!("before.{number}");
-    ["user", "user", "technician", "admin"][number / EVERY % 4].clone_into(&mut row[6]);
-    "Something else".clone_into(&mut row[7]);
+    let name = text("userPrincipalName");
+    let (local, domain) = name.rsplit_once('@').unwrap_or((&name, ""));
+    let (mut login, mut of_domain) = (format!("before.{number}"), String::new());
+    let (mut email, mut upn, mut lookup_guid) = Default::default();
     match number / EVERY % 5 {
-        0 => text("onPremisesUserPrincipalName").clone_into(&mut row[4]),
-        1 => row[5] = lookup_guid::of_immutable_id(text("onPremisesImmutableId")),
-        2 => {
-            (row[1], row[2]) = (local.to_uppercase(), domain.to_owned());
-        }
-        3 => local.clone_into(&mut row[1]),
-        _ => row[3] = text("mail").to_uppercase(),
+        0 => upn = text("onPremisesUserPrincipalName"),
+        1 => lookup_guid = of_immutable_id(&text("onPremisesImmutableId")),
+        2 => (login, of_domain) = (local.to_uppercase(), domain.to_owned()),
+        3 => login = local.into(),
+        _ => email = text("mail").to_uppercase(),
     }
-    row
+    let role = ["user", "user", "technician", "admin"][number / EVERY % 4].to_owned();
+    let job_title = "Something else".to_owned();
+    [
+        format!("Before {number}"),
+        login,
+        of_domain,
+        email,
+        upn,
+        lookup_guid,
+        role,
+        job_title,
+    ]
 }
 
 /// What happens in the directory between two runs. `few` keeps the removals below the brake.

@@ -118,7 +118,7 @@ impl Scene {
         };
         let done = self.oracle.run(&reading);
         self.before = Some(now);
-        assert_run(&self.access, run, &done).await;
+        assert_run(&self.access, run, &done, &self.oracle).await;
         let register = Register::load(&self.access, OrganizationId(self.world.organization)).await;
         register.assert_is(&self.oracle, &format!("after {reads:?}, run {run}"));
         told::check(self).await;

@@ -148,7 +148,6 @@ async fn every_service_may_die_between_any_two_steps() {
 }
 
 async fn die_before(scene: &mut Scene, step: &Step) {
-    let begun = std::time::Instant::now();
     gate::somebody_waits(&scene.access, &step.gate).await;
     for victim in step.victims {
         match victim {
@@ -163,10 +162,4 @@ async fn die_before(scene: &mut Scene, step: &Step) {
             scene.spawn(*service);
         }
     }
-    println!(
-        "{}: {:?} died after {:?}",
-        step.gate.name,
-        step.victims,
-        begun.elapsed()
-    );
 }

@@ -2,6 +2,8 @@
 
 use harness::documents::documents;
 use harness::people::hire;
+use harness::register::field;
+use harness::runs::counts;
 use harness::site::Site;
 use harness::world::World;
 use serde_json::{Value, json};
@@ -133,4 +135,40 @@ async fn c14_changes_are_audited_without_secrets() {
         "{audit}"
     );
     assert!(!audit.contains(&world.options.client_secret), "{audit}");
+}
+
+#[tokio::test]
+async fn f4_a_changed_mapping_makes_the_next_delta_full_and_the_run_says_so() {
+    let world = World::start().await;
+    hire(&world.tenant, "ann", json!({"jobTitle": "Clerk"}));
+    hire(&world.tenant, "bob", json!({}));
+    world.full().await;
+    assert_eq!(counts(&world.delta().await).seen, 0);
+    let rows = "fields:
+  - { field: name, attribute: displayName }
+  - { field: login, attribute: userPrincipalName.local }
+  - { field: jobTitle, attribute: jobTitle, default: \"unknown\" }";
+    world
+        .apply(&documents(&world.options, &world.url(), "", rows))
+        .await;
+    let announced = world.connection().await.next_full_reason;
+    assert!(announced.contains("contoso-staff"), "{announced:?}");
+    assert_eq!(
+        field(&world.account("bob").await, "jobTitle"),
+        "",
+        "not before a run"
+    );
+
+    // Nobody changed in the directory, so a delta alone would see nobody.
+    let run = world.delta().await;
+    assert!(run.reason.contains("mapping contoso-staff changed"), "{run:#?}");
+    assert!(announced.starts_with(&run.reason), "{announced:?}: {run:#?}");
+    assert_eq!(counts(&run).seen, 2, "{run:#?}");
+    assert_eq!(field(&world.account("bob").await, "jobTitle"), "unknown");
+    assert_eq!(field(&world.account("ann").await, "jobTitle"), "Clerk");
+
+    // Once is enough.
+    assert_eq!(world.connection().await.next_full_reason, "");
+    let run = world.delta().await;
+    assert_eq!((run.reason.as_str(), counts(&run).seen), ("", 0), "{run:#?}");
 }

@@ -132,7 +132,7 @@ impl Register {
 }
 
 /// Fails where a run is not told as it must be: its tallies, and what it did with each object.
-pub async fn assert_run(access: &Access, run: RunId, done: &Done) {
+pub async fn assert_run(access: &Access, run: RunId, done: &Done, oracle: &Oracle) {
     let plan = rows(
         access,
         &format!("SELECT row_to_json(p) AS row FROM run_plan p WHERE run_id = '{run}'"),
@@ -140,10 +140,15 @@ pub async fn assert_run(access: &Access, run: RunId, done: &Done) {
     .await;
     let told = |key: &str| usize::try_from(number(&plan[0], key)).unwrap();
     let outcomes = stored_outcomes(access, run).await;
+    let mut both = outcomes.keys().chain(done.outcomes.keys());
+    let story = both
+        .find(|object| outcomes.get(object) != done.outcomes.get(object))
+        .map(|object| oracle.story(object));
     assert!(
-        outcomes == done.outcomes,
-        "run {run}: {}",
-        differing("outcomes", &outcomes, &done.outcomes)
+        story.is_none(),
+        "run {run}: {}\n  the first one's story:\n    {}",
+        differing("outcomes", &outcomes, &done.outcomes),
+        story.unwrap_or_default()
     );
     for (key, should) in [
         ("seen", done.seen),
