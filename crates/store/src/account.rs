@@ -9,7 +9,7 @@ use domain::field::Field;
 use domain::id::{AccountId, OrganizationId};
 use domain::leaver::Cause;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use crate::copy::Rows;
@@ -132,7 +132,7 @@ pub async fn load(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Acc
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(AssertSqlSafe(LOAD.as_str()))
+    let rows = sqlx::query(LOAD.as_str())
         .bind(ids)
         .fetch_all(connection)
         .await?;
@@ -148,7 +148,7 @@ pub async fn load_for_update(
         return Ok(Vec::new());
     }
     let sql = format!("{} ORDER BY a.id FOR UPDATE", *LOAD);
-    let rows = sqlx::query(AssertSqlSafe(sql))
+    let rows = sqlx::query(&sql)
         .bind(ids)
         .fetch_all(connection)
         .await?;
@@ -197,7 +197,7 @@ pub async fn update(
     }
     let of =
         |read: fn(&Account) -> i16| -> Vec<i16> { accounts.iter().map(|row| read(&row.account)).collect() };
-    let mut query = sqlx::query_scalar(AssertSqlSafe(UPDATE.as_str()))
+    let mut query = sqlx::query_scalar(UPDATE.as_str())
         .bind(now)
         .bind(accounts.iter().map(|row| row.account.id.0).collect::<Vec<_>>())
         .bind(accounts.iter().map(|row| row.account.version).collect::<Vec<_>>())

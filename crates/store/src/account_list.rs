@@ -7,7 +7,7 @@ use domain::field::Field;
 use domain::id::{AccountId, ObjectId, OrganizationId};
 use serde_json::Value;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{Inconsistent, StoreError};
@@ -72,7 +72,7 @@ pub async fn find(
 ) -> Result<Option<Account>, StoreError> {
     let sql =
         format!("-- account_list.find\n{SELECT} WHERE account.organization_id = $1 AND account.id = $2");
-    let row: Option<Row> = sqlx::query_as(AssertSqlSafe(sql))
+    let row: Option<Row> = sqlx::query_as(&sql)
         .bind(organization.0)
         .bind(id.0)
         .fetch_optional(connection)
@@ -106,7 +106,7 @@ pub async fn list(
         .iter()
         .map(|word| format!("%{}%", literal(word)))
         .collect();
-    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql))
+    let rows: Vec<Row> = sqlx::query_as(&sql)
         .bind(organization.0)
         .bind(after.map(|after| after.0))
         .bind(search.include_deleted)

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::id::{ConnectionId, OrganizationId, RunId};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::run::Kind;
@@ -152,7 +152,7 @@ pub async fn find(
     id: RunId,
 ) -> Result<Option<RunView>, StoreError> {
     let sql = format!("-- run_view.find\n{SELECT} WHERE run.organization_id = $1 AND run.id = $2");
-    let row: Option<Row> = sqlx::query_as(AssertSqlSafe(sql))
+    let row: Option<Row> = sqlx::query_as(&sql)
         .bind(organization.0)
         .bind(id.0)
         .fetch_optional(connection)
@@ -175,7 +175,7 @@ pub async fn list(
          ORDER BY run.created_at DESC, run.id DESC
          LIMIT $5"
     );
-    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql))
+    let rows: Vec<Row> = sqlx::query_as(&sql)
         .bind(organization.0)
         .bind(of.map(|of| of.0))
         .bind(before.map(|before| before.0))

@@ -179,6 +179,7 @@ name: contoso-staff
 connection: {CONNECTION}
 target: accounts
 role: user
+includeDisabled: true
 overrideByEmail: true
 "
     )
