@@ -16,7 +16,7 @@ use store::candidate::{self, Found};
 use store::decision::Insert;
 use store::link::{self, Row};
 use store::run_page::{self, Source};
-use store::run_plan::{self, State, Work};
+use store::run_plan::{self, ForPage, State, Work};
 use store::{Store, StoreError, Tx, account};
 use uuid::Uuid;
 
@@ -106,29 +106,28 @@ impl Batch {
 impl Decider {
     /// Stores the decisions of a page, once: a page that is decided already, or void, changes nothing.
     pub async fn decide(&self, batch: &Batch) -> Result<(), Error> {
-        let Some(work) = plan::work(&self.store, batch.run).await? else {
-            return Ok(());
-        };
-        if work.fetch.attempt != batch.attempt || work.cancel_requested {
-            return Ok(());
-        }
         let mut tx = self.store.begin("decide.page").await?;
-        let open = match run_plan::share(tx.connection(), batch.run).await? {
-            Some(open) if open.attempt == batch.attempt => open,
-            _ => {
-                tx.rollback().await?;
-                let Some(_) = plan::ensure(&self.store, &self.known, &work, self.clock.now()).await? else {
-                    return Ok(());
-                };
-                tx = self.store.begin("decide.page").await?;
-                match run_plan::share(tx.connection(), batch.run).await? {
-                    Some(open) if open.attempt == batch.attempt => open,
-                    _ => return Ok(()),
-                }
+        let mut found = run_plan::share_for_page(tx.connection(), batch.run, batch.number).await?;
+        if found
+            .as_ref()
+            .is_none_or(|found| found.open.attempt < batch.attempt)
+        {
+            tx.rollback().await?;
+            let Some(work) = plan::work(&self.store, batch.run).await? else {
+                return Ok(());
+            };
+            if work.cancel_requested || work.fetch.attempt != batch.attempt {
+                return Ok(());
             }
+            plan::ensure(&self.store, &self.known, &work, self.clock.now()).await?;
+            tx = self.store.begin("decide.page").await?;
+            found = run_plan::share_for_page(tx.connection(), batch.run, batch.number).await?;
+        }
+        let Some(ForPage { open, work, decided }) = found else {
+            return Ok(());
         };
-        let decided = run_page::decided(tx.connection(), batch.run, batch.attempt, &[batch.number]).await?;
-        if open.state != State::Planning || !decided.is_empty() {
+        let void = open.attempt != batch.attempt || work.fetch.attempt != batch.attempt;
+        if void || decided || open.state != State::Planning || work.cancel_requested {
             return Ok(());
         }
         let rules = plan::rules(&mut tx, &self.known, &work, open).await?;
@@ -179,6 +178,7 @@ impl Decider {
             skipped,
             unusable: i32::try_from(batch.page.unusable.len()).unwrap_or(i32::MAX),
             decisions: i32::try_from(insert.len()).unwrap_or(i32::MAX),
+            fields: insert.fields(),
         };
         run_page::insert(tx.connection(), &page, self.clock.now()).await?;
         insert.send(tx.connection()).await?;

@@ -66,6 +66,9 @@ impl Relay {
     async fn round(&self) -> Result<usize, Error> {
         let mut tx = self.store.begin("relay").await?;
         let events = outbox::take_due(tx.connection(), MOST).await?;
+        if events.is_empty() {
+            return Ok(0);
+        }
         for event in &events {
             let headers = Headers {
                 traceparent: event.traceparent.clone(),

@@ -61,12 +61,15 @@ async fn settle_all(
     if complete {
         decide_not_seen(tx, work, open, &rules, clock).await?;
     }
-    let any_account = account::any(tx.connection(), work.organization).await?;
+    let any_decision = run_page::any_decision(tx.connection(), work.run).await?;
+    let any_account = any_decision && account::any(tx.connection(), work.organization).await?;
     if any_account {
         settle_accounts(tx, work, complete).await?;
     }
-    settle_logins(tx, work, any_account).await?;
-    let note = weigh_removals(tx, work, &rules).await?;
+    if any_decision {
+        settle_logins(tx, work, any_account).await?;
+    }
+    let note = weigh_removals(tx, work, &rules, any_decision).await?;
     if any_account {
         contested::mark_late(tx.connection(), work.run, work.organization).await?;
     }
@@ -120,6 +123,7 @@ async fn decide_not_seen(
                 skipped: Vec::new(),
                 unusable: 0,
                 decisions: i32::try_from(insert.len()).unwrap_or(i32::MAX),
+                fields: insert.fields(),
             };
             run_page::insert(tx.connection(), &page, clock.now()).await?;
             insert.send(tx.connection()).await?;
@@ -131,6 +135,7 @@ async fn decide_not_seen(
 /// Who gets an account that somebody else holds, or that several claim (M5).
 async fn settle_accounts(tx: &mut Tx, work: &Work, complete: bool) -> Result<(), Error> {
     let takeovers = contested::takeovers(tx.connection(), work.run, complete).await?;
+    let any_takeover = !takeovers.is_empty();
     let failures: Vec<(Place, String)> = takeovers
         .iter()
         .filter(|takeover| takeover.holder_alive)
@@ -164,7 +169,9 @@ async fn settle_accounts(tx: &mut Tx, work: &Work, complete: bool) -> Result<(),
         );
     }
     decision::fail(tx.connection(), work.run, &failures).await?;
-    contested::supersede(tx.connection(), work.run).await?;
+    if any_takeover {
+        contested::supersede(tx.connection(), work.run).await?;
+    }
     Ok(())
 }
 
@@ -195,7 +202,12 @@ pub async fn fail_clashes(tx: &mut Tx, work: &Work, clashes: &[contested::LoginC
 }
 
 /// No removal without a proved end, none of the last owner, none beyond the brake. Answers what to tell about it.
-async fn weigh_removals(tx: &mut Tx, work: &Work, rules: &RunRules) -> Result<Option<String>, Error> {
+async fn weigh_removals(
+    tx: &mut Tx,
+    work: &Work,
+    rules: &RunRules,
+    any_decision: bool,
+) -> Result<Option<String>, Error> {
     if !work.fetch.proved {
         let why = work
             .fetch
@@ -207,6 +219,9 @@ async fn weigh_removals(tx: &mut Tx, work: &Work, rules: &RunRules) -> Result<Op
         return Ok(Some(format!(
             "no removal was considered, because {why} ({dropped} were in sight)"
         )));
+    }
+    if !any_decision {
+        return Ok(None);
     }
     contested::keep(tx.connection(), work.run, work.connection).await?;
     spare_last_owner(tx, work).await?;

@@ -8,6 +8,7 @@ use domain::id::RunId;
 use service::drain::Stopper;
 use service::error::chain;
 use service::telemetry::{TraceContext, set_parent};
+use store::run_page;
 use store::run_plan::{self, State, Work};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -115,6 +116,11 @@ impl Sweep {
     async fn settled(&self, work: &Work) -> Result<Option<State>, Error> {
         let store = &self.decider.store;
         let clock = &self.decider.clock;
+        // Without a lock: who decides the last pages must not wait for those who ask whether that is done.
+        let decided = run_page::count(&mut *store.connection().await?, work.run, work.fetch.attempt).await?;
+        if decided < i64::from(work.fetch.pages) {
+            return Ok(None);
+        }
         let Some(_) = plan::ensure(store, &self.decider.known, work, clock.now()).await? else {
             // Not planning any more: applying, or ended.
             let open = run_plan::share(&mut *store.connection().await?, work.run).await?;

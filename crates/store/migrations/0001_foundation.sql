@@ -203,13 +203,17 @@ CREATE TABLE run_page (
     skip_reasons smallint[] NOT NULL,
     unusable integer NOT NULL DEFAULT 0,
     decisions integer NOT NULL,
+    fields bytea NOT NULL,
     decided_at timestamptz NOT NULL,
     applied_at timestamptz,
     PRIMARY KEY (run_id, number)
 );
+-- It is packed already.
+ALTER TABLE run_page ALTER COLUMN fields SET STORAGE EXTERNAL;
 COMMENT ON TABLE run_page IS 'A decided page. Written by reconciler.';
 COMMENT ON COLUMN run_page.number IS 'from 1 as fetched; 0 and below: made by us when the fetch had ended (links not seen)';
 COMMENT ON COLUMN run_page.seen IS 'every object of the page; those without a decision and not in skipped are unchanged';
+COMMENT ON COLUMN run_page.fields IS 'what its decisions change, old and new, packed: store::page_fields';
 COMMENT ON COLUMN run_page.skipped IS 'objects left out as they were the last time, with skip_reasons in the same order';
 
 CREATE TABLE decision (
@@ -235,7 +239,6 @@ CREATE TABLE decision (
     login_key text,
     domain_key text,
     reason text,
-    fields bytea NOT NULL,
     PRIMARY KEY (run_id, page, position)
 );
 CREATE INDEX decision_by_account ON decision (account_id) WHERE outcome IN (2, 5, 6);
@@ -246,7 +249,6 @@ COMMENT ON COLUMN decision.takes_from IS 'the object that was linked to the acco
 COMMENT ON COLUMN decision.had_link IS 'whether a link row was there when it was decided';
 COMMENT ON COLUMN decision.late IS 'applied in the transaction that ends the run, because its login is only free when another account has changed its own';
 COMMENT ON COLUMN decision.login_key IS 'the login + domain that the account will hold, when that changes';
-COMMENT ON COLUMN decision.fields IS 'changed fields, old and new: the wire form of store::fields';
 
 CREATE TABLE account (
     id uuid PRIMARY KEY,

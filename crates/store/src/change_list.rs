@@ -7,7 +7,7 @@ use domain::leaver::Cause;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Inconsistent, StoreError, fields};
+use crate::{Inconsistent, StoreError, decision, fields, page_fields};
 
 /// A decision as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ async fn decided(
         "-- change_list.decided
          SELECT decision.page, decision.position, decision.object_id, decision.account_id, decision.outcome,
              decision.rule, decision.action, decision.cause, decision.name, decision.upn, decision.reason,
-             decision.skip, decision.fields, (run_page.applied_at IS NOT NULL OR run_plan.state = 'finished') AS applied
+             decision.skip, (run_page.applied_at IS NOT NULL OR run_plan.state = 'finished') AS applied
          FROM decision
          JOIN run_page ON run_page.run_id = decision.run_id AND run_page.number = decision.page
          JOIN run_plan ON run_plan.run_id = decision.run_id AND run_plan.attempt = run_page.attempt
@@ -112,10 +112,19 @@ async fn decided(
     .bind(after.page)
     .bind(after.position)
     .bind(limit)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
+    let changing: Vec<(i32, i32)> = rows
+        .iter()
+        .filter(|row| decision::changes_fields(row.outcome, row.skip))
+        .map(|row| (row.page, row.position))
+        .collect();
+    let changes = page_fields::load(connection, run, &changing).await?;
     rows.into_iter()
-        .map(|row| row.read(run).map_err(StoreError::from))
+        .map(|row| {
+            let fields = changes.get(&(row.page, row.position));
+            Ok(row.read(run, fields.map_or(&[], Vec::as_slice))?)
+        })
         .collect()
 }
 
@@ -251,12 +260,11 @@ struct Row {
     upn: Option<String>,
     reason: Option<String>,
     skip: i16,
-    fields: Vec<u8>,
     applied: bool,
 }
 
 impl Row {
-    fn read(self, run: RunId) -> Result<Change, Inconsistent> {
+    fn read(self, run: RunId, changes: &[u8]) -> Result<Change, Inconsistent> {
         let place = Place {
             page: self.page,
             position: self.position,
@@ -268,7 +276,7 @@ impl Row {
                 format!("{run} {} {}", place.page, place.position),
             )
         };
-        let changes = fields::decode(&self.fields).ok_or_else(|| bad("fields"))?;
+        let changes = fields::decode(changes).ok_or_else(|| bad("fields"))?;
         Ok(Change {
             place,
             object: self.object_id.map(ObjectId),

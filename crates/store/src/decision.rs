@@ -8,20 +8,20 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::copy::Rows;
-use crate::{Inconsistent, StoreError, fields};
+use crate::{Inconsistent, StoreError, page_fields};
 
 /// How many columns `COPY` names.
-const COLUMNS: i16 = 23;
+const COLUMNS: i16 = 22;
 
 const COPY: &str = "COPY decision (run_id, page, position, object_id, account_id, outcome, rule, action, cause, \
     account_version, link_status, hash, takes_from, had_link, late, skip, role, name, upn, login_key, domain_key, \
-    reason, fields) FROM STDIN (FORMAT binary)";
+    reason) FROM STDIN (FORMAT binary)";
 
-/// Decisions on their way into the table.
+/// The decisions of a page on their way into the table.
 #[derive(Debug)]
 pub struct Insert {
     rows: Rows,
-    fields: Vec<u8>,
+    fields: page_fields::Writer,
 }
 
 /// What applying needs of a decision.
@@ -59,7 +59,7 @@ pub struct Applicable {
     pub login: Option<LoginKey>,
     /// Why, in words.
     pub reason: Option<String>,
-    /// Changed fields, as [`fields`] writes them.
+    /// Changed fields, as [`fields`](crate::fields) writes them.
     pub fields: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ impl Default for Insert {
     fn default() -> Self {
         Self {
             rows: Rows::new(COLUMNS),
-            fields: Vec::new(),
+            fields: page_fields::Writer::default(),
         }
     }
 }
@@ -75,8 +75,7 @@ impl Default for Insert {
 impl Insert {
     /// Adds a decision at its place. `had_link`: whether the object has a link row.
     pub fn push(&mut self, run: RunId, page: i32, position: i32, decision: &Decision<'_>, had_link: bool) {
-        self.fields.clear();
-        fields::encode(&decision.fields, &mut self.fields);
+        self.fields.push(position, &decision.fields);
         self.rows
             .row()
             .uuid(Some(run.0))
@@ -100,8 +99,7 @@ impl Insert {
             .text(decision.upn.as_deref())
             .text(decision.login.as_ref().map(|key| key.login.as_str()))
             .text(decision.login.as_ref().map(|key| key.domain.as_str()))
-            .text(decision.reason.as_deref())
-            .bytes(&self.fields);
+            .text(decision.reason.as_deref());
     }
 
     /// How many there are.
@@ -114,6 +112,12 @@ impl Insert {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// What they change, for their page's row.
+    #[must_use]
+    pub fn fields(&self) -> Vec<u8> {
+        self.fields.finish()
     }
 
     /// Sends them.
@@ -131,16 +135,16 @@ pub async fn applicable(
     let rows: Vec<Lookup> = sqlx::query_as(
         "-- decision.applicable
          SELECT page, position, object_id, account_id, account_version, outcome, action, cause, link_status, skip,
-             hash, takes_from, had_link, role, login_key, domain_key, reason, fields
+             hash, takes_from, had_link, role, login_key, domain_key, reason
          FROM decision
          WHERE run_id = $1 AND page = ANY($2) AND outcome <> 7 AND NOT late AND object_id IS NOT NULL
          ORDER BY page, position",
     )
     .bind(run.0)
     .bind(pages)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    rows.into_iter().map(|row| row.read(run)).collect()
+    read(connection, run, rows).await
 }
 
 /// Up to `limit` late decisions of the run behind a place.
@@ -153,7 +157,7 @@ pub async fn late(
     let rows: Vec<Lookup> = sqlx::query_as(
         "-- decision.late
          SELECT page, position, object_id, account_id, account_version, outcome, action, cause, link_status, skip,
-             hash, takes_from, had_link, role, login_key, domain_key, reason, fields
+             hash, takes_from, had_link, role, login_key, domain_key, reason
          FROM decision
          WHERE run_id = $1 AND late AND outcome <> 7 AND object_id IS NOT NULL AND (page, position) > ($2, $3)
          ORDER BY page, position LIMIT $4",
@@ -162,9 +166,9 @@ pub async fn late(
     .bind(after.0)
     .bind(after.1)
     .bind(limit)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    rows.into_iter().map(|row| row.read(run)).collect()
+    read(connection, run, rows).await
 }
 
 /// Turns decisions into failed ones, with the reasons beside their places.
@@ -179,7 +183,7 @@ pub async fn fail(
     sqlx::query(
         "-- decision.fail
          UPDATE decision d SET outcome = 7, action = 0, hash = 0, takes_from = NULL, login_key = NULL,
-             domain_key = NULL, fields = '', reason = u.reason,
+             domain_key = NULL, reason = u.reason,
              -- An account that would have been new will never be.
              account_id = CASE WHEN d.account_version = 0 THEN NULL ELSE d.account_id END
          FROM unnest($2::int[], $3::int[], $4::text[]) AS u (page, position, reason)
@@ -232,11 +236,36 @@ struct Lookup {
     login_key: Option<String>,
     domain_key: Option<String>,
     reason: Option<String>,
-    fields: Vec<u8>,
+}
+
+/// With what they change.
+async fn read(
+    connection: &mut PgConnection,
+    run: RunId,
+    rows: Vec<Lookup>,
+) -> Result<Vec<Applicable>, StoreError> {
+    let changing: Vec<(i32, i32)> = rows
+        .iter()
+        .filter(|row| changes_fields(row.outcome, row.skip))
+        .map(|row| (row.page, row.position))
+        .collect();
+    let mut changes = page_fields::load(connection, run, &changing).await?;
+    rows.into_iter()
+        .map(|row| {
+            let fields = changes.remove(&(row.page, row.position)).unwrap_or_default();
+            row.read(run, fields)
+        })
+        .collect()
+}
+
+/// Whether what was decided at first about the fields still counts: not of failed ones, nor of those whose account somebody
+/// else takes.
+pub(crate) fn changes_fields(outcome: i16, skip: i16) -> bool {
+    outcome != Outcome::Failed as i16 && skip != Skip::Superseded as i16
 }
 
 impl Lookup {
-    fn read(self, run: RunId) -> Result<Applicable, StoreError> {
+    fn read(self, run: RunId, fields: Vec<u8>) -> Result<Applicable, StoreError> {
         let broken = |column| {
             Inconsistent::new(
                 "decision",
@@ -264,7 +293,7 @@ impl Lookup {
                 domain: self.domain_key.unwrap_or_default(),
             }),
             reason: self.reason,
-            fields: self.fields,
+            fields,
         })
     }
 }

@@ -119,11 +119,10 @@ pub async fn contested(connection: &mut PgConnection, run: RunId) -> Result<Vec<
 pub async fn supersede(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
     sqlx::query(
         "-- decision_settle.supersede
-         UPDATE decision o SET outcome = 4, action = 0, cause = 0, rule = 0, skip = $2, reason = $3, fields = '',
-             hash = 0, login_key = NULL, domain_key = NULL, account_id = NULL
-         FROM decision t
-         WHERE t.run_id = $1 AND t.takes_from IS NOT NULL AND t.outcome <> 7
-           AND o.run_id = $1 AND o.object_id = t.takes_from",
+         UPDATE decision SET outcome = 4, action = 0, cause = 0, rule = 0, skip = $2, reason = $3, hash = 0,
+             login_key = NULL, domain_key = NULL, account_id = NULL
+         WHERE run_id = $1 AND object_id = ANY (ARRAY(
+             SELECT takes_from FROM decision WHERE run_id = $1 AND takes_from IS NOT NULL AND outcome <> 7))",
     )
     .bind(run.0)
     .bind(Skip::Superseded as i16)

@@ -1,6 +1,5 @@
-//! The wire form of `decision.fields`: for each changed field its number, which of old and new are there, and those.
-//!
-//! One byte string instead of a row per field: a first import has forty times as many changed fields as users.
+//! The wire form of a decision's changed fields: for each its number, which of old and new are there, and those, each after
+//! its length in groups of seven bits, the lowest first.
 
 use std::borrow::Cow;
 
@@ -16,8 +15,7 @@ pub fn encode(changes: &[FieldChange<'_>], out: &mut Vec<u8>) {
         out.push(change.field as u8);
         out.push(if change.old.is_some() { OLD } else { 0 } | if change.new.is_some() { NEW } else { 0 });
         for text in [&change.old, &change.new].into_iter().flatten() {
-            let length = u32::try_from(text.len()).expect("records are limited to 256 KiB");
-            out.extend_from_slice(&length.to_be_bytes());
+            put_length(text.len(), out);
             out.extend_from_slice(text.as_bytes());
         }
     }
@@ -45,9 +43,31 @@ pub fn decode(mut wire: &[u8]) -> Option<Vec<FieldChange<'_>>> {
     wire.is_empty().then_some(changes)
 }
 
+fn put_length(mut length: usize, out: &mut Vec<u8>) {
+    while length > 0x7f {
+        out.push(length.to_le_bytes()[0] | 0x80);
+        length >>= 7;
+    }
+    out.push(length.to_le_bytes()[0]);
+}
+
+fn take_length(wire: &mut &[u8]) -> Option<usize> {
+    let mut length = 0;
+    // Four groups: 256 MiB, more than any record has.
+    for shift in [0, 7, 14, 21] {
+        let (byte, rest) = wire.split_first()?;
+        *wire = rest;
+        length |= usize::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(length);
+        }
+    }
+    None
+}
+
 fn take<'a>(wire: &mut &'a [u8]) -> Option<Cow<'a, str>> {
-    let (length, rest) = wire.split_first_chunk::<4>()?;
-    let (text, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    let length = take_length(wire)?;
+    let (text, rest) = wire.split_at_checked(length)?;
     *wire = rest;
     std::str::from_utf8(text).ok().map(Cow::Borrowed)
 }
@@ -72,7 +92,7 @@ mod tests {
             FieldChange {
                 field: Field::ReportingTo,
                 old: Some(String::new().into()),
-                new: Some("x".into()),
+                new: Some("x".repeat(300).into()),
             },
         ];
         let mut wire = Vec::new();

@@ -31,6 +31,7 @@ pub mod notice_list;
 pub mod notice_read;
 pub mod organization;
 pub mod outbox;
+pub mod page_fields;
 pub mod pool;
 pub mod recipient;
 pub mod review;

@@ -41,6 +41,8 @@ pub struct Page {
     pub unusable: i32,
     /// How many decisions it has.
     pub decisions: i32,
+    /// What they change ([`Insert::fields`](crate::decision::Insert::fields)).
+    pub fields: Vec<u8>,
 }
 
 /// Adds a page. A page that is there already is a [`StoreError::Duplicate`]: another copy was quicker.
@@ -52,8 +54,8 @@ pub async fn insert(
     sqlx::query(
         "-- run_page.insert
          INSERT INTO run_page (run_id, number, attempt, source, seen, skipped, skip_reasons, unusable, decisions,
-             decided_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             fields, decided_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(page.run.0)
     .bind(page.number)
@@ -64,27 +66,21 @@ pub async fn insert(
     .bind(page.skipped.iter().map(|(_, skip)| *skip as i16).collect::<Vec<_>>())
     .bind(page.unusable)
     .bind(page.decisions)
+    .bind(&page.fields)
     .bind(now)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Which of these pages are decided already.
-pub async fn decided(
-    connection: &mut PgConnection,
-    run: RunId,
-    attempt: i32,
-    numbers: &[i32],
-) -> Result<Vec<i32>, StoreError> {
+/// Whether any page has a decision.
+pub async fn any_decision(connection: &mut PgConnection, run: RunId) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(
-        "-- run_page.decided
-         SELECT number FROM run_page WHERE run_id = $1 AND attempt = $2 AND number = ANY($3)",
+        "-- run_page.any_decision
+         SELECT EXISTS (SELECT 1 FROM run_page WHERE run_id = $1 AND decisions > 0)",
     )
     .bind(run.0)
-    .bind(attempt)
-    .bind(numbers)
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await?)
 }
 

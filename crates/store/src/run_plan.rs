@@ -135,6 +135,48 @@ pub async fn share(connection: &mut PgConnection, id: RunId) -> Result<Option<Op
     open(id, row)
 }
 
+/// What deciding a page begins with.
+#[derive(Clone, Debug)]
+pub struct ForPage {
+    /// The plan.
+    pub open: Open,
+    /// Its run.
+    pub work: Work,
+    /// Whether the page is decided already.
+    pub decided: bool,
+}
+
+/// Loads a run and its plan's state, which does not change until the transaction ends, and whether a page of it is decided.
+pub async fn share_for_page(
+    connection: &mut PgConnection,
+    id: RunId,
+    page: i32,
+) -> Result<Option<ForPage>, StoreError> {
+    let row: Option<ForPageRow> = sqlx::query_as(
+        "-- run_plan.share_for_page
+         SELECT r.id, r.organization_id, r.connection_id, r.kind, r.apply_first, r.traceparent,
+             r.cancel_requested_at IS NOT NULL AS cancel_requested,
+             f.attempt, f.state, f.delta, f.pages, f.proved, f.unproved_reason, f.error,
+             p.attempt AS plan_attempt, p.state AS plan_state, p.rules_fingerprint,
+             EXISTS (SELECT FROM run_page g WHERE g.run_id = p.run_id AND g.attempt = p.attempt AND g.number = $2)
+                 AS decided
+         FROM run_plan p JOIN run r ON r.id = p.run_id JOIN run_fetch f ON f.run_id = p.run_id
+         WHERE p.run_id = $1 FOR SHARE OF p",
+    )
+    .bind(id.0)
+    .bind(page)
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let plan = (row.plan_attempt, row.plan_state, row.rules_fingerprint);
+    let work = Work::try_from(row.work)?;
+    Ok(open(id, Some(plan))?.map(|open| ForPage {
+        open,
+        work,
+        decided: row.decided,
+    }))
+}
+
 /// Loads a plan's state for this transaction alone.
 pub async fn lock(connection: &mut PgConnection, id: RunId) -> Result<Option<Open>, StoreError> {
     let row: Option<(i32, String, i64)> = sqlx::query_as(
@@ -428,8 +470,18 @@ pub async fn advance_cursor(connection: &mut PgConnection, id: RunId) -> Result<
     Ok(())
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "it is a row")]
 #[derive(FromRow)]
+struct ForPageRow {
+    #[sqlx(flatten)]
+    work: WorkRow,
+    plan_attempt: i32,
+    plan_state: String,
+    rules_fingerprint: i64,
+    decided: bool,
+}
+
+#[derive(FromRow)]
+#[expect(clippy::struct_excessive_bools, reason = "it is a row")]
 struct WorkRow {
     id: Uuid,
     organization_id: Uuid,

@@ -35,7 +35,7 @@ fn every_link_in_a_readme_leads_somewhere() {
     for folder in crates() {
         pages.push(folder.join("README.md"));
     }
-    for folder in ["tests", "proto", "deploy", "helm"] {
+    for folder in ["tests", "proto", "deploy"] {
         pages.extend(files(&root().join(folder), "md"));
     }
     let mut findings = Vec::new();

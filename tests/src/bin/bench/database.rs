@@ -9,7 +9,7 @@ use store::Store;
 
 use crate::machine;
 
-/// A session that has nothing to do tells its counts of rows after ten seconds (PGSTAT_IDLE_INTERVAL in PostgreSQL's source).
+/// A session that has nothing to do tells its counts of rows after ten seconds (`PGSTAT_IDLE_INTERVAL` in PostgreSQL's source).
 const COUNTS_SETTLE: Duration = Duration::from_secs(11);
 
 /// The server.

@@ -54,9 +54,9 @@ async fn main() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok();
     let mut all = Vec::new();
     if arguments.users >= LARGE {
-        all.push(measure(&arguments, SMALL).await?);
+        all.push(Box::pin(measure(&arguments, SMALL)).await?);
     }
-    all.push(measure(&arguments, arguments.users).await?);
+    all.push(Box::pin(measure(&arguments, arguments.users)).await?);
     report::table(&all);
     if !arguments.product_only && !arguments.floor_only {
         report::write(&all, &arguments.out)?;

@@ -188,12 +188,17 @@ fn figures(all: &[Series], last: &Series) -> Vec<Figure> {
             target::PEAK_MIB,
         ));
     }
-    let written = last.unchanged.rows.map(|rows| rows.account as f64);
+    let written = last.unchanged.rows.map(|rows| real(rows.account.unsigned_abs()));
     figures.push(Figure::at_most("register rows written, unchanged", written, 0.0));
-    let messages = (last.messages > 0).then_some(last.messages as f64);
+    let messages = (last.messages > 0).then_some(real(last.messages));
     let limit = f64::from(last.users) / target::USERS_PER_MESSAGE;
     figures.push(Figure::at_most("messages of an import", messages, limit));
     figures
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 rows")]
+fn real(count: u64) -> f64 {
+    count as f64
 }
 
 /// The ratios by their keys. Those between sizes need both sizes.

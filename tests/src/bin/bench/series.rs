@@ -90,7 +90,7 @@ pub async fn measure(plan: Plan) -> anyhow::Result<Series> {
     );
     bench.tenant.render().await?;
     let mut series = Series::new(plan.users);
-    let mut product = bench.imports(&mut series).await?;
+    let mut product = Box::pin(bench.imports(&mut series)).await?;
     let floor = bench.remembered().await?;
     bench
         .resyncs(&mut series, product.as_mut(), floor.as_ref())
