@@ -293,5 +293,9 @@ mod tests {
             too_many_changes(),
             "more than 50,000 objects changed; reading everything is cheaper"
         );
+        assert_eq!(
+            too_many_to_look_up(),
+            "more than 15,000 of the changed objects are new here, or came without the rest; reading everything is cheaper"
+        );
     }
 }

@@ -431,6 +431,34 @@ async fn r6_a_reset_in_the_middle_of_a_round_heals_itself_by_a_full_run() {
 }
 
 #[tokio::test]
+async fn r6_a_look_up_that_is_refused_heals_itself_by_a_full_run() {
+    let (world, ids) = settled(5).await;
+    let away = hire(&world.tenant, "away", json!({"accountEnabled": false}));
+    delta(&world).await;
+    world.tenant.enable(&away).unwrap();
+    world.tenant.set_manager(&away, Some(&ids[0])).unwrap();
+    let refused = Effect::Status {
+        status: 400,
+        code: Some("Request_UnsupportedQuery".into()),
+        message: None,
+        retry_after: None,
+    };
+    world
+        .tenant
+        .fault(Fault::on("/v1.0/users", refused).query("filter").times(1));
+    let run = world.delta().await;
+    assert!(run.reason.contains("could not be read"), "{run:#?}");
+    assert_eq!(
+        tally(&run),
+        [(Outcome::Added, 1), (Outcome::Unchanged, 5)],
+        "{run:#?}"
+    );
+    world.check_register().await;
+    world.tenant.update(&ids[2], "city", json!("Oslo")).unwrap();
+    assert_eq!(counts(&delta(&world).await).seen, 1);
+}
+
+#[tokio::test]
 async fn r6_a_token_that_the_tenant_has_forgotten_heals_itself_by_a_full_run() {
     for gone in [true, false] {
         let (world, ids) = settled(5).await;
