@@ -111,6 +111,13 @@ impl Oracle {
             .map_or_else(String::new, |story| story.join("\n    "))
     }
 
+    /// Whether an object in the directory has an account, so that a delta needs to tell no more than its changes.
+    pub fn has_account(&self, object: &ObjectId) -> bool {
+        self.links
+            .get(object)
+            .is_some_and(|link| link.account.is_some() && link.status.is_alive())
+    }
+
     /// Decides and applies a run that read this.
     pub fn run(&mut self, reading: &Reading) -> Done {
         let mut decided: BTreeMap<ObjectId, Decided> = BTreeMap::new();

@@ -111,7 +111,7 @@ async fn one_case(site: &Site, full: &Coming, delta: &Coming, seed: u64) {
         let now = Directory::of(&world.tenant);
         let work = match &before {
             None => Work::everything(&now, PAGES),
-            Some(before) => Work::changes(&now, before, PAGES),
+            Some(before) => Work::changes(&now, before, &oracle, PAGES),
         };
         let run = reader.read(&work, coming).await;
         let done = oracle.run(work.reading());

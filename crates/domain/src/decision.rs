@@ -199,18 +199,19 @@ impl From<Removal> for Action {
 }
 
 impl LinkStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Active,
+        Self::Disabled,
+        Self::SoftDeleted,
+        Self::Gone,
+        Self::OutOfScope,
+    ];
+
     /// The status of this number.
     #[must_use]
     pub fn of_number(number: i16) -> Option<Self> {
-        [
-            Self::Active,
-            Self::Disabled,
-            Self::SoftDeleted,
-            Self::Gone,
-            Self::OutOfScope,
-        ]
-        .into_iter()
-        .find(|status| *status as i16 == number)
+        Self::ALL.into_iter().find(|status| *status as i16 == number)
     }
 
     /// Whether the object is in the directory.

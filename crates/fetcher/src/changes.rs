@@ -2,13 +2,14 @@
 //!
 //! Kept encoded: fifty thousand objects as Rust structs would take more memory than the process should have.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use contracts::observed::{self, DecodeError};
 use domain::attribute::Attribute;
 use domain::id::ObjectId;
 use domain::observed::{Completeness, Mention, ObservedUser, Presence};
 use graph::PageBody;
+use uuid::Uuid;
 
 use crate::failure::FetchError;
 use crate::page;
@@ -27,7 +28,9 @@ pub struct Changes {
 struct Row {
     id: ObjectId,
     user: Box<[u8]>,
-    /// Whether it tells too little of its object to bring it in.
+    /// Whether the object is in the directory, and can be read.
+    present: bool,
+    /// Whether it tells too little of its object, whoever that is.
     part: bool,
 }
 
@@ -66,12 +69,18 @@ impl Changes {
         Ok(())
     }
 
-    /// The objects of which a row tells a part only: an attribute, but not the name by which an account could be found
-    /// or made.
-    pub fn parts(&self) -> Vec<ObjectId> {
+    /// The objects that are in the directory.
+    pub fn present(&self) -> Vec<Uuid> {
+        let present = self.rows.iter().filter(|row| row.present);
+        present.map(|row| row.id.0).collect()
+    }
+
+    /// The objects of which too little is told: those of which a row tells a part only, and newcomers, whose row tells what
+    /// was ever set, but of the manager only a change.
+    pub fn lacking(&self, newcomers: &HashSet<Uuid>) -> Vec<ObjectId> {
         self.rows
             .iter()
-            .filter(|row| row.part)
+            .filter(|row| row.part || (row.present && newcomers.contains(&row.id.0)))
             .map(|row| row.id)
             .collect()
     }
@@ -98,12 +107,14 @@ impl Changes {
         Row {
             id: user.id,
             user: self.buffer.as_slice().into(),
+            present: user.presence == Presence::Present && user.problem.is_none(),
             part: is_part(user),
         }
     }
 }
 
-/// A row that only tells of the manager is no part: that link is kept by id and needs no account.
+/// An attribute, but not the name by which an account could be found or made. A row that only tells of the manager is no
+/// part: that link is kept by id and needs no account.
 fn is_part(user: &ObservedUser<'_>) -> bool {
     let mentions = |attribute: Attribute| user.attributes[attribute as usize] != Mention::Unmentioned;
     user.presence == Presence::Present
@@ -129,8 +140,6 @@ fn as_partial(mut user: ObservedUser<'_>) -> ObservedUser<'_> {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     fn row(number: u128, mentions: &[(Attribute, Mention<'static>)]) -> ObservedUser<'static> {
@@ -201,9 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn only_rows_that_tell_too_little_are_parts() {
+    fn only_rows_that_tell_too_little_are_lacking() {
         let mut removed = row(4, &[(Attribute::City, value("Oslo"))]);
         removed.presence = Presence::Gone;
+        let mut unreadable = row(7, &[(Attribute::UserPrincipalName, value("c@d"))]);
+        unreadable.problem = Some("the city is a number".into());
         let mut changes = Changes::default();
         for row in [
             row(1, &[(Attribute::City, value("Oslo"))]),
@@ -218,11 +229,23 @@ mod tests {
             removed,
             row(5, &[]),
             row(6, &[(Attribute::City, Mention::Cleared)]),
+            unreadable,
         ] {
             changes.merge(row).unwrap();
         }
-        let parts: Vec<u128> = changes.parts().iter().map(|id| id.0.as_u128()).collect();
-        assert_eq!(parts, [1, 6]);
+        let present: Vec<u128> = changes.present().iter().map(Uuid::as_u128).collect();
+        assert_eq!(
+            present,
+            [1, 2, 3, 5, 6],
+            "who is gone or can't be read is not looked up"
+        );
+        let lacking = |newcomers: &[u128]| -> Vec<u128> {
+            let newcomers = newcomers.iter().copied().map(Uuid::from_u128).collect();
+            let lacking = changes.lacking(&newcomers);
+            lacking.iter().map(|id| id.0.as_u128()).collect()
+        };
+        assert_eq!(lacking(&[]), [1, 6], "parts");
+        assert_eq!(lacking(&[2, 3, 4, 7]), [1, 2, 3, 6], "and newcomers");
     }
 
     #[test]
@@ -234,7 +257,7 @@ mod tests {
         let mut whole = row(1, &[(Attribute::UserPrincipalName, value("a@b"))]);
         whole.completeness = Completeness::Whole;
         changes.complete(whole);
-        assert!(changes.parts().is_empty());
+        assert!(changes.lacking(&HashSet::new()).is_empty());
         let (rows, _) = changes.into_rows();
         let user = observed::decode(rows[0].0, Completeness::Partial, &rows[0].1).unwrap();
         assert_eq!(user.value(Attribute::UserPrincipalName), Some("a@b"));

@@ -1,22 +1,19 @@
-//! A delta run: one round from where the last one ended, merged by object, its parts completed (R5, graph-facts §3).
+//! A delta run: one round from where the last one ended, merged by object, rows that tell too little completed (R5,
+//! graph-facts §3).
 //! Whatever speaks against the cursor or the round makes it a full run, which says why (R6).
 
 use contracts::bus::v1::Source;
-use domain::id::ObjectId;
-use futures::{StreamExt, TryStreamExt};
-use graph::{Reading, Round, UserBody, UserKey};
+use graph::{Reading, Round};
 use store::delta_cursor::DeltaCursor;
 use store::run_fetch::Outcome;
 use tracing::Instrument;
 
 use crate::changes::Changes;
+use crate::complete;
 use crate::failure::FetchError;
 use crate::job::Job;
 use crate::kind;
 use crate::page;
-
-/// Objects that are read one by one at the same time.
-const AT_A_TIME: usize = 8;
 
 /// What came of a delta.
 #[derive(Debug)]
@@ -61,11 +58,11 @@ async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError
     let Some(end) = round.end() else {
         return Err(graph::Error::Broken.into());
     };
-    let parts = changes.parts();
-    if parts.len() > kind::MOST_PARTS {
-        return Ok(Delta::ReadEverything(kind::too_many_parts()));
+    let lacking = complete::lacking(job, &changes).await?;
+    if lacking.len() > kind::MOST_LOOKED_UP {
+        return Ok(Delta::ReadEverything(kind::too_many_to_look_up()));
     }
-    complete(job, &mut changes, parts).await?;
+    complete::complete(job, &mut changes, &lacking).await?;
     // The deltaLink is the proof of a round's end (design §6).
     let totals = publish(job, changes).await?;
     let cursor = job.seal(&end, taken_at)?;
@@ -85,19 +82,6 @@ async fn next(round: &mut Round) -> Result<Option<graph::PageBody>, graph::Error
 async fn merge(mut changes: Changes, page: graph::PageBody) -> Result<Changes, FetchError> {
     let merged = tokio::task::spawn_blocking(move || changes.take(&page).map(|()| changes));
     merged.await?
-}
-
-/// Reads the objects of which the round told a part only. One that is no longer there stays as it was told.
-async fn complete(job: &Job, changes: &mut Changes, parts: Vec<ObjectId>) -> Result<(), FetchError> {
-    let mut whole = futures::stream::iter(parts)
-        .map(|id| job.graph.get_user(UserKey::Id(id)))
-        .buffer_unordered(AT_A_TIME)
-        .try_filter_map(async |user: Option<UserBody>| Ok(user))
-        .boxed();
-    while let Some(body) = whole.try_next().await? {
-        changes.complete(body.user()?);
-    }
-    Ok(())
 }
 
 async fn publish(job: &Job, changes: Changes) -> Result<crate::pipeline::Totals, FetchError> {

@@ -211,6 +211,7 @@ impl Fetcher {
             cursor,
             last_full,
             directories: Arc::clone(&self.directories),
+            store: self.store.clone(),
             bus: self.bus.clone(),
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),

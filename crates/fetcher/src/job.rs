@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bus::Bus;
 use graph::{DeltaLink, Graph};
 use service::Clock;
+use store::Store;
 use store::connection::Connection;
 use store::delta_cursor::DeltaCursor;
 use store::run::Run;
@@ -34,6 +35,8 @@ pub struct Job {
     pub last_full: Option<LastFull>,
     /// Opens and seals delta links.
     pub directories: Arc<Directories>,
+    /// The database.
+    pub store: Store,
     /// The bus.
     pub bus: Bus,
     /// The time.

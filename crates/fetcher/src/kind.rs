@@ -11,8 +11,9 @@ use store::run_fetch::LastFull;
 const TOKEN_LIFE: TimeDelta = TimeDelta::hours(6 * 24 + 20);
 /// Objects of a delta round from which on reading everything is cheaper, and kinder to memory.
 pub const MOST_CHANGES: usize = 50_000;
-/// Changed objects of a round that are read one by one because their row tells only a part.
-pub const MOST_PARTS: usize = 5_000;
+/// Changed objects of a round that are looked up because their rows tell too little: as many calls as the listing of a
+/// million users takes.
+pub const MOST_LOOKED_UP: usize = 15_000;
 
 /// What a run reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,11 +92,11 @@ pub fn too_many_changes() -> String {
     )
 }
 
-/// The reason of a round of which too many rows tell only a part.
-pub fn too_many_parts() -> String {
+/// The reason of a round of which too many rows tell too little.
+pub fn too_many_to_look_up() -> String {
     format!(
-        "more than {} changes came without the rest of their object; reading everything is cheaper",
-        thousands(MOST_PARTS)
+        "more than {} of the changed objects are new here, or came without the rest; reading everything is cheaper",
+        thousands(MOST_LOOKED_UP)
     )
 }
 
@@ -291,6 +292,10 @@ mod tests {
         assert_eq!(
             too_many_changes(),
             "more than 50,000 objects changed; reading everything is cheaper"
+        );
+        assert_eq!(
+            too_many_to_look_up(),
+            "more than 15,000 of the changed objects are new here, or came without the rest; reading everything is cheaper"
         );
     }
 }

@@ -7,6 +7,7 @@ mod fetch;
 mod job;
 mod lease;
 
+mod complete;
 mod delta;
 mod kind;
 mod listing;

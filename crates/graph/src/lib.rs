@@ -39,3 +39,4 @@ pub use probe::{Probe, READ_ORGANIZATION, READ_USERS, Reading};
 pub use stats::{CallStats, Snapshot, Wait};
 pub use token::{AppCredential, SignInFailure};
 pub use user::UserKey;
+pub use users::MOST_IDS;

@@ -1,5 +1,6 @@
-//! Every user of the directory, with the whole attribute catalogue (I1, I3, graph-facts §2).
+//! Users of the directory, all or some, with the whole attribute catalogue (I1, I3, graph-facts §2).
 
+use domain::id::ObjectId;
 use url::Url;
 
 use crate::client::{Call, Graph};
@@ -12,11 +13,27 @@ use crate::probe::READ_USERS;
 /// The manager comes by `$expand` here and by `$select` in a delta.
 const MANAGER: &str = "$expand=manager($select=id)";
 
+/// Ids that one look-up may name: a filter takes no more clauses (graph-facts §2.4).
+pub const MOST_IDS: usize = 15;
+
 impl Graph {
     /// Every user. Nothing is sent before the first [`Pages::next`].
     pub fn users(&self) -> Pages {
         let mut url = self.endpoints.graph_url(&["users"]);
         select_whole(&mut url);
+        let shape = Shape::Listing;
+        Pages::new(self.clone(), Source::Listing { url, shape })
+    }
+
+    /// The users of these ids, [`MOST_IDS`] at most. Whoever is not in the directory, or so new that lists don't know them
+    /// yet, is not among them. Nothing is sent before the first [`Pages::next`].
+    pub fn users_by_id(&self, ids: &[ObjectId]) -> Pages {
+        let mut url = self.endpoints.graph_url(&["users"]);
+        select_whole(&mut url);
+        let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
+        let query = url.query().unwrap_or_default();
+        let query = format!("{query}&$filter=id in ({})", quoted.join(","));
+        url.set_query(Some(&query));
         let shape = Shape::Listing;
         Pages::new(self.clone(), Source::Listing { url, shape })
     }

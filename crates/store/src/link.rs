@@ -106,6 +106,35 @@ pub async fn look_up(
         .collect()
 }
 
+/// Those of these objects that have no account, or had left: their next row, if they are in the directory, brings them
+/// in or back, and there is no "as it was" to complete it with.
+pub async fn newcomers(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    objects: &[Uuid],
+) -> Result<Vec<Uuid>, StoreError> {
+    let here: Vec<i16> = LinkStatus::ALL
+        .into_iter()
+        .filter(|status| status.is_alive())
+        .map(|status| status as i16)
+        .collect();
+    Ok(sqlx::query_scalar(
+        "-- link.newcomers
+         SELECT k.object_id
+         FROM unnest($2::uuid[]) AS k (object_id)
+         LEFT JOIN LATERAL (
+             -- The limit keeps the planner from reading the whole table for a few of it.
+             SELECT * FROM link WHERE connection_id = $1 AND object_id = k.object_id AND target = 1 LIMIT 1
+         ) l ON true
+         WHERE l.account_id IS NULL OR l.status <> ALL ($3)",
+    )
+    .bind(id.0)
+    .bind(objects)
+    .bind(here)
+    .fetch_all(connection)
+    .await?)
+}
+
 /// How many records are linked to a connection that are not deleted, and how many of them are active.
 pub async fn count(connection: &mut PgConnection, id: ConnectionId) -> Result<(i64, i64), StoreError> {
     Ok(sqlx::query_as(

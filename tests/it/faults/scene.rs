@@ -113,7 +113,7 @@ impl Scene {
         told::quiet(&self.access).await;
         let now = Directory::of(self.tenant());
         let reading = match (reads, &self.before) {
-            (Reads::Changes, Some(before)) => now.since(before),
+            (Reads::Changes, Some(before)) => now.since(before, &self.oracle),
             _ => now.all(),
         };
         let done = self.oracle.run(&reading);

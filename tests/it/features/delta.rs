@@ -1,7 +1,7 @@
 //! Delta runs: what has changed since, at a cost proportional to it (R5), and healing by a full run (R6).
 
 use contracts::v1::{AccountStatus, Outcome, Run, RunKind, RunState};
-use entra_sim::{Effect, Fault, Operation, Tenant};
+use entra_sim::{Effect, Fault, Operation, RetryAfter, Tenant};
 use harness::people::{crowd, hire, hire_many};
 use harness::register::field;
 use harness::runs::{counts, tally};
@@ -226,6 +226,111 @@ async fn r5_a_manager_who_comes_later() {
 }
 
 #[tokio::test]
+async fn r5_who_comes_in_by_a_delta_has_a_manager() {
+    let world = World::start().await;
+    let boss = hire(&world.tenant, "boss", json!({}));
+    let away = json!({"accountEnabled": false, "department": "Sales"});
+    let left_out = ["left1", "left2"].map(|login| hire(&world.tenant, login, away.clone()));
+    let binned = hire(&world.tenant, "binned", json!({}));
+    let here = hire(&world.tenant, "here", json!({}));
+    for id in left_out.iter().chain([&binned, &here]) {
+        world.tenant.set_manager(id, Some(&boss)).unwrap();
+    }
+    world.tenant.soft_delete(&binned).unwrap();
+    let run = world.full().await;
+    assert_eq!(
+        tally(&run),
+        [(Outcome::Added, 2), (Outcome::Skipped, 3)],
+        "{run:#?}"
+    );
+
+    // Left out by the full run; in by rows that are silent about the manager.
+    for id in &left_out {
+        world.tenant.enable(id).unwrap();
+    }
+    world.tenant.restore(&binned).unwrap();
+    world.tenant.update(&here, "city", json!("Oslo")).unwrap();
+    world.tenant.forget_requests();
+    let run = delta(&world).await;
+    assert_eq!(
+        tally(&run),
+        [(Outcome::Added, 3), (Outcome::Updated, 1)],
+        "{run:#?}"
+    );
+    assert_eq!(
+        world.tenant.requests().get("GET /v1.0/users"),
+        Some(&1),
+        "one look-up for all three"
+    );
+    let boss = world.account("boss").await.id;
+    for login in ["left1", "left2", "binned", "here"] {
+        assert_eq!(world.account(login).await.reporting_to, boss, "{login}");
+    }
+}
+
+#[tokio::test]
+async fn r5_who_comes_in_by_a_row_that_tells_only_what_changed_is_read_whole() {
+    let world = World::start().await;
+    let boss = hire(&world.tenant, "boss", json!({}));
+    let with = json!({"accountEnabled": false, "department": "Sales"});
+    let left_out = hire(&world.tenant, "left1", with);
+    world.tenant.set_manager(&left_out, Some(&boss)).unwrap();
+    world.full().await;
+    world.tenant.set(|settings| settings.delta_changed_only = true);
+    // The row names them, and is silent about whether they may sign in: they may not.
+    let name = json!("late@contoso.com");
+    world.tenant.update(&left_out, "userPrincipalName", name).unwrap();
+    let run = delta(&world).await;
+    assert_eq!(tally(&run), [(Outcome::Skipped, 1)], "{run:#?}");
+    world.tenant.enable(&left_out).unwrap();
+    let run = delta(&world).await;
+    assert_eq!(tally(&run), [(Outcome::Added, 1)], "{run:#?}");
+    let account = world.account("late").await;
+    assert_eq!(field(&account, "department"), "Sales");
+    assert_eq!(account.reporting_to, world.account("boss").await.id);
+}
+
+/// So many at once that a call for each would show; and a tenant that is busy while they are looked up.
+#[tokio::test]
+async fn r5_many_who_come_in_by_a_delta_are_looked_up_in_few_calls() {
+    let world = World::start().await;
+    let boss = hire(&world.tenant, "boss", json!({}));
+    let left_out: Vec<String> = (1..=31)
+        .map(|number| {
+            let with = json!({"accountEnabled": false});
+            hire(&world.tenant, &format!("left{number:02}"), with)
+        })
+        .collect();
+    for id in &left_out {
+        world.tenant.set_manager(id, Some(&boss)).unwrap();
+    }
+    world.full().await;
+    for id in &left_out {
+        world.tenant.enable(id).unwrap();
+    }
+    let busy = Effect::Status {
+        status: 429,
+        code: None,
+        message: None,
+        retry_after: Some(RetryAfter::Seconds(1)),
+    };
+    world
+        .tenant
+        .fault(Fault::on("/v1.0/users", busy).query("filter").times(1));
+    world.tenant.forget_requests();
+    let run = delta(&world).await;
+    assert_eq!(tally(&run), [(Outcome::Added, 31)], "{run:#?}");
+    assert_eq!(
+        world.tenant.requests().get("GET /v1.0/users"),
+        Some(&4),
+        "fifteen at a time, and one again"
+    );
+    assert!(run.progress.unwrap().throttle_waits > 0, "{run:#?}");
+    let boss = world.account("boss").await.id;
+    assert_eq!(world.account("left31").await.reporting_to, boss);
+}
+
+#[tokio::test]
 async fn r5_deleted_restored_and_purged_people() {
     let (world, ids) = settled(8).await;
     let before = world.account("p01").await;
@@ -323,6 +428,34 @@ async fn r6_a_reset_in_the_middle_of_a_round_heals_itself_by_a_full_run() {
     assert!(run.reason.contains("resync"), "{run:#?}");
     assert_eq!(counts(&run).seen, 9, "{run:#?}");
     world.check_register().await;
+}
+
+#[tokio::test]
+async fn r6_a_look_up_that_is_refused_heals_itself_by_a_full_run() {
+    let (world, ids) = settled(5).await;
+    let away = hire(&world.tenant, "away", json!({"accountEnabled": false}));
+    delta(&world).await;
+    world.tenant.enable(&away).unwrap();
+    world.tenant.set_manager(&away, Some(&ids[0])).unwrap();
+    let refused = Effect::Status {
+        status: 400,
+        code: Some("Request_UnsupportedQuery".into()),
+        message: None,
+        retry_after: None,
+    };
+    world
+        .tenant
+        .fault(Fault::on("/v1.0/users", refused).query("filter").times(1));
+    let run = world.delta().await;
+    assert!(run.reason.contains("could not be read"), "{run:#?}");
+    assert_eq!(
+        tally(&run),
+        [(Outcome::Added, 1), (Outcome::Unchanged, 5)],
+        "{run:#?}"
+    );
+    world.check_register().await;
+    world.tenant.update(&ids[2], "city", json!("Oslo")).unwrap();
+    assert_eq!(counts(&delta(&world).await).seen, 1);
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use domain::observed::{Completeness, Mention, ObservedUser, Presence};
 use entra_sim::{Snapshot, Tenant};
 use serde_json::Value;
 
+use super::Oracle;
+
 /// All users of a tenant at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
@@ -44,14 +46,20 @@ impl Directory {
         }
     }
 
-    /// What a delta reads that began at `before`: who has changed since, with what has been set or emptied.
-    pub fn since(&self, before: &Self) -> Reading {
+    /// What a delta reads that began at `before`: who has changed since, with what has been set or emptied; and all there is
+    /// of those of whom the register has no account.
+    pub fn since(&self, before: &Self, oracle: &Oracle) -> Reading {
         let mut users = Vec::new();
         for (id, user) in &self.users {
             let earlier = before.users.get(id);
-            if earlier != Some(user) {
-                users.push(observe(user, earlier, Completeness::Partial));
+            if earlier == Some(user) {
+                continue;
             }
+            users.push(if oracle.has_account(id) {
+                observe(user, earlier, Completeness::Partial)
+            } else {
+                look_up(user)
+            });
         }
         for id in before.users.keys().filter(|id| !self.users.contains_key(id)) {
             users.push(ObservedUser::new(*id, Presence::Gone, Completeness::Partial));
@@ -81,8 +89,7 @@ fn observe(user: &Snapshot, earlier: Option<&Snapshot>, completeness: Completene
     for attribute in Attribute::ALL {
         let before = earlier.and_then(|earlier| value(earlier, attribute));
         let was_set = before.is_some();
-        // A delta tells of the manager only when that has changed, or the user has come (graph-facts, trap 33): someone who
-        // was left out and is now brought in has none before the next full run.
+        // A delta tells of the manager only when that has changed, or the user has come (graph-facts, trap 33).
         let quiet = attribute == Attribute::Manager && earlier.is_some_and(|earlier| !earlier.deleted);
         observed.attributes[attribute as usize] = match value(user, attribute) {
             Some(text) if quiet && before.as_ref() == Some(&text) => Mention::Unmentioned,
@@ -90,6 +97,19 @@ fn observe(user: &Snapshot, earlier: Option<&Snapshot>, completeness: Completene
             None if was_set => Mention::Cleared,
             None => Mention::Unmentioned,
         };
+    }
+    observed
+}
+
+/// Someone who comes in by a delta: what is empty is said to be.
+fn look_up(user: &Snapshot) -> ObservedUser<'static> {
+    let mut observed = observe(user, None, Completeness::Partial);
+    if observed.presence == Presence::Present {
+        for mention in &mut observed.attributes {
+            if *mention == Mention::Unmentioned {
+                *mention = Mention::Cleared;
+            }
+        }
     }
     observed
 }

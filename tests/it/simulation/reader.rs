@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::Coming;
 use crate::faults::gate::{sql, until};
-use crate::oracle::{Directory, Reading};
+use crate::oracle::{Directory, Oracle, Reading};
 
 /// Every so many users came on an earlier page, too, as they were then.
 const DRIFTED: usize = 9;
@@ -61,8 +61,8 @@ impl Work {
     }
 
     /// What has changed.
-    pub fn changes(now: &Directory, before: &Directory, pages: usize) -> Self {
-        let reading = now.since(before);
+    pub fn changes(now: &Directory, before: &Directory, oracle: &Oracle, pages: usize) -> Self {
+        let reading = now.since(before, oracle);
         Self {
             pages: spread(reading.users.clone(), pages),
             reading,

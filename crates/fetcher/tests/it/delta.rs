@@ -17,6 +17,7 @@ async fn what_changed_comes_once_per_object() {
     let world = World::of(700).await;
     let _fetcher = world.fetcher().await;
     world.full_run().await;
+    world.link_everyone().await;
     let all = world.tenant.users();
     let id = |number: usize| all[number].id.as_str();
     world.tenant.update(id(0), "city", json!("Ålesund")).unwrap();
@@ -84,6 +85,7 @@ async fn rows_that_tell_a_part_are_completed() {
     let world = World::with(options).await;
     let _fetcher = world.fetcher().await;
     world.full_run().await;
+    world.link_everyone().await;
     let all = world.tenant.users();
     world.tenant.update(&all[0].id, "city", json!("Ålesund")).unwrap();
     world.tenant.set_manager(&all[1].id, Some(&all[2].id)).unwrap();
@@ -108,6 +110,54 @@ async fn rows_that_tell_a_part_are_completed() {
         Mention::Unmentioned,
         "not asked for"
     );
+}
+
+#[tokio::test]
+async fn who_has_no_account_or_had_left_is_read_whole() {
+    let world = World::of(300).await;
+    let _fetcher = world.fetcher().await;
+    world.full_run().await;
+    world.link_everyone().await;
+    let all = world.tenant.users();
+    let [left_out, unknown, left, here, purged] = [0, 1, 2, 3, 4].map(|number| all[number].id.as_str());
+    for statement in [
+        format!("UPDATE link SET account_id = NULL, skip = 1, status = 2 WHERE object_id = '{left_out}'"),
+        format!("DELETE FROM link WHERE object_id IN ('{unknown}', '{purged}')"),
+        format!("UPDATE link SET status = 3 WHERE object_id = '{left}'"),
+    ] {
+        world.sql(&statement).await;
+    }
+    for id in [left_out, unknown, left, here] {
+        world.tenant.update(id, "city", json!("Ålesund")).unwrap();
+    }
+    world.tenant.hard_delete(purged).unwrap();
+    world.tenant.forget_requests();
+    let run = world.request(Kind::Delta).await;
+    let fetch = world.fetched(run).await;
+    let requests = world.tenant.requests();
+    assert_eq!(requests.get("GET /v1.0/users"), Some(&1), "{requests:?}");
+    let came = users(&world.read_pages(&fetch).await);
+    let whole = |id: &str| {
+        let mut attributes = came[id].user.attributes.iter();
+        attributes.all(|mention| *mention != Mention::Unmentioned)
+    };
+    for id in [left_out, unknown, left] {
+        assert!(whole(id), "{:?}", came[id].user);
+        assert_eq!(came[id].user.value(Attribute::City), Some("Ålesund"));
+        let manager = world
+            .tenant
+            .users()
+            .into_iter()
+            .find(|user| user.id == id)
+            .unwrap();
+        let manager = manager
+            .attributes
+            .get("manager")
+            .and_then(|manager| manager.as_str());
+        assert_eq!(came[id].user.value(Attribute::Manager), manager);
+    }
+    assert_eq!(*came[here].user.mention(Attribute::Manager), Mention::Unmentioned);
+    assert_eq!(came[purged].user.presence, Presence::Gone);
 }
 
 #[tokio::test]

@@ -298,6 +298,18 @@ impl World {
         run
     }
 
+    /// Links everyone in the directory, as the reconciler does once they have an account.
+    pub async fn link_everyone(&self) {
+        let ids: Vec<String> = self.tenant.users().into_iter().map(|user| user.id).collect();
+        self.sql(&format!(
+            "INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip)
+             SELECT '{}', id, 1, '{ORGANIZATION}', gen_random_uuid(), 0, 1, 0 FROM unnest('{{{}}}'::uuid[]) AS id",
+            self.connection,
+            ids.join(",")
+        ))
+        .await;
+    }
+
     pub async fn sql(&self, statement: &str) -> String {
         self.database.sql(statement).await.unwrap()
     }

@@ -1,6 +1,7 @@
 //! Listings and delta rounds: links, loops, restarts, resync, sizes.
 
 use domain::attribute::Attribute;
+use domain::id::ObjectId;
 use domain::observed::Presence;
 use rollcall_graph::{DeltaLink, Disposition, Error, Graph, Limits, PageBody, Pages};
 use secrecy::{ExposeSecret, SecretString};
@@ -80,6 +81,37 @@ async fn links_are_followed_verbatim_to_a_proved_end() {
         "{targets:?}"
     );
     assert_eq!(targets[1], "/v1.0/users?$skiptoken=a%20b+c%27d&x=1");
+}
+
+#[tokio::test]
+async fn some_users_are_looked_up_by_their_ids_at_once() {
+    let server = Server::start(|seen| {
+        (!seen.is_token()).then(|| match seen.before {
+            0 => page(seen, &user(1), &next("$skiptoken=2")),
+            _ => page(seen, &user(2), ""),
+        })
+    })
+    .await;
+    let ids = [1, 2, 3].map(|number: u128| ObjectId(uuid::Uuid::from_u128(number)));
+    let mut pages = server.client().users_by_id(&ids);
+    assert_eq!(
+        all(&mut pages).await.unwrap(),
+        ["1", "2"],
+        "the third is not there"
+    );
+    assert!(pages.ended());
+    let first = server.graph()[0].target.replace("%20", " ").replace("%27", "'");
+    assert!(
+        first.starts_with("/v1.0/users?$top=999&$select=id,userPrincipalName,"),
+        "{first}"
+    );
+    assert!(
+        first.ends_with(
+            "&$expand=manager($select=id)&$filter=id in ('00000000-0000-0000-0000-000000000001',\
+             '00000000-0000-0000-0000-000000000002','00000000-0000-0000-0000-000000000003')"
+        ),
+        "{first}"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,66 @@
+//! Whole objects in place of rows that tell too little.
+//!
+//! To an account that is there, silence means "as it was". Somebody who comes in has no "as it was": their row tells what
+//! was ever set, and of the manager only a change (graph-facts, trap 33). So they are looked up, in batches.
+
+use std::collections::HashSet;
+
+use domain::id::ObjectId;
+use domain::observed::ObservedUser;
+use futures::{StreamExt, TryStreamExt};
+use graph::PageBody;
+use store::link;
+use tracing::Instrument;
+
+use crate::changes::Changes;
+use crate::failure::FetchError;
+use crate::job::Job;
+
+/// Look-ups that are on their way at the same time.
+const AT_A_TIME: usize = 8;
+/// Objects that the register is asked about at once.
+const ASKED_AT_ONCE: usize = 5_000;
+
+/// The objects of which the round does not tell enough.
+pub async fn lacking(job: &Job, changes: &Changes) -> Result<Vec<ObjectId>, FetchError> {
+    let present = changes.present();
+    let mut newcomers = HashSet::new();
+    let mut database = job.store.connection().await?;
+    for objects in present.chunks(ASKED_AT_ONCE) {
+        newcomers.extend(link::newcomers(&mut database, job.connection.id, objects).await?);
+    }
+    Ok(changes.lacking(&newcomers))
+}
+
+/// Looks these objects up. One that is no longer there stays as it was told.
+pub async fn complete(job: &Job, changes: &mut Changes, lacking: &[ObjectId]) -> Result<(), FetchError> {
+    let mut found = futures::stream::iter(lacking.chunks(graph::MOST_IDS))
+        .map(|ids| look_up(job, ids))
+        .buffer_unordered(AT_A_TIME)
+        .boxed();
+    while let Some((asked, pages)) = found.try_next().await? {
+        for page in &pages {
+            let users = page.users()?.users.into_iter();
+            users
+                .filter(|user: &ObservedUser<'_>| asked.contains(&user.id))
+                .for_each(|user| changes.complete(user));
+        }
+    }
+    Ok(())
+}
+
+async fn look_up<'i>(
+    job: &Job,
+    ids: &'i [ObjectId],
+) -> Result<(&'i [ObjectId], Vec<PageBody>), graph::Error> {
+    let span = tracing::info_span!("graph.look_up", objects = ids.len());
+    let read = async {
+        let mut pages = job.graph.users_by_id(ids);
+        let mut read = Vec::new();
+        while let Some(page) = pages.next().await? {
+            read.push(page);
+        }
+        Ok((ids, read))
+    };
+    read.instrument(span).await
+}
