@@ -410,7 +410,12 @@ mod tests {
 
         process.restart().unwrap();
         let gone = || Ok::<_, Error>(orphan::is_gone(watchdog).then_some(()));
-        assert!(wait::until(Duration::from_secs(10), gone).await.unwrap().is_some());
+        assert!(
+            wait::until(Duration::from_secs(10), gone)
+                .await
+                .unwrap()
+                .is_some()
+        );
         assert!(scratch.exists());
     }
 
