@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it by panicking")]
 
 mod progress;
+mod retention;
 mod world;
