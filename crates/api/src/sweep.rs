@@ -8,6 +8,8 @@ use store::{StoreError, console_session, idempotency};
 use crate::app::App;
 
 const EVERY: Duration = Duration::from_secs(600);
+/// Rows deleted in one statement.
+const MOST: u16 = 1_000;
 
 /// Sweeps until the process stops.
 pub async fn sweep(app: App) -> Result<(), Infallible> {
@@ -28,7 +30,13 @@ pub async fn sweep(app: App) -> Result<(), Infallible> {
 async fn once(app: &App) -> Result<(u64, u64), StoreError> {
     let now = app.clock.now();
     let mut connection = app.store.connection().await?;
-    let answers = idempotency::delete_expired(&mut connection, now).await?;
-    let sessions = console_session::delete_expired(&mut connection, now).await?;
-    Ok((answers, sessions))
+    let (mut answers, mut sessions) = (0, 0);
+    loop {
+        let some = idempotency::delete_expired(&mut connection, now, MOST.into()).await?;
+        let others = console_session::delete_expired(&mut connection, now, MOST.into()).await?;
+        (answers, sessions) = (answers + some, sessions + others);
+        if some.max(others) < MOST.into() {
+            return Ok((answers, sessions));
+        }
+    }
 }

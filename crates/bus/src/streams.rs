@@ -18,7 +18,8 @@ pub const EVENTS: &str = "ROLLCALL_EVENTS";
 /// For so long the broker drops a repeat of a message id. Retries of a publish end well within it.
 pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(5 * 60);
 
-const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+/// For so long the broker keeps a message, and may bring it.
+pub const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 const MIB: i64 = 1024 * 1024;
 
 /// What an operator may choose about the streams.
@@ -43,7 +44,7 @@ impl Default for Limits {
 pub(crate) fn configs(limits: Limits) -> [Config; 3] {
     let common = Config {
         storage: StorageType::File,
-        max_age: WEEK,
+        max_age: MAX_AGE,
         max_messages: -1,
         max_messages_per_subject: -1,
         max_consumers: -1,

@@ -61,6 +61,15 @@ fn wrong_usage_ends_with_two() {
 }
 
 #[test]
+fn what_destroys_is_not_done_where_nobody_can_be_asked() {
+    let (output, _) = rollcall(&["connection", "disconnect", "contoso"], "y\n");
+    assert_eq!(output.status.code(), Some(2));
+    let told = stderr(&output);
+    assert!(told.contains("disconnecting contoso wipes its secret"), "{told}");
+    assert!(told.contains("add --yes"), "{told}");
+}
+
+#[test]
 fn wrong_yaml_is_told_before_anyone_is_asked() {
     let yaml = "kind: Settings\nmailTo: it@contoso.com\n---\nkind: Settings\nmialTo: []\n";
     let (output, _) = rollcall(&["apply", "-f", "-"], yaml);

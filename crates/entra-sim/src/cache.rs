@@ -7,7 +7,7 @@ use std::ops::Range;
 /// What is kept at most, unless everything is to be.
 const LIMIT: usize = 64 << 20;
 
-/// The rendered pages of a tenant, by host and link.
+/// The rendered pages of a tenant, by host and link; the links as they are before they are told for a listing.
 #[derive(Debug, Default)]
 pub struct PageCache {
     pages: HashMap<String, Kept>,

@@ -84,7 +84,7 @@ pub enum Effect {
         /// 410?
         gone: bool,
     },
-    /// 400 `Directory_ExpiredPageToken`, from now on for this very link, until the listing is begun anew (§2.1).
+    /// 400 `Directory_ExpiredPageToken`, from now on for this very link; a listing begun anew has others (§2.1).
     ExpiredPageToken,
     /// The token endpoint fails with this AADSTS number (§1.2).
     Aadsts {

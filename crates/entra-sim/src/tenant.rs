@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
@@ -96,6 +97,8 @@ pub struct Tenant {
     pub(crate) throttle: Mutex<Throttle>,
     pub(crate) cache: Mutex<PageCache>,
     pub(crate) expired_links: Mutex<HashSet<String>>,
+    /// How many listings were begun.
+    pub(crate) listings: AtomicU32,
     pub(crate) tokens_void_before: RwLock<Option<DateTime<Utc>>>,
     /// Tells this run's delta tokens from those of another with other changes.
     pub(crate) instance: u64,
@@ -144,6 +147,7 @@ impl Tenant {
             throttle: Mutex::default(),
             cache: Mutex::default(),
             expired_links: Mutex::default(),
+            listings: AtomicU32::default(),
             tokens_void_before: RwLock::default(),
             requests: Mutex::default(),
             instance: rand::random(),

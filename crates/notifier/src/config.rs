@@ -29,6 +29,8 @@ pub struct Config {
     pub sweep: SweepConfig,
     /// `[delivery]`
     pub delivery: DeliveryConfig,
+    /// `[retention]`
+    pub retention: RetentionConfig,
 }
 
 /// `[smtp]`: the mail server.
@@ -112,6 +114,18 @@ pub struct DeliveryConfig {
     pub backoff_max_seconds: u64,
 }
 
+/// `[retention]`: how long things are kept.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Days that an event is known to be told.
+    pub inbox_days: u16,
+    /// Days that a notice stays on the bell.
+    pub notice_days: u16,
+    /// Days that a mail, sent or failed, and its tries are kept.
+    pub delivery_days: u16,
+}
+
 /// Settings that do not go together.
 #[derive(Debug, thiserror::Error)]
 pub enum Contradiction {
@@ -124,6 +138,16 @@ pub enum Contradiction {
         lease: u64,
         /// Seconds.
         timeout: u64,
+    },
+    /// An event could come again when it is forgotten that it was told.
+    #[error(
+        "retention.inbox_days ({days}) must be {least} or more: for so long the bus may bring an event again"
+    )]
+    ShortInbox {
+        /// What was given.
+        days: u16,
+        /// What is needed.
+        least: u64,
     },
     /// A zero where there must be more.
     #[error("{key} must be at least 1")]
@@ -143,6 +167,13 @@ impl Config {
         if lease < timeout.saturating_add(10) {
             return Err(Contradiction::ShortLease { lease, timeout });
         }
+        let (days, least) = (
+            self.retention.inbox_days,
+            bus::streams::MAX_AGE.as_secs() / 86_400,
+        );
+        if u64::from(days) < least {
+            return Err(Contradiction::ShortInbox { days, least });
+        }
         let positive = [
             ("smtp.timeout_seconds", timeout),
             ("delivery.batch", u64::from(self.delivery.batch)),
@@ -150,6 +181,8 @@ impl Config {
             ("delivery.max_attempts", u64::from(self.delivery.max_attempts)),
             ("sweep.every_seconds", self.sweep.every_seconds),
             ("sweep.days", u64::from(self.sweep.days)),
+            ("retention.notice_days", u64::from(self.retention.notice_days)),
+            ("retention.delivery_days", u64::from(self.retention.delivery_days)),
         ];
         if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Err(Contradiction::Zero { key });
@@ -237,6 +270,8 @@ mod tests {
         assert!(check(("ROLLCALL_SMTP__TIMEOUT_SECONDS", "55")).contains("delivery.lease_seconds (60)"));
         assert!(check(("ROLLCALL_DELIVERY__BATCH", "0")).contains("delivery.batch"));
         assert!(check(("ROLLCALL_SMTP__USER", "rollcall")).contains("go together"));
+        assert!(check(("ROLLCALL_RETENTION__INBOX_DAYS", "6")).contains("retention.inbox_days (6)"));
+        assert!(check(("ROLLCALL_RETENTION__NOTICE_DAYS", "0")).contains("retention.notice_days"));
     }
 
     #[test]

@@ -6,8 +6,8 @@ pub mod config;
 pub mod decide;
 pub mod deliver;
 pub mod metrics;
+pub mod retention;
 
-mod earliest_id;
 mod wake_up;
 
 pub use start::start;

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::decide::{Decider, Sweep, Teller, take_changes};
 use crate::deliver::{Sender, Smtp};
 use crate::metrics::Metrics;
+use crate::retention::Retention;
 
 const MIGRATION: Policy = Policy {
     attempts: NonZeroU32::new(10),
@@ -53,6 +54,15 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         config: config.sweep,
     };
     context.tasks.spawn("sweep", sweep.run(context.stopper.clone()));
+
+    let retention = Retention {
+        store: store.clone(),
+        clock: clock.clone(),
+        config: config.retention,
+    };
+    context
+        .tasks
+        .spawn("retention", retention.run(context.stopper.clone()));
 
     let sender = Sender {
         store,

@@ -16,6 +16,45 @@ pub struct Config {
     pub nats: NatsConfig,
     /// `[work]`
     pub work: WorkConfig,
+    /// `[retention]`
+    pub retention: RetentionConfig,
+}
+
+/// `[retention]`: how long things are kept.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Days that a published event stays in the outbox.
+    pub outbox_days: u16,
+}
+
+/// A setting that would do harm.
+#[derive(Debug, thiserror::Error)]
+pub enum Contradiction {
+    /// The notifier forgets what it has told when it is out of the outbox: it would tell it twice.
+    #[error(
+        "retention.outbox_days ({days}) must be {least} or more: for so long the bus may bring an event again"
+    )]
+    ShortOutbox {
+        /// What was given.
+        days: u16,
+        /// What is needed.
+        least: u64,
+    },
+}
+
+impl Config {
+    /// Looks for settings that would do harm.
+    pub const fn check(&self) -> Result<(), Contradiction> {
+        let (days, least) = (
+            self.retention.outbox_days,
+            bus::streams::MAX_AGE.as_secs() / 86_400,
+        );
+        if (days as u64) < least {
+            return Err(Contradiction::ShortOutbox { days, least });
+        }
+        Ok(())
+    }
 }
 
 /// `[work]`: how much is done at a time.
@@ -34,4 +73,35 @@ pub struct WorkConfig {
     pub sweep_milliseconds: u64,
     /// Hours that a preview can be applied.
     pub preview_hours: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use service::config::{Environment, Sources, load};
+
+    use super::*;
+
+    fn kept_for(days: &str) -> Result<(), Contradiction> {
+        let environment = Environment::of([
+            ("ROLLCALL_DATABASE__URL", "postgres://db/rollcall"),
+            ("ROLLCALL_NATS__URL", "nats://nats"),
+            ("ROLLCALL_RETENTION__OUTBOX_DAYS", days),
+        ]);
+        let sources = Sources {
+            defaults: DEFAULTS,
+            file: None,
+            environment: &environment,
+        };
+        load::<Config>(sources).unwrap().service.check()
+    }
+
+    #[test]
+    fn an_outbox_shorter_than_the_bus_s_memory_is_refused() {
+        kept_for("7").unwrap();
+        let error = kept_for("6").unwrap_err().to_string();
+        assert!(
+            error.contains("retention.outbox_days (6) must be 7 or more"),
+            "{error}"
+        );
+    }
 }

@@ -15,6 +15,7 @@ mod plan;
 mod register;
 mod relay;
 mod resolve;
+mod retention;
 mod rules;
 mod settle;
 mod sweep;

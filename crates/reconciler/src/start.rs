@@ -22,6 +22,7 @@ use crate::decide::Decider;
 use crate::metrics::Metrics;
 use crate::register::Server;
 use crate::relay::Relay;
+use crate::retention::Retention;
 use crate::sweep::Sweep;
 use crate::{pages, rules};
 
@@ -32,6 +33,7 @@ const MIGRATION: Policy = Policy {
 
 /// Connects, starts the loops, and offers the register to api.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
+    config.check()?;
     let store = open_store(&config, &context).await?;
     let bus = open_bus(&config.nats, &context).await?;
     let (stopper, wake) = (&context.stopper, Arc::new(Notify::new()));
@@ -71,6 +73,12 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         every: Duration::from_millis(config.work.sweep_milliseconds),
     };
     context.tasks.spawn("relay", relay.run(stopper.clone()));
+    let retention = Retention {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        config: config.retention,
+    };
+    context.tasks.spawn("retention", retention.run(stopper.clone()));
     let server = Server {
         store,
         clock: context.clock.clone(),

@@ -68,6 +68,12 @@ pub fn id_at(at: DateTime<Utc>) -> Uuid {
     Uuid::new_v7(timestamp)
 }
 
+/// An id not after any that is made at the time `at` or later: it divides what is older from what is newer.
+pub fn earliest_id(at: DateTime<Utc>) -> Uuid {
+    let milliseconds = u64::try_from(at.timestamp_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(milliseconds, &[0; 10]).into_uuid()
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where the machine's clock is read"
@@ -82,6 +88,13 @@ mod tests {
 
     fn noon() -> DateTime<Utc> {
         "2026-11-21T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn the_earliest_id_divides_the_ids_made_before_from_those_made_later() {
+        let bound = earliest_id(noon());
+        assert!(id_at(noon() - Duration::from_millis(1)) < bound);
+        assert!(bound <= id_at(noon()));
     }
 
     #[test]

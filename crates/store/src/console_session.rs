@@ -58,12 +58,21 @@ pub async fn delete(connection: &mut PgConnection, hash: &[u8; 32]) -> Result<()
     Ok(())
 }
 
-/// Deletes what has expired, and says how many.
-pub async fn delete_expired(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<u64, StoreError> {
-    let done =
-        sqlx::query("-- console_session.delete_expired\nDELETE FROM console_session WHERE expires_at <= $1")
-            .bind(now)
-            .execute(connection)
-            .await?;
-    Ok(done.rows_affected())
+/// Deletes up to `limit` sessions that have expired; how many.
+pub async fn delete_expired(
+    connection: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let gone = sqlx::query(
+        "-- console_session.delete_expired
+         DELETE FROM console_session WHERE hash = ANY (ARRAY(
+             SELECT hash FROM console_session WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED
+         ))",
+    )
+    .bind(now)
+    .bind(limit)
+    .execute(connection)
+    .await?;
+    Ok(gone.rows_affected())
 }

@@ -211,6 +211,23 @@ pub async fn record_failure(
     Ok(failed.rows_affected() == 1)
 }
 
+/// Deletes up to `limit` deliveries older than `before`, the oldest first, with their attempts; how many. What waits to be
+/// sent stays, however old.
+pub async fn purge(connection: &mut PgConnection, before: DeliveryId, limit: i64) -> Result<u64, StoreError> {
+    let gone = sqlx::query(
+        "-- delivery.purge
+         DELETE FROM delivery WHERE id = ANY (ARRAY(
+             SELECT id FROM delivery WHERE id < $1 AND state <> 'due'
+             ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+         ))",
+    )
+    .bind(before.0)
+    .bind(limit)
+    .execute(connection)
+    .await?;
+    Ok(gone.rows_affected())
+}
+
 /// How many deliveries wait to be sent, those that wait for another try included.
 pub async fn waiting(connection: &mut PgConnection) -> Result<u64, StoreError> {
     let count: i64 =

@@ -116,11 +116,24 @@ pub async fn release(connection: &mut PgConnection, request: Request<'_>) -> Res
     Ok(())
 }
 
-/// Deletes what is older than a day, and says how many.
-pub async fn delete_expired(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<u64, StoreError> {
-    let done = sqlx::query("-- idempotency.delete_expired\nDELETE FROM idempotency WHERE created_at < $1")
-        .bind(now - KEPT)
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected())
+/// Deletes up to `limit` answers that are older than a day; how many.
+pub async fn delete_expired(
+    connection: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let gone = sqlx::query(
+        "-- idempotency.delete_expired
+         WITH expired AS (
+             SELECT organization_id, key FROM idempotency WHERE created_at < $1
+             LIMIT $2 FOR UPDATE SKIP LOCKED
+         )
+         DELETE FROM idempotency USING expired
+         WHERE idempotency.organization_id = expired.organization_id AND idempotency.key = expired.key",
+    )
+    .bind(now - KEPT)
+    .bind(limit)
+    .execute(connection)
+    .await?;
+    Ok(gone.rows_affected())
 }

@@ -88,11 +88,20 @@ pub async fn is_superseded(
     Ok(superseded)
 }
 
-/// Forgets events that are too old to come again; how many.
-pub async fn purge(connection: &mut PgConnection, before: EventId) -> Result<u64, StoreError> {
-    let gone = sqlx::query("-- inbox.purge\nDELETE FROM inbox WHERE event_id < $1")
-        .bind(before.0)
-        .execute(connection)
-        .await?;
+/// Forgets up to `limit` events older than `before` that can't come again, the oldest first; how many. What is still in the
+/// outbox may come again, however old: it may be published late, or twice.
+pub async fn purge(connection: &mut PgConnection, before: EventId, limit: i64) -> Result<u64, StoreError> {
+    let gone = sqlx::query(
+        "-- inbox.purge
+         DELETE FROM inbox WHERE event_id = ANY (ARRAY(
+             SELECT event_id FROM inbox
+             WHERE event_id < $1 AND NOT EXISTS (SELECT FROM outbox WHERE outbox.id = inbox.event_id)
+             ORDER BY event_id LIMIT $2 FOR UPDATE SKIP LOCKED
+         ))",
+    )
+    .bind(before.0)
+    .bind(limit)
+    .execute(connection)
+    .await?;
     Ok(gone.rows_affected())
 }

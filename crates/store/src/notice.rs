@@ -66,3 +66,18 @@ pub async fn is_told_since(
     .await?;
     Ok(told)
 }
+
+/// Deletes up to `limit` notices older than `before`, the oldest first, and who has read them; how many.
+pub async fn purge(connection: &mut PgConnection, before: NoticeId, limit: i64) -> Result<u64, StoreError> {
+    let gone = sqlx::query(
+        "-- notice.purge
+         DELETE FROM notice WHERE id = ANY (ARRAY(
+             SELECT id FROM notice WHERE id < $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+         ))",
+    )
+    .bind(before.0)
+    .bind(limit)
+    .execute(connection)
+    .await?;
+    Ok(gone.rows_affected())
+}

@@ -77,6 +77,29 @@ pub async fn set_published(
     Ok(())
 }
 
+/// Deletes up to `limit` events that were published before `before`, the oldest first; how many. `earliest` is the first id
+/// of that time: an event is not published before it is made. What is not published stays, however old.
+pub async fn purge(
+    connection: &mut PgConnection,
+    earliest: EventId,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let gone = sqlx::query(
+        "-- outbox.purge
+         DELETE FROM outbox WHERE id = ANY (ARRAY(
+             SELECT id FROM outbox WHERE id < $1 AND published_at < $2
+             ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
+         ))",
+    )
+    .bind(earliest.0)
+    .bind(before)
+    .bind(limit)
+    .execute(connection)
+    .await?;
+    Ok(gone.rows_affected())
+}
+
 #[derive(FromRow)]
 struct Row {
     id: Uuid,

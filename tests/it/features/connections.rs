@@ -149,6 +149,10 @@ async fn c9_disconnecting_wipes_the_secret_and_stops_everything_but_keeps_the_ac
     let world = World::start().await;
     hire(&world.tenant, "ann", json!({}));
     world.full().await;
+    let unasked = world.cli_run(&["connection", "disconnect", CONNECTION]).await;
+    assert_eq!(unasked.code, 2, "{unasked:?}");
+    assert!(unasked.stderr.contains("add --yes"), "{unasked:?}");
+    assert_ne!(world.connection().await.state(), ConnectionState::Disconnected);
     let done = world
         .cli_run(&["connection", "disconnect", CONNECTION, "--yes"])
         .await;

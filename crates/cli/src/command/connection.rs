@@ -30,6 +30,9 @@ pub enum Command {
         name: String,
     },
     /// Wipe the stored secret and stop everything at once; accounts stay
+    #[command(
+        after_help = "Asks first. In a script nobody can answer: there it needs --yes, or exits with 2."
+    )]
     Disconnect {
         /// Name or id
         name: String,
@@ -135,7 +138,7 @@ async fn test(session: &Session, name: String) -> Result<(), Failure> {
 }
 
 async fn disconnect(session: &Session, name: String, yes: bool) -> Result<(), Failure> {
-    if !yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !confirmed(&name)? {
+    if !yes && !confirmed(&name)? {
         return Err(Failure::Refused("nothing was changed".to_owned()));
     }
     let api = session.api().await?;
@@ -156,7 +159,14 @@ async fn disconnect(session: &Session, name: String, yes: bool) -> Result<(), Fa
     })
 }
 
+/// Asks at the terminal. Where nobody can be asked, silence is no consent.
 fn confirmed(name: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::Usage(format!(
+            "disconnecting {} wipes its secret and stops its runs, and there is no terminal to ask at: add --yes to do it",
+            escape(name)
+        )));
+    }
     eprint!(
         "Disconnect {}? Its secret is wiped and its runs are stopped. [y/N] ",
         escape(name)

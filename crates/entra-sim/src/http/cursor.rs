@@ -14,6 +14,8 @@ pub struct Cursor {
     pub at: u32,
     /// Told apart from another link to the same position, after an empty page.
     pub salt: u8,
+    /// Whose listing it is a place in, so that no two listings have a link in common; 0: as pages are kept.
+    pub listing: u32,
     /// A listing in advanced mode: the header must be sent again (graph-facts §2.1).
     pub advanced: bool,
     /// A round covers these entries of the change log.
@@ -60,7 +62,9 @@ impl Cursor {
                 .iter()
                 .flat_map(|number| number.to_be_bytes()),
         );
-        if self.kind != Kind::List {
+        if self.kind == Kind::List {
+            bytes.extend(self.listing.to_be_bytes());
+        } else {
             bytes.extend(self.issued.to_be_bytes());
             bytes.extend(self.instance.to_be_bytes());
             bytes.extend(self.tracked.0.to_be_bytes());
@@ -96,7 +100,9 @@ impl Cursor {
             upto: u32::from_be_bytes(take(&mut rest)?),
             ..Self::default()
         };
-        if cursor.kind != Kind::List {
+        if cursor.kind == Kind::List {
+            cursor.listing = u32::from_be_bytes(take(&mut rest)?);
+        } else {
             cursor.issued = i64::from_be_bytes(take(&mut rest)?);
             cursor.instance = u64::from_be_bytes(take(&mut rest)?);
             cursor.tracked = Properties(u128::from_be_bytes(take(&mut rest)?));
@@ -135,6 +141,7 @@ mod tests {
             kind: Kind::Changes,
             at: 7,
             salt: 1,
+            listing: 0,
             from: 3,
             upto: 9,
             issued: 1_700_000_000,
@@ -152,6 +159,7 @@ mod tests {
         assert_eq!(Cursor::read(11, std::str::from_utf8(&edited).unwrap()), None);
         let list = Cursor {
             at: 999,
+            listing: 3,
             ..Cursor::default()
         };
         assert_eq!(Cursor::read(11, &list.token(11)), Some(list));

@@ -13,6 +13,7 @@ use crate::held::{lock, read};
 use crate::property::Property;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::atomic::Ordering;
 
 /// Users on a page when `$top` isn't given.
 const DEFAULT_PAGE: u32 = 100;
@@ -45,24 +46,29 @@ pub fn page(call: &Call<'_>, source: Source) -> Result<Answer, GraphError> {
     let listing = Listing::asked(call, source)?;
     let directory = read(&call.tenant.directory);
     let cursor = match call.query.get("skiptoken") {
-        None => {
-            // A listing that begins anew has other page links. Ours are the same each time, so the old ones come alive.
-            lock(&call.tenant.expired_links).clear();
-            Cursor {
-                advanced: listing.advanced,
-                ..Cursor::default()
-            }
-        }
+        None => Cursor {
+            advanced: listing.advanced,
+            listing: call.tenant.listings.fetch_add(1, Ordering::Relaxed) + 1,
+            ..Cursor::default()
+        },
         Some(token) => Listing::resumed(call, &directory, token)?,
     };
     if !listing.keepable(call) {
         let (page, _) = listing.render(call, &directory, &cursor);
         return Ok(Answer::json(page.body(&call.effects)));
     }
-    if let Some(kept) = lock(&call.tenant.cache).get(&call.link) {
-        return Ok(Answer::json(kept.body.clone()));
-    }
-    Ok(Answer::json(listing.keep(call, &directory, &cursor)))
+    let plain = Cursor {
+        listing: 0,
+        ..cursor.clone()
+    };
+    let link = if call.query.get("skiptoken").is_none() {
+        call.link.clone()
+    } else {
+        listing.link(&directory, &plain)
+    };
+    let kept = lock(&call.tenant.cache).get(&link).cloned();
+    let kept = kept.unwrap_or_else(|| listing.keep(call, &directory, &link, &plain));
+    Ok(Answer::json(listing.told(&directory, &kept, cursor.listing)))
 }
 
 /// Renders every page of a listing that isn't kept yet. Returns how many pages it has.
@@ -162,14 +168,14 @@ impl Listing {
             && call.settings.visibility_delay_seconds == 0
     }
 
-    fn keep(&self, call: &Call<'_>, directory: &Directory, cursor: &Cursor) -> Bytes {
+    fn keep(&self, call: &Call<'_>, directory: &Directory, link: &str, cursor: &Cursor) -> Kept {
         if call.settings.prerender && *cursor == Cursor::default() {
             return self.keep_all(call, directory).0;
         }
-        self.keep_page(call, directory, &call.link, cursor).0
+        self.keep_page(call, directory, link, cursor)
     }
 
-    fn keep_all(&self, call: &Call<'_>, directory: &Directory) -> (Bytes, u32) {
+    fn keep_all(&self, call: &Call<'_>, directory: &Directory) -> (Kept, u32) {
         let mut first = None;
         let mut pages = 0;
         let mut link = call.link.clone();
@@ -177,17 +183,14 @@ impl Listing {
         loop {
             pages += 1;
             let kept = lock(&call.tenant.cache).get(&link).cloned();
-            let (body, next) = match kept {
-                Some(kept) => (kept.body, kept.next.map(|link| (link, kept.slots.end))),
-                None => self.keep_page(call, directory, &link, &cursor),
-            };
-            let first = first.get_or_insert(body);
-            match next {
+            let kept = kept.unwrap_or_else(|| self.keep_page(call, directory, &link, &cursor));
+            let first = first.get_or_insert_with(|| kept.clone());
+            match kept.next {
                 None => return (first.clone(), pages),
-                Some((next, at)) => {
+                Some(next) => {
                     link = next;
                     cursor = Cursor {
-                        at,
+                        at: kept.slots.end,
                         ..Cursor::default()
                     };
                 }
@@ -195,14 +198,8 @@ impl Listing {
         }
     }
 
-    /// Renders a page and keeps it. Returns it, and where the next one is.
-    fn keep_page(
-        &self,
-        call: &Call<'_>,
-        directory: &Directory,
-        link: &str,
-        cursor: &Cursor,
-    ) -> (Bytes, Option<(String, u32)>) {
+    /// Renders a page and keeps it.
+    fn keep_page(&self, call: &Call<'_>, directory: &Directory, link: &str, cursor: &Cursor) -> Kept {
         let (page, next) = self.render(call, directory, cursor);
         let body = Bytes::from(page.body(&[]));
         let next_link = match page.link {
@@ -211,12 +208,41 @@ impl Listing {
         };
         let slots = cursor.at..next.unwrap_or(u32::MAX);
         let kept = Kept {
-            body: body.clone(),
+            body,
             slots,
-            next: next_link.clone(),
+            next: next_link,
         };
-        lock(&call.tenant.cache).keep(link.to_owned(), kept, call.settings.prerender);
-        (body, next_link.zip(next))
+        lock(&call.tenant.cache).keep(link.to_owned(), kept.clone(), call.settings.prerender);
+        kept
+    }
+
+    /// A kept page, its link as this listing has it. Tokens of listings are equally long, so that one takes the other's
+    /// place; the link comes before the users.
+    fn told(&self, directory: &Directory, kept: &Kept, listing: u32) -> Bytes {
+        let plain = kept
+            .next
+            .as_deref()
+            .and_then(|next| next.strip_prefix(&self.stem));
+        let Some(plain) = plain.map(str::as_bytes) else {
+            return kept.body.clone();
+        };
+        let own = Cursor {
+            at: kept.slots.end,
+            listing,
+            ..Cursor::default()
+        };
+        let own = own.token(directory.generation.seal());
+        let found = kept.body.windows(plain.len()).position(|text| text == plain);
+        let mut body = kept.body.to_vec();
+        if let Some(at) = found {
+            body[at..at + own.len()].copy_from_slice(own.as_bytes());
+        }
+        body.into()
+    }
+
+    /// The link to a page.
+    fn link(&self, directory: &Directory, cursor: &Cursor) -> String {
+        format!("{}{}", self.stem, cursor.token(directory.generation.seal()))
     }
 
     fn render(&self, call: &Call<'_>, directory: &Directory, cursor: &Cursor) -> (Page, Option<u32>) {
@@ -238,14 +264,11 @@ impl Listing {
             let next = Cursor {
                 at,
                 salt,
+                listing: cursor.listing,
                 advanced: cursor.advanced,
                 ..Cursor::default()
             };
-            Link::Next(format!(
-                "{}{}",
-                self.stem,
-                next.token(directory.generation.seal())
-            ))
+            Link::Next(self.link(directory, &next))
         });
         let first = call.query.get("skiptoken").is_none();
         let count = (self.advanced && first).then(|| match self.source {

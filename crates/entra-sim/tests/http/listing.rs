@@ -1,6 +1,6 @@
 //! `/users` (graph-facts §2).
 
-use crate::support::{Visit, ids};
+use crate::support::{Reply, Visit, ids};
 use serde_json::json;
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ async fn a_list_gives_everybody_once_in_pages() {
     let pages = visit.pages("users?$select=id&$top=999").await;
     let sizes: Vec<usize> = pages.iter().map(|page| page.rows().len()).collect();
     assert_eq!(sizes, [999, 999, 502]);
-    let all: HashSet<String> = pages.iter().flat_map(crate::support::Reply::ids).collect();
+    let all: HashSet<String> = pages.iter().flat_map(Reply::ids).collect();
     assert_eq!(all.len(), 2_500);
     let link = pages[0].next().unwrap();
     assert!(link.starts_with(&format!(
@@ -275,6 +275,29 @@ async fn a_changed_user_shows_on_a_page_that_was_kept() {
 fn attributes(name: &str) -> serde_json::Map<String, serde_json::Value> {
     let value = json!({"userPrincipalName": name, "displayName": "New Person"});
     value.as_object().unwrap().clone()
+}
+
+#[tokio::test]
+async fn no_two_listings_have_a_link_in_common() {
+    let visit = Visit::to(250).await;
+    let prerender = json!({"link": "/v1.0/users?$select=id,mail"});
+    visit.control(reqwest::Method::POST, "prerender", prerender).await;
+    for first in [
+        "users?$select=id",
+        "users?$select=id,mail",
+        "users?$select=id&$filter=accountEnabled eq true&$top=50",
+        "users?$select=id&$expand=manager($select=displayName)",
+    ] {
+        let (one, other) = (visit.pages(first).await, visit.pages(first).await);
+        let links = |pages: &[Reply]| -> HashSet<String> { pages.iter().filter_map(Reply::next).collect() };
+        let (of_one, of_other) = (links(&one), links(&other));
+        assert_eq!((of_one.len(), of_other.len()), (one.len() - 1, other.len() - 1));
+        assert!(of_one.is_disjoint(&of_other), "{first}");
+        let everybody = |pages: &[Reply]| pages.iter().flat_map(Reply::ids).collect::<Vec<_>>();
+        assert_eq!(everybody(&one), everybody(&other));
+        let again = visit.get(&one[0].next().unwrap()).await;
+        assert_eq!(again.bytes, one[1].bytes, "a link leads on within its listing");
+    }
 }
 
 #[tokio::test]

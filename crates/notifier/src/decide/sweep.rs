@@ -6,6 +6,7 @@ use std::time::Duration;
 use bus::{Bus, consumers};
 use chrono::TimeDelta;
 use domain::id::EventId;
+use service::clock::earliest_id;
 use service::drain::Stopper;
 use service::error::chain;
 use store::inbox::Untold;
@@ -15,14 +16,10 @@ use tokio::sync::Notify;
 use super::teller::finished_prefix;
 use super::{Event, Teller};
 use crate::config::SweepConfig;
-use crate::earliest_id::earliest_id;
 use crate::wake_up::wake_up;
 
 /// Events told in one sweep, at most; the next one goes on.
 const AT_ONCE: i64 = 100;
-
-/// The inbox remembers events for so many times the days that a sweep looks back.
-const MEMORY: i32 = 2;
 
 /// Looks for untold events from time to time.
 #[derive(Debug)]
@@ -94,8 +91,6 @@ impl Sweep {
             .metrics()
             .waiting
             .set(delivery::waiting(&mut connection).await?, &[]);
-        let forgotten = inbox::purge(&mut connection, bound(now - back * MEMORY)).await?;
-        tracing::debug!(forgotten, "swept the inbox");
         inbox::untold(
             &mut connection,
             &finished_prefix(),

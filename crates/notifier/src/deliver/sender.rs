@@ -10,6 +10,7 @@ use domain::id::{NoticeId, RunId};
 use domain::notice::{Kind, mail_failed, thousands};
 use futures::future::join_all;
 use service::Clock;
+use service::clock::earliest_id;
 use service::drain::Stopper;
 use service::error::chain;
 use service::retry::Backoff;
@@ -24,7 +25,6 @@ use super::attachment;
 use super::message::compose;
 use super::smtp::Smtp;
 use crate::config::DeliveryConfig;
-use crate::earliest_id::earliest_id;
 use crate::metrics::{Metrics, RESULT};
 use crate::wake_up::wake_up;
 

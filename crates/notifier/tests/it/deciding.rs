@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
-
 use crate::world::{BROKEN, FINISHED, ORGANIZATION, Run, World};
 
 const NOTICES: &str = "SELECT kind, title FROM notice ORDER BY created_at, kind";
@@ -191,21 +189,6 @@ async fn the_sweep_tells_what_the_bus_did_not_bring_but_leaves_it_time_to() {
     assert_eq!(world.teller().tell(&event).await.unwrap().notices, []);
     assert_eq!(world.sql("SELECT count(*) FROM notice").await, "1");
     assert_eq!(world.sql("SELECT count(*) FROM delivery").await, "1");
-}
-
-#[tokio::test]
-async fn the_inbox_forgets_only_what_no_sweep_looks_at_any_more() {
-    let world = World::new().await;
-    let event = world.end(FINISHED).await;
-    world.teller().tell(&event).await.unwrap();
-    let days = |days: i64| TimeDelta::days(days).to_std().unwrap();
-    world.hand.advance(days(13));
-    world.sweep().once().await.unwrap();
-    assert_eq!(world.sql("SELECT count(*) FROM inbox").await, "1");
-    world.hand.advance(days(2));
-    assert_eq!(world.sweep().once().await.unwrap(), 0);
-    assert_eq!(world.sql("SELECT count(*) FROM inbox").await, "0");
-    assert_eq!(world.sql("SELECT count(*) FROM notice").await, "1");
 }
 
 #[tokio::test]

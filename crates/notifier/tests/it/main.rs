@@ -6,6 +6,7 @@ mod bus;
 mod deciding;
 mod delivering;
 mod failing;
+mod retention;
 mod sharing;
 mod tracing;
 mod world;

@@ -69,7 +69,8 @@ pub struct ServerTls {
     pub client_ca: Option<PathBuf>,
 }
 
-/// Another service's gRPC port.
+/// Another service's gRPC port. Where that service runs in several copies, the URL's host is a name that stands for all of
+/// them, as a Kubernetes Service's does.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrpcClientConfig {

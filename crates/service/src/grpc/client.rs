@@ -56,7 +56,8 @@ pub enum ChannelError {
     },
 }
 
-/// A channel to the server of `config`. Connects with the first call and again whenever the connection breaks.
+/// A channel to the server of `config`. Connects with the first call and again whenever the connection breaks; each time
+/// the host is looked up anew, so that a name of several copies leads to one that lives.
 ///
 /// Each call needs its own deadline (`Request::set_timeout`): a stream may live long.
 pub fn channel(config: &GrpcClientConfig) -> Result<GrpcChannel, ChannelError> {

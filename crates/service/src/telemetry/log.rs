@@ -12,11 +12,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
+use super::run_id::RUN_ID;
 use crate::clock::Clock;
 use crate::config::LogFormat;
-
-/// The span field that names the run; any span around an event may have it.
-const RUN_ID: &str = "run.id";
 
 /// Writes every event as a line to `out`.
 pub(super) struct LogLayer<W> {

@@ -2,6 +2,7 @@
 
 mod context;
 mod log;
+mod run_id;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -96,6 +97,7 @@ pub(crate) fn start(
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
+        .and_then(run_id::RunIdLayer)
         .with_filter(filter_fn(is_traced).with_max_level_hint(LevelFilter::INFO));
     let subscriber = tracing_subscriber::registry().with(spans).with(lines);
     tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::Subscriber)?;

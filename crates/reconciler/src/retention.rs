@@ -1,0 +1,58 @@
+//! Deletes events from the outbox that were published long ago.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use domain::id::EventId;
+use service::Clock;
+use service::clock::earliest_id;
+use service::drain::Stopper;
+use service::error::chain;
+use store::{Store, StoreError, outbox};
+
+use crate::config::RetentionConfig;
+
+const EVERY: Duration = Duration::from_secs(600);
+/// Rows deleted in one statement.
+const MOST: u16 = 1_000;
+
+/// Deletes what is kept long enough.
+pub struct Retention {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// How long that is.
+    pub config: RetentionConfig,
+}
+
+impl Retention {
+    /// Goes round until it is told to stop.
+    pub async fn run(self, stopper: Stopper) -> Result<(), Infallible> {
+        while stopper.until(tokio::time::sleep(EVERY)).await.is_some() {
+            match stopper.until(self.once()).await {
+                Some(Ok(events)) if events > 0 => tracing::info!(events, "published events deleted"),
+                Some(Ok(_)) | None => (),
+                Some(Err(error)) => {
+                    tracing::warn!(error = %chain(&error), "published events were not deleted; they wait for the next round");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn once(&self) -> Result<u64, StoreError> {
+        let before = self.clock.now() - TimeDelta::days(self.config.outbox_days.into());
+        let earliest = EventId(earliest_id(before));
+        let mut connection = self.store.connection().await?;
+        let mut all = 0;
+        loop {
+            let gone = outbox::purge(&mut connection, earliest, before, MOST.into()).await?;
+            all += gone;
+            if gone < MOST.into() {
+                return Ok(all);
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The tables against a real PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail it by panicking")]
+
+mod progress;
+mod retention;
+mod world;
