@@ -10,9 +10,9 @@ use domain::observed::{Mention, ObservedUser};
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 /// Records of a page message, at most.
-pub const RECORDS: usize = 500;
+pub const RECORDS: usize = 1_000;
 /// Bytes of a page message before compression, at about most; well under what a broker takes.
-pub const BYTES: usize = 512 * 1024;
+pub const BYTES: usize = 768 * 1024;
 /// Bytes of one encoded record; what is larger fails by itself instead of filling pages.
 pub const RECORD_BYTES: usize = 256 * 1024;
 /// Characters of a reason that are kept.

@@ -65,8 +65,8 @@ pub struct WorkConfig {
     pub deciders: usize,
     /// Transactions that apply a plan at the same time.
     pub appliers: usize,
-    /// Pages that one such transaction applies.
-    pub pages_per_transaction: i64,
+    /// Decisions that one such transaction applies, at about most; one page at least.
+    pub decisions_per_transaction: i64,
     /// Seconds after which a page of which its decider says nothing is given to another.
     pub ack_wait_seconds: u64,
     /// Milliseconds between two looks for what waits.

@@ -16,7 +16,7 @@ use crate::decide::{Batch, Decider};
 use crate::error::Error;
 use crate::plan;
 
-/// A page unpacked is at most so large: 500 users of 256 KiB would not be sent.
+/// A page unpacked is at most so large; the fetcher divides earlier.
 const LARGEST: usize = 8 << 20;
 /// Before a page is tried again.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -43,12 +43,13 @@ pub async fn settle(
     if decided != i64::from(work.fetch.pages) {
         return Ok(None);
     }
-    let state = settle_all(&mut tx, known, work, open, clock).await?;
+    let state = settle_all(store, &mut tx, known, work, open, clock).await?;
     tx.commit().await?;
     Ok(Some(state))
 }
 
 async fn settle_all(
+    store: &Store,
     tx: &mut Tx,
     known: &Known,
     work: &Work,
@@ -57,7 +58,7 @@ async fn settle_all(
 ) -> Result<State, Error> {
     let rules = plan::rules(tx, known, work, open).await?;
     let complete = work.fetch.proved && !work.fetch.delta;
-    run_page::settle_repeats(tx.connection(), work.run).await?;
+    compare(store, tx, work, complete).await?;
     if complete {
         decide_not_seen(tx, work, open, &rules, clock).await?;
     }
@@ -81,6 +82,21 @@ async fn settle_all(
     Ok(state)
 }
 
+/// Everything seen is held against itself and, after a complete fetch, against the links: the two costly questions, asked
+/// side by side.
+async fn compare(store: &Store, tx: &mut Tx, work: &Work, complete: bool) -> Result<(), Error> {
+    let mut beside = store.connection().await?;
+    let repeats = run_page::repeats(&mut beside, work.run);
+    let repeats = if complete {
+        let not_seen = contested::find_not_seen(tx.connection(), work.run, work.connection);
+        tokio::try_join!(repeats, not_seen)?.0
+    } else {
+        repeats.await?
+    };
+    run_page::drop_repeats(tx.connection(), work.run, repeats).await?;
+    Ok(())
+}
+
 /// Linked objects that a complete fetch has not seen are gone (D5). Their pages are numbered downwards from 0.
 async fn decide_not_seen(
     tx: &mut Tx,
@@ -89,7 +105,6 @@ async fn decide_not_seen(
     rules: &RunRules,
     clock: &Clock,
 ) -> Result<(), Error> {
-    contested::find_not_seen(tx.connection(), work.run, work.connection).await?;
     let mut after = 0;
     let mut number = 0;
     loop {

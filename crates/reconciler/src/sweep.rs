@@ -164,12 +164,14 @@ impl Sweep {
 
     async fn apply_pages(&self, work: &Work, stopper: &Stopper) -> Result<(), Error> {
         let Decider { store, clock, .. } = &self.decider;
+        let waiting = run_page::waiting(&mut *store.connection().await?, work.run).await?;
+        let pages = waiting.per_transaction(self.config.decisions_per_transaction);
         loop {
             let now = plan::work(store, work.run).await?;
             if stopper.is_stopped() || now.is_none_or(|work| work.cancel_requested) {
                 return Ok(());
             }
-            if !apply::apply_some(store, work, self.config.pages_per_transaction, clock).await? {
+            if !apply::apply_some(store, work, pages, clock).await? {
                 return Ok(());
             }
         }

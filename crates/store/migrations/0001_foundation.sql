@@ -26,9 +26,10 @@ CREATE TABLE credential (
     secret_ciphertext bytea,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    UNIQUE NULLS NOT DISTINCT (organization_id, name),
     CHECK ((secret_key_id IS NULL) = (secret_ciphertext IS NULL))
 );
+CREATE UNIQUE INDEX credential_name
+    ON credential (coalesce(organization_id, '00000000-0000-0000-0000-000000000000'), name);
 COMMENT ON TABLE credential IS 'A named app credential in Entra (C10). Written by api.';
 COMMENT ON COLUMN credential.organization_id IS 'null: global';
 COMMENT ON COLUMN credential.secret_ciphertext IS 'sealed by the vault with the row''s id as associated data (C12)';
@@ -208,8 +209,8 @@ CREATE TABLE run_page (
     applied_at timestamptz,
     PRIMARY KEY (run_id, number)
 );
--- It is packed already.
-ALTER TABLE run_page ALTER COLUMN fields SET STORAGE EXTERNAL;
+-- Neither what is packed already nor what is random gets smaller by another try.
+ALTER TABLE run_page ALTER COLUMN fields SET STORAGE EXTERNAL, ALTER COLUMN seen SET STORAGE EXTERNAL;
 COMMENT ON TABLE run_page IS 'A decided page. Written by reconciler.';
 COMMENT ON COLUMN run_page.number IS 'from 1 as fetched; 0 and below: made by us when the fetch had ended (links not seen)';
 COMMENT ON COLUMN run_page.seen IS 'every object of the page; those without a decision and not in skipped are unchanged';

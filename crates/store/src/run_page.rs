@@ -96,6 +96,38 @@ pub async fn count(connection: &mut PgConnection, run: RunId, attempt: i32) -> R
     .await?)
 }
 
+/// What waits to be applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    pages: i64,
+    decisions: i64,
+}
+
+impl Waiting {
+    /// Pages in one transaction, however few decisions each of them has.
+    const MOST: i64 = 16;
+
+    /// How many pages hold about so many decisions.
+    #[must_use]
+    pub fn per_transaction(self, decisions: i64) -> i64 {
+        let pages = decisions.saturating_mul(self.pages) / self.decisions.max(1);
+        pages.clamp(1, Self::MOST)
+    }
+}
+
+/// Counts what waits to be applied.
+pub async fn waiting(connection: &mut PgConnection, run: RunId) -> Result<Waiting, StoreError> {
+    let (pages, decisions) = sqlx::query_as(
+        "-- run_page.waiting
+         SELECT count(*), coalesce(sum(decisions), 0)::bigint FROM run_page
+         WHERE run_id = $1 AND applied_at IS NULL AND decisions > 0",
+    )
+    .bind(run.0)
+    .fetch_one(connection)
+    .await?;
+    Ok(Waiting { pages, decisions })
+}
+
 /// Takes up to `limit` pages that wait to be applied and that nobody else is applying, until the transaction ends.
 pub async fn take_to_apply(
     connection: &mut PgConnection,
@@ -153,19 +185,27 @@ pub async fn delete_of_run(connection: &mut PgConnection, run: RunId) -> Result<
     Ok(())
 }
 
-/// Leaves every object on the last of the pages that it came on, and only there: a listing may drift under its reader
-/// and a later page tells more. Answers how many objects came more than once.
-pub async fn settle_repeats(connection: &mut PgConnection, run: RunId) -> Result<u64, StoreError> {
-    let repeats: Vec<(Uuid, i32)> = sqlx::query_as(
+/// The objects that came more than once, each with the last of its pages.
+pub async fn repeats(connection: &mut PgConnection, run: RunId) -> Result<Vec<(Uuid, i32)>, StoreError> {
+    Ok(sqlx::query_as(
         "-- run_page.repeats
          SELECT object_id, max(number) FROM run_page, unnest(seen) AS object_id
          WHERE run_id = $1 GROUP BY object_id HAVING count(*) > 1",
     )
     .bind(run.0)
-    .fetch_all(&mut *connection)
-    .await?;
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Leaves every object on the last of the pages that it came on, and only there: a listing may drift under its reader
+/// and a later page tells more.
+pub async fn drop_repeats(
+    connection: &mut PgConnection,
+    run: RunId,
+    repeats: Vec<(Uuid, i32)>,
+) -> Result<(), StoreError> {
     if repeats.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
     let (objects, last): (Vec<Uuid>, Vec<i32>) = repeats.into_iter().unzip();
     sqlx::query(
@@ -193,5 +233,5 @@ pub async fn settle_repeats(connection: &mut PgConnection, run: RunId) -> Result
     .bind(&last)
     .execute(connection)
     .await?;
-    Ok(objects.len() as u64)
+    Ok(())
 }

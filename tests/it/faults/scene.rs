@@ -207,7 +207,7 @@ fn builder() -> local::stack::Builder {
         (Service::Fetcher, "fetch.stall_seconds", "20"),
         (Service::Reconciler, "work.ack_wait_seconds", "2"),
         (Service::Reconciler, "work.appliers", "1"),
-        (Service::Reconciler, "work.pages_per_transaction", "1"),
+        (Service::Reconciler, "work.decisions_per_transaction", "1"),
         (Service::Notifier, "sweep.settle_seconds", "1"),
         (Service::Notifier, "smtp.timeout_seconds", "1"),
         (Service::Notifier, "delivery.lease_seconds", "11"),

@@ -45,6 +45,7 @@ async fn pages_without_decisions_are_not_waited_for() {
             skipped: Vec::new(),
             unusable: 0,
             decisions,
+            fields: Vec::new(),
         };
         run_page::insert(&mut connection, &page, november(1))
             .await
