@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bus::{Bus, consumers};
+use bus::Bus;
+use bus::consumers::{self, ConsumerSpec};
 use secrecy::ExposeSecret;
 use service::Context;
 use service::config::NatsConfig;
@@ -39,11 +40,11 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         bus: bus.clone(),
         due: Arc::clone(&due),
     };
-    let finished = bus.consume(consumers::NOTIFIER_FINISHED).await?;
+    let finished = join(&bus, consumers::NOTIFIER_FINISHED, &context).await?;
     context
         .tasks
         .spawn("decide", decider.run(finished, context.stopper.clone()));
-    let changed = bus.consume(consumers::NOTIFIER_CHANGED).await?;
+    let changed = join(&bus, consumers::NOTIFIER_CHANGED, &context).await?;
     context
         .tasks
         .spawn("changes", take_changes(changed, context.stopper.clone()));
@@ -77,6 +78,20 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         .tasks
         .spawn("deliver", sender.run(context.stopper.clone()));
     Ok(Surface::new())
+}
+
+/// Joins a queue; a broker that is only just up may take longer than one try.
+async fn join(bus: &Bus, queue: ConsumerSpec, context: &Context) -> anyhow::Result<bus::Consumer> {
+    let again = |_: &_| Verdict::Again;
+    retry(
+        "joining a queue",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        again,
+        async || bus.consume(queue).await,
+    )
+    .await
+    .with_context(|| format!("cannot join the queue {}", queue.durable))
 }
 
 async fn open_store(config: &Config, context: &Context) -> anyhow::Result<Store> {

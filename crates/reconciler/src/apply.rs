@@ -60,6 +60,8 @@ async fn try_apply(store: &Store, work: &Work, limit: i64, clock: &Clock) -> Res
     if pages.is_empty() {
         return Ok(false);
     }
+    // A page that a crash takes back is marked as not applied again; the end of the run waits for the disk, and is told.
+    tx.repeatable().await?;
     let decisions = decision::applicable(tx.connection(), work.run, &pages).await?;
     apply(&mut tx, work, &decisions, clock).await?;
     run_page::set_applied(tx.connection(), work.run, &pages, clock.now()).await?;

@@ -49,11 +49,11 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         ..consumers::RECONCILER_PAGES
     };
     for _ in 0..config.work.deciders {
-        let consumer = bus.consume(queue).await?;
+        let consumer = join(&bus, queue, &context).await?;
         let loop_ = pages::run(consumer, decider.clone(), Arc::clone(&wake), stopper.clone());
         context.tasks.spawn("pages", loop_);
     }
-    let fetched = bus.consume(consumers::RECONCILER_FETCHED).await?;
+    let fetched = join(&bus, consumers::RECONCILER_FETCHED, &context).await?;
     context.tasks.spawn(
         "fetched",
         wake_on_fetched(fetched, Arc::clone(&wake), stopper.clone()),
@@ -105,6 +105,20 @@ async fn wake_on_fetched(
     }
     consumer.close().await;
     Ok(())
+}
+
+/// Joins a queue; a broker that is only just up may take longer than one try.
+async fn join(bus: &Bus, queue: ConsumerSpec, context: &Context) -> anyhow::Result<bus::Consumer> {
+    let again = |_: &_| Verdict::Again;
+    retry(
+        "joining a queue",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        again,
+        async || bus.consume(queue).await,
+    )
+    .await
+    .with_context(|| format!("cannot join the queue {}", queue.durable))
 }
 
 async fn open_store(config: &Config, context: &Context) -> anyhow::Result<Store> {

@@ -90,6 +90,15 @@ impl Tx {
         &mut self.inner
     }
 
+    /// Lets the commit not wait for the disk. Only for work that is found undone, and done again, when a crash of the database
+    /// takes it back, and that nobody outside has been told of.
+    pub async fn repeatable(&mut self) -> Result<(), StoreError> {
+        sqlx::query("SET LOCAL synchronous_commit = off")
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// Commits.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.inner.commit().instrument(self.span).await?)

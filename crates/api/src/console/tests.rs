@@ -309,13 +309,13 @@ async fn n5_the_failed_ones_come_as_a_file_that_runs_nothing() {
              false, 1, now(), now(), now(), 1, 1)"
         ),
         format!(
-            "INSERT INTO run_page (run_id, number, attempt, source, seen, skipped, skip_reasons, decisions, decided_at) \
-             VALUES ('{run}', 1, 1, 1, '{{}}', '{{}}', '{{}}', 1, now())"
+            "INSERT INTO run_page (run_id, number, attempt, source, seen, skipped, skip_reasons, decisions, fields, \
+             decided_at) VALUES ('{run}', 1, 1, 1, '{{}}', '{{}}', '{{}}', 1, '', now())"
         ),
         format!(
             "INSERT INTO decision (run_id, page, position, object_id, outcome, rule, action, cause, account_version, \
-             link_status, hash, had_link, late, skip, role, name, upn, reason, fields) VALUES ('{run}', 1, 0, '{run}', \
-             7, 0, 0, 0, 0, 1, 0, false, false, 0, 1, '=cmd|calc', 'ann@contoso.com', 'two users claim it', '')"
+             link_status, hash, had_link, late, skip, role, name, upn, reason) VALUES ('{run}', 1, 0, '{run}', \
+             7, 0, 0, 0, 0, 1, 0, false, false, 0, 1, '=cmd|calc', 'ann@contoso.com', 'two users claim it')"
         ),
     ] {
         world.database.sql(&statement).await.unwrap();

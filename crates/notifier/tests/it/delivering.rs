@@ -58,8 +58,8 @@ async fn n5_the_failed_users_go_along_with_their_reasons() {
     world
         .sql(&format!(
             "INSERT INTO decision (run_id, page, position, object_id, outcome, rule, action, cause, account_version,
-                 link_status, hash, had_link, late, skip, role, name, upn, reason, fields)
-             SELECT '{}', 1, position, object_id::uuid, outcome, 0, 0, 0, 0, 1, 0, false, false, 0, 0, name, upn, reason, ''
+                 link_status, hash, had_link, late, skip, role, name, upn, reason)
+             SELECT '{}', 1, position, object_id::uuid, outcome, 0, 0, 0, 0, 1, 0, false, false, 0, 0, name, upn, reason
              FROM (VALUES
                  (0, '0d9f8a10-0000-4000-8000-000000000001', 7, '=1+1', 'ada@contoso.com', 'login \"ada\" is taken'),
                  (1, '0d9f8a10-0000-4000-8000-000000000002', 1, 'Bo', 'bo@contoso.com', NULL),
