@@ -3,6 +3,7 @@
 pub mod account;
 pub mod attribute;
 pub mod brake;
+pub mod criteria;
 pub mod csv_cell;
 pub mod decide;
 pub mod decision;
