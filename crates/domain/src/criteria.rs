@@ -127,7 +127,9 @@ impl Scope<'_> {
             Self::In(None) => None,
             Self::In(Some(filter)) => Some(format!("in scope: {filter}")),
             Self::Out(clauses) => Some(format!("out of scope: {}", not_so(clauses))),
-            Self::Unknown => Some("what was told does not decide whether it is in scope".to_owned()),
+            Self::Unknown => {
+                Some("as before: what was told does not decide whether it is in scope".to_owned())
+            }
         }
     }
 }

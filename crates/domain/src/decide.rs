@@ -1,5 +1,7 @@
 //! From what Entra said of a user, and what the register knows of it, to a decision.
 
+mod scope;
+
 use std::borrow::Cow;
 
 use crate::account::{Account, Status, fold};
@@ -87,8 +89,11 @@ pub fn decide<'a>(
         );
     }
     match (observed.presence, account) {
-        (Presence::Present, Some(account)) => linked(observed, account, known, rules, blank),
-        (Presence::Present, None) => unlinked(observed, candidates, rules, new_account, blank),
+        (Presence::Present, Some(account)) => {
+            let was = known.map_or(LinkStatus::Active, |known| known.status);
+            scope::linked(observed, account, was, rules, blank)
+        }
+        (Presence::Present, None) => scope::stranger(observed, candidates, rules, new_account, blank),
         (Presence::SoftDeleted, Some(account)) => leaving(Cause::SoftDeleted, account, rules, blank),
         (Presence::Gone, Some(account)) => leaving(Cause::Gone, account, rules, blank),
         (Presence::SoftDeleted, None) => skipped(Skip::SoftDeleted, LinkStatus::SoftDeleted, blank),
@@ -125,17 +130,23 @@ pub fn unusable(reason: &str) -> Decision<'_> {
 fn linked<'a>(
     observed: &'a ObservedUser<'_>,
     account: &'a Account,
-    known: Option<Known<'a>>,
+    was: LinkStatus,
     rules: &'a Rules,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let was = known.map_or(LinkStatus::Active, |known| known.status);
-    let enabled = observed.enabled().unwrap_or(match observed.completeness {
-        Completeness::Whole => true,
-        // A delta that says nothing of it: as it was. Someone who was away and is back is enabled unless it says so.
-        Completeness::Partial => was != LinkStatus::Disabled,
-    });
+    let enabled = observed
+        .enabled()
+        .unwrap_or_else(|| observed.completeness == Completeness::Whole || was_enabled(account, was));
     update(observed, account, Rule::ObjectId, enabled, rules, blank)
+}
+
+/// For a delta that says nothing of it: as it was. Someone who was away and is back is enabled unless it says so.
+fn was_enabled(account: &Account, was: LinkStatus) -> bool {
+    match was {
+        LinkStatus::Disabled => false,
+        LinkStatus::OutOfScope => account.value(Field::EnabledInDirectory) != Some("false"),
+        LinkStatus::Active | LinkStatus::SoftDeleted | LinkStatus::Gone => true,
+    }
 }
 
 fn unlinked<'a>(
@@ -145,13 +156,8 @@ fn unlinked<'a>(
     new_account: AccountId,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let incomplete = observed.completeness == Completeness::Partial
-        && *observed.mention(Attribute::UserPrincipalName) == Mention::Unmentioned;
-    if incomplete {
-        return Decision {
-            hash: 0,
-            ..skipped(Skip::Incomplete, LinkStatus::OutOfScope, blank)
-        };
+    if *observed.mention(Attribute::UserPrincipalName) == Mention::Unmentioned {
+        return incomplete(blank);
     }
     let enabled = observed.enabled().unwrap_or(true);
     let keys = Keys::of(observed, &rules.mapping);
@@ -344,6 +350,14 @@ fn leave<'a>(cause: Cause, account: &'a Account, policies: Policies, so_far: Dec
     }
 }
 
+/// A delta's row that tells too little of someone who is not in the register.
+fn incomplete(blank: Decision<'_>) -> Decision<'_> {
+    Decision {
+        hash: 0,
+        ..skipped(Skip::Incomplete, LinkStatus::OutOfScope, blank)
+    }
+}
+
 fn skipped(skip: Skip, status: LinkStatus, blank: Decision<'_>) -> Decision<'_> {
     Decision {
         outcome: Outcome::Skipped,
@@ -439,9 +453,9 @@ mod tests {
     use crate::id::MappingId;
     use uuid::Uuid;
 
-    const NEW: AccountId = AccountId(Uuid::from_u128(99));
+    pub(super) const NEW: AccountId = AccountId(Uuid::from_u128(99));
 
-    fn rules() -> Rules {
+    pub(super) fn rules() -> Rules {
         Rules {
             connection: ConnectionId(Uuid::from_u128(1)),
             mapping: Mapping::new(MappingId(Uuid::nil()), "staff".to_owned(), Role::User, Vec::new()),
@@ -449,7 +463,7 @@ mod tests {
         }
     }
 
-    fn user(presence: Presence, completeness: Completeness) -> ObservedUser<'static> {
+    pub(super) fn user(presence: Presence, completeness: Completeness) -> ObservedUser<'static> {
         let mut user = ObservedUser::new(ObjectId(Uuid::from_u128(7)), presence, completeness);
         let mut say = |attribute, value: &'static str| {
             user.attributes[attribute as usize] = Mention::Value(value.into());
@@ -460,7 +474,7 @@ mod tests {
         user
     }
 
-    fn account(status: Status) -> Account {
+    pub(super) fn account(status: Status) -> Account {
         let mut values = [const { None }; Field::COUNT];
         for (field, value) in [
             (Field::Name, "Ann"),
@@ -482,7 +496,7 @@ mod tests {
         }
     }
 
-    fn linked(account: &Account, status: LinkStatus) -> Known<'_> {
+    pub(super) fn linked(account: &Account, status: LinkStatus) -> Known<'_> {
         Known {
             account: Some(account),
             status,
