@@ -132,10 +132,7 @@ pub async fn load(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Acc
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(LOAD.as_str())
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
+    let rows = sqlx::query(LOAD.as_str()).bind(ids).fetch_all(connection).await?;
     rows.iter().map(read).collect()
 }
 
@@ -148,10 +145,7 @@ pub async fn load_for_update(
         return Ok(Vec::new());
     }
     let sql = format!("{} ORDER BY a.id FOR UPDATE", *LOAD);
-    let rows = sqlx::query(&sql)
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
+    let rows = sqlx::query(&sql).bind(ids).fetch_all(connection).await?;
     rows.iter().map(read).collect()
 }
 

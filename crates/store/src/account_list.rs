@@ -6,8 +6,8 @@ use domain::decision::LinkStatus;
 use domain::field::Field;
 use domain::id::{AccountId, ObjectId, OrganizationId};
 use serde_json::Value;
-use sqlx::types::Json;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::{Inconsistent, StoreError};

@@ -3,6 +3,7 @@
 mod address;
 pub mod apply;
 mod check;
+mod check_criteria;
 mod check_mapping;
 pub mod disconnect;
 pub mod export;

@@ -194,6 +194,7 @@ impl Writer<'_> {
             role: wish.role,
             override_by_email: wish.override_by_email,
             include_disabled: wish.include_disabled,
+            criteria: wish.criteria,
             rows: wish.rows,
             created_at: stored.as_ref().map_or(self.now, |stored| stored.created_at),
             updated_at: self.now,
@@ -290,15 +291,15 @@ fn why(name: &str, old: Option<&Properties>, new: &Properties) -> String {
     if old.is_none() {
         return format!("mapping {name} was added");
     }
-    let changed: Vec<String> = properties::differences(old, new)
+    let mut changed: Vec<String> = properties::differences(old, new)
         .iter()
-        .map(|change| {
-            change
-                .path
-                .strip_prefix("fields.")
-                .map_or_else(|| change.path.clone(), |field| format!("field {field}"))
+        .map(|change| match change.path.split_once(['.', '[']) {
+            Some(("fields", field)) => format!("field {field}"),
+            Some(("criteria", _)) => "criteria".to_owned(),
+            _ => change.path.clone(),
         })
         .collect();
+    changed.dedup();
     let more = changed.len().saturating_sub(5);
     let told = changed.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
     if more > 0 {

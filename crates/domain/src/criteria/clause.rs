@@ -231,17 +231,6 @@ const fn named(kind: Kind) -> &'static str {
     }
 }
 
-impl Part {
-    /// The key in YAML.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Value => "value",
-        }
-    }
-}
-
 impl fmt::Display for Clause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
