@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use contracts::observed::{self, DecodeError};
 use domain::attribute::Attribute;
+use domain::criteria::{Criteria, Scope};
 use domain::id::ObjectId;
 use domain::observed::{Completeness, Mention, ObservedUser, Presence};
 use graph::PageBody;
@@ -17,6 +18,7 @@ use crate::pipeline::unusable_reason;
 /// What a round has brought so far.
 #[derive(Debug, Default)]
 pub struct Changes {
+    criteria: Vec<Criteria>,
     rows: Vec<Row>,
     places: HashMap<ObjectId, usize>,
     unusable: Vec<String>,
@@ -27,11 +29,19 @@ pub struct Changes {
 struct Row {
     id: ObjectId,
     user: Box<[u8]>,
-    /// Whether it tells too little of its object to bring it in.
+    /// Whether it tells too little of its object to decide on it.
     part: bool,
 }
 
 impl Changes {
+    /// Nothing yet; `criteria` will decide on what comes.
+    pub fn decided_by(criteria: Vec<Criteria>) -> Self {
+        Self {
+            criteria,
+            ..Self::default()
+        }
+    }
+
     /// How many objects have changed.
     pub fn len(&self) -> usize {
         self.rows.len() + self.unusable.len()
@@ -67,7 +77,7 @@ impl Changes {
     }
 
     /// The objects of which a row tells a part only: an attribute, but not the name by which an account could be found
-    /// or made.
+    /// or made, or not what the criteria ask for.
     pub fn parts(&self) -> Vec<ObjectId> {
         self.rows
             .iter()
@@ -98,7 +108,7 @@ impl Changes {
         Row {
             id: user.id,
             user: self.buffer.as_slice().into(),
-            part: is_part(user),
+            part: is_part(user) || self.criteria.iter().any(|criteria| is_undecided(user, criteria)),
         }
     }
 }
@@ -112,6 +122,25 @@ fn is_part(user: &ObservedUser<'_>) -> bool {
         && Attribute::ALL
             .into_iter()
             .any(|attribute| attribute != Attribute::Manager && mentions(attribute))
+}
+
+/// A row that may change whether its object is in scope, but does not tell that, or, of someone in scope, whether they
+/// are enabled: they may have been out of it until now. Nobody kept what they were told before.
+fn is_undecided(user: &ObservedUser<'_>, criteria: &Criteria) -> bool {
+    let mentions = |attribute: Attribute| user.attributes[attribute as usize] != Mention::Unmentioned;
+    let may_change = user.presence == Presence::Present
+        && user.problem.is_none()
+        && !criteria.take_everyone()
+        && (mentions(Attribute::UserPrincipalName)
+            || Attribute::ALL
+                .into_iter()
+                .any(|attribute| mentions(attribute) && criteria.look_at(attribute)));
+    may_change
+        && match criteria.scope(user) {
+            Scope::In(_) => user.enabled().is_none(),
+            Scope::Out(_) => false,
+            Scope::Unknown => true,
+        }
 }
 
 /// The same, for readers to whom silence means "as it was": what is empty is said to be.
@@ -129,6 +158,7 @@ fn as_partial(mut user: ObservedUser<'_>) -> ObservedUser<'_> {
 
 #[cfg(test)]
 mod tests {
+    use domain::criteria::{AttributeClause, Clause, Filter, Operator};
     use uuid::Uuid;
 
     use super::*;
@@ -223,6 +253,32 @@ mod tests {
         }
         let parts: Vec<u128> = changes.parts().iter().map(|id| id.0.as_u128()).collect();
         assert_eq!(parts, [1, 6]);
+    }
+
+    #[test]
+    fn f1_rows_that_do_not_decide_the_criteria_are_parts() {
+        let in_oslo = AttributeClause::new(Attribute::City, Operator::Equals, vec!["Oslo".into()]);
+        let criteria = Criteria {
+            filters: vec![Filter {
+                clauses: vec![Clause::Attribute(in_oslo.unwrap())],
+            }],
+        };
+        let upn = (Attribute::UserPrincipalName, value("a@b"));
+        let enabled = (Attribute::AccountEnabled, value("true"));
+        let oslo = (Attribute::City, value("Oslo"));
+        let mut changes = Changes::decided_by(vec![criteria]);
+        for row in [
+            row(1, &[upn.clone(), enabled.clone()]),
+            row(2, &[upn.clone(), enabled.clone(), oslo.clone()]),
+            row(3, &[upn.clone(), oslo]),
+            row(4, &[upn.clone(), (Attribute::City, value("Bergen"))]),
+            row(5, &[upn, (Attribute::City, Mention::Cleared)]),
+            row(6, &[(Attribute::Manager, value("m"))]),
+        ] {
+            changes.merge(row).unwrap();
+        }
+        let parts: Vec<u128> = changes.parts().iter().map(|id| id.0.as_u128()).collect();
+        assert_eq!(parts, [1, 3]);
     }
 
     #[test]
