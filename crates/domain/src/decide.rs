@@ -19,8 +19,8 @@ use crate::overwrite::{self, Keys, Match, Rule};
 pub struct Rules {
     /// The connection.
     pub connection: ConnectionId,
-    /// What is brought in, and how.
-    pub mapping: Mapping,
+    /// Who is brought in, and how: the first one whose criteria take someone in decides on them.
+    pub mappings: Vec<Mapping>,
     /// What is done about leavers.
     pub policies: Policies,
 }
@@ -131,13 +131,14 @@ fn linked<'a>(
     observed: &'a ObservedUser<'_>,
     account: &'a Account,
     was: LinkStatus,
+    mapping: &'a Mapping,
     rules: &'a Rules,
     blank: Decision<'a>,
 ) -> Decision<'a> {
     let enabled = observed
         .enabled()
         .unwrap_or_else(|| observed.completeness == Completeness::Whole || was_enabled(account, was));
-    update(observed, account, Rule::ObjectId, enabled, rules, blank)
+    update(observed, account, Rule::ObjectId, enabled, mapping, rules, blank)
 }
 
 /// For a delta that says nothing of it: as it was. Someone who was away and is back is enabled unless it says so.
@@ -152,6 +153,7 @@ fn was_enabled(account: &Account, was: LinkStatus) -> bool {
 fn unlinked<'a>(
     observed: &'a ObservedUser<'_>,
     candidates: Candidates<'a>,
+    mapping: &'a Mapping,
     rules: &'a Rules,
     new_account: AccountId,
     blank: Decision<'a>,
@@ -160,12 +162,12 @@ fn unlinked<'a>(
         return incomplete(blank);
     }
     let enabled = observed.enabled().unwrap_or(true);
-    let keys = Keys::of(observed, &rules.mapping);
+    let keys = Keys::of(observed, mapping);
     match overwrite::decide(&keys, candidates.accounts) {
-        Match::New if !enabled && !rules.mapping.include_disabled => {
+        Match::New if !enabled && !mapping.include_disabled => {
             skipped(Skip::Disabled, LinkStatus::Disabled, blank)
         }
-        Match::New => create(observed, enabled, rules, new_account, blank),
+        Match::New => create(observed, enabled, mapping, rules, new_account, blank),
         Match::Disputed {
             by,
             between: [one, other],
@@ -197,7 +199,7 @@ fn unlinked<'a>(
                 ),
                 holder => Decision {
                     takes_from: holder.map(|holder| holder.object),
-                    ..update(observed, account, by, enabled, rules, blank)
+                    ..update(observed, account, by, enabled, mapping, rules, blank)
                 },
             }
         }
@@ -210,10 +212,11 @@ fn update<'a>(
     account: &'a Account,
     rule: Rule,
     enabled: bool,
+    mapping: &'a Mapping,
     rules: &'a Rules,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let fields = rules.mapping.update(observed, account);
+    let fields = mapping.update(observed, account);
     if let Some(field) = required_and_emptied(&fields) {
         return failed(
             Decision {
@@ -264,11 +267,12 @@ fn update<'a>(
 fn create<'a>(
     observed: &'a ObservedUser<'_>,
     enabled: bool,
+    mapping: &'a Mapping,
     rules: &'a Rules,
     id: AccountId,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let fields = rules.mapping.create(observed);
+    let fields = mapping.create(observed);
     let value = |field| {
         fields
             .iter()
@@ -303,7 +307,7 @@ fn create<'a>(
         } else {
             LinkStatus::Disabled
         },
-        role: Some(rules.mapping.role),
+        role: Some(mapping.role),
         login,
         fields,
         ..blank
@@ -458,7 +462,12 @@ mod tests {
     pub(super) fn rules() -> Rules {
         Rules {
             connection: ConnectionId(Uuid::from_u128(1)),
-            mapping: Mapping::new(MappingId(Uuid::nil()), "staff".to_owned(), Role::User, Vec::new()),
+            mappings: vec![Mapping::new(
+                MappingId(Uuid::nil()),
+                "staff".to_owned(),
+                Role::User,
+                Vec::new(),
+            )],
             policies: Policies::default(),
         }
     }
@@ -647,7 +656,7 @@ mod tests {
             (decision.outcome, decision.skip),
             (Outcome::Skipped, Some(Skip::Disabled))
         );
-        rules.mapping.include_disabled = true;
+        rules.mappings[0].include_disabled = true;
         let decision = decide(&user, 1, None, Candidates::default(), &rules, NEW);
         assert_eq!(
             (decision.outcome, decision.action),

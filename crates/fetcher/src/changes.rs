@@ -108,7 +108,7 @@ impl Changes {
         Row {
             id: user.id,
             user: self.buffer.as_slice().into(),
-            part: is_part(user) || self.criteria.iter().any(|criteria| is_undecided(user, criteria)),
+            part: is_part(user) || is_undecided(user, &self.criteria),
         }
     }
 }
@@ -124,23 +124,36 @@ fn is_part(user: &ObservedUser<'_>) -> bool {
             .any(|attribute| attribute != Attribute::Manager && mentions(attribute))
 }
 
-/// A row that may change whether its object is in scope, but does not tell that, or, of someone in scope, whether they
-/// are enabled: they may have been out of it until now. Nobody kept what they were told before.
-fn is_undecided(user: &ObservedUser<'_>, criteria: &Criteria) -> bool {
-    let mentions = |attribute: Attribute| user.attributes[attribute as usize] != Mention::Unmentioned;
-    let may_change = user.presence == Presence::Present
-        && user.problem.is_none()
-        && !criteria.take_everyone()
-        && (mentions(Attribute::UserPrincipalName)
-            || Attribute::ALL
-                .into_iter()
-                .any(|attribute| mentions(attribute) && criteria.look_at(attribute)));
-    may_change
-        && match criteria.scope(user) {
-            Scope::In(_) => user.enabled().is_none(),
-            Scope::Out(_) => false,
-            Scope::Unknown => true,
-        }
+/// A row that may change whether its object is in scope, or of which mapping, but does not tell that, or, of someone in
+/// scope, whether they are enabled: they may have been out of it until now. Nobody kept what they were told before.
+fn is_undecided(user: &ObservedUser<'_>, mappings: &[Criteria]) -> bool {
+    if mappings.iter().all(Criteria::take_everyone)
+        || user.presence != Presence::Present
+        || user.problem.is_some()
+    {
+        return false;
+    }
+    let asked = |attribute: Attribute| {
+        attribute == Attribute::UserPrincipalName
+            || mappings.len() > 1
+            || mappings.iter().any(|criteria| criteria.look_at(attribute))
+    };
+    let may_change = Attribute::ALL
+        .into_iter()
+        .any(|attribute| user.attributes[attribute as usize] != Mention::Unmentioned && asked(attribute));
+    if !may_change {
+        return false;
+    }
+    // As they are asked when it is decided: the first one that does not say no.
+    let scope = mappings
+        .iter()
+        .map(|criteria| criteria.scope(user))
+        .find(|scope| !matches!(scope, Scope::Out(_)));
+    match scope {
+        None | Some(Scope::Out(_)) => false,
+        Some(Scope::In(_)) => user.enabled().is_none(),
+        Some(Scope::Unknown) => true,
+    }
 }
 
 /// The same, for readers to whom silence means "as it was": what is empty is said to be.

@@ -279,13 +279,11 @@ impl Matches {
         for (index, case) in cases.iter().enumerate() {
             let linked = case.link.is_some_and(|link| link.account.is_some());
             match &case.observed {
-                Ok(observed)
-                    if !linked
-                        && observed.presence == Presence::Present
-                        && matches!(rules.rules.mapping.criteria.scope(observed), Scope::In(_)) =>
-                {
-                    by_case.insert(index, keys.len());
-                    keys.push(Keys::of(observed, &rules.rules.mapping));
+                Ok(observed) if !linked && observed.presence == Presence::Present => {
+                    if let (Scope::In(_), Some(mapping)) = rules.rules.scope(observed) {
+                        by_case.insert(index, keys.len());
+                        keys.push(Keys::of(observed, mapping));
+                    }
                 }
                 _ => (),
             }

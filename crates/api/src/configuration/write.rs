@@ -225,11 +225,19 @@ impl Writer<'_> {
                 .await?;
             }
         }
-        if mapping::of_connection(self.tx.connection(), of.id).await?.len() > 1 {
-            warnings.push(format!(
-                "connection {} has several mappings; without criteria the first one by name takes every user",
-                of.name
-            ));
+        // By name, as they are asked; whoever applies several documents is told once.
+        let all = mapping::of_connection(self.tx.connection(), of.id).await?;
+        if let Some(place) = all.iter().position(|mapping| mapping.criteria.take_everyone())
+            && let Some(behind) = all.get(place + 1)
+        {
+            let warning = format!(
+                "connection {}: its mapping {} has no criteria and takes every user; {} comes behind it by name and gets \
+                 nobody: give the first one criteria, or rename it",
+                of.name, all[place].name, behind.name
+            );
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
         }
         Ok(())
     }

@@ -8,7 +8,24 @@ use crate::criteria::Scope;
 use crate::decision::{Decision, LinkStatus, Outcome, Skip};
 use crate::id::AccountId;
 use crate::leaver::{self, Cause, Leaving};
+use crate::mapping::Mapping;
 use crate::observed::ObservedUser;
+
+impl Rules {
+    /// Whether one of the mappings takes a user in, and which: the first one that does. While it is unknown whether one
+    /// does, those behind it are not asked.
+    #[must_use]
+    pub fn scope(&self, user: &ObservedUser<'_>) -> (Scope<'_>, Option<&Mapping>) {
+        let mut failed = Vec::new();
+        for mapping in &self.mappings {
+            match mapping.criteria.scope(user) {
+                Scope::Out(clauses) => failed.extend(clauses),
+                scope => return (scope, Some(mapping)),
+            }
+        }
+        (Scope::Out(failed), None)
+    }
+}
 
 /// Someone who is linked: in scope, or fallen out of it. Where a delta's row does not tell which: as it was.
 pub fn linked<'a>(
@@ -18,16 +35,14 @@ pub fn linked<'a>(
     rules: &'a Rules,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let scope = rules.mapping.criteria.scope(observed);
-    let out = match &scope {
-        Scope::In(_) => false,
-        Scope::Out(_) => true,
-        Scope::Unknown => was == LinkStatus::OutOfScope,
-    };
-    if out {
-        fallen_out(observed, account, &scope, rules, blank)
-    } else {
-        because_of(&scope, super::linked(observed, account, was, rules, blank))
+    let (scope, mapping) = rules.scope(observed);
+    let out = scope == Scope::Unknown && was == LinkStatus::OutOfScope;
+    match mapping {
+        Some(mapping) if !out => because_of(
+            &scope,
+            super::linked(observed, account, was, mapping, rules, blank),
+        ),
+        _ => fallen_out(observed, account, &scope, rules, blank),
     }
 }
 
@@ -39,13 +54,16 @@ pub fn stranger<'a>(
     new_account: AccountId,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    match rules.mapping.criteria.scope(observed) {
-        scope @ Scope::In(_) => because_of(&scope, unlinked(observed, candidates, rules, new_account, blank)),
-        scope @ Scope::Out(_) => Decision {
+    match rules.scope(observed) {
+        (Scope::Unknown, _) => incomplete(blank),
+        (scope, Some(mapping)) => because_of(
+            &scope,
+            unlinked(observed, candidates, mapping, rules, new_account, blank),
+        ),
+        (scope, None) => Decision {
             reason: scope.reason().map(Cow::Owned),
             ..skipped(Skip::OutOfScope, LinkStatus::OutOfScope, blank)
         },
-        Scope::Unknown => incomplete(blank),
     }
 }
 
@@ -95,7 +113,7 @@ fn fallen_out<'a>(
 mod tests {
     use super::super::tests::{NEW, account, linked, rules, user};
     use super::*;
-    use crate::account::Status;
+    use crate::account::{Role, Status};
     use crate::attribute::Attribute;
     use crate::criteria::{AttributeClause, Clause, Filter, Operator};
     use crate::decide::decide;
@@ -111,7 +129,7 @@ mod tests {
             vec![department.to_owned()],
         );
         let mut rules = rules();
-        rules.mapping.criteria.filters = vec![Filter {
+        rules.mappings[0].criteria.filters = vec![Filter {
             clauses: vec![Clause::Attribute(clause.unwrap())],
         }];
         rules
@@ -140,6 +158,29 @@ mod tests {
         assert_eq!(
             decision.reason.as_deref(),
             Some("out of scope: not department equals \"Legal\"")
+        );
+    }
+
+    #[test]
+    fn f2_the_first_mapping_whose_criteria_take_someone_in_decides() {
+        let mut rules = only("Legal");
+        let mut others = only("Sales").mappings.remove(0);
+        others.role = Role::Technician;
+        rules.mappings.push(others);
+        for (department, role) in [
+            ("Legal", Some(Role::User)),
+            ("Sales", Some(Role::Technician)),
+            ("Support", None),
+        ] {
+            let user = of(department, Completeness::Whole);
+            let decision = decide(&user, 42, None, Candidates::default(), &rules, NEW);
+            assert_eq!(decision.role, role, "{department}");
+        }
+        let user = of("Support", Completeness::Whole);
+        let decision = decide(&user, 42, None, Candidates::default(), &rules, NEW);
+        assert_eq!(
+            decision.reason.as_deref(),
+            Some("out of scope: not department equals \"Legal\", and not department equals \"Sales\"")
         );
     }
 
