@@ -7,6 +7,7 @@ pub mod criteria;
 pub mod csv_cell;
 pub mod decide;
 pub mod decision;
+pub mod fallout;
 pub mod field;
 pub mod id;
 pub mod leaver;

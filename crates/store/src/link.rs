@@ -119,6 +119,30 @@ pub async fn count(connection: &mut PgConnection, id: ConnectionId) -> Result<(i
     .await?)
 }
 
+/// Up to `limit` of a connection's active accounts whose objects are there and in scope, by object, those behind `after`.
+pub async fn in_scope(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<(ObjectId, AccountId)>, StoreError> {
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "-- link.in_scope
+         SELECT l.object_id, l.account_id FROM link l JOIN account a ON a.id = l.account_id
+         WHERE l.connection_id = $1 AND l.object_id > $2 AND l.target = 1 AND l.status = 1 AND a.status = 1
+         ORDER BY l.object_id LIMIT $3",
+    )
+    .bind(id.0)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(object, account)| (ObjectId(object), AccountId(account)))
+        .collect())
+}
+
 /// Adds a new link's row to a COPY for [`insert`].
 pub fn copy_row(rows: &mut Rows, id: ConnectionId, organization: OrganizationId, link: &Written) {
     rows.row()

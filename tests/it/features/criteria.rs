@@ -460,7 +460,16 @@ async fn f4_changed_criteria_make_the_next_delta_full_and_a_preview_shows_who_en
     let changed = "criteria:
   - [{ attribute: department, operator: equals, value: Sales }]
   - [{ attribute: jobTitle, operator: equals, value: Lead }]";
-    remap(&world, leavers, changed).await;
+    let told = remap(&world, leavers, changed).await;
+    let warnings: Vec<&str> = told["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let expected = "connection contoso: 2 of 3 linked people would fall out of scope; a preview shows who enters and who \
+                    leaves";
+    assert_eq!(warnings, [expected], "{told}");
     let why = "mapping contoso-staff changed: criteria";
     let shown = world.connection().await.next_full_reason;
     assert!(shown.starts_with(why), "{shown}");

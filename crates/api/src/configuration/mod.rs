@@ -7,6 +7,7 @@ mod check_criteria;
 mod check_mapping;
 pub mod disconnect;
 pub mod export;
+mod fallout;
 mod properties;
 mod write;
 

@@ -1,5 +1,7 @@
 //! Writing checked documents, each with its audit entry (C14).
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use contracts::v1;
 use domain::id::{ConnectionId, CredentialId, MappingId};
@@ -14,6 +16,7 @@ use vault::Sealed;
 use super::SECRET_PURPOSE;
 use super::check::{Wanted, WantedConnection, WantedCredential};
 use super::check_mapping::WantedMapping;
+use super::fallout;
 use super::properties::{self, Properties};
 use crate::app::App;
 use crate::auth::Caller;
@@ -42,8 +45,13 @@ impl Writer<'_> {
         for (_, wish) in wanted.connections {
             self.connection(wish, warnings).await?;
         }
+        let before = self.mappings_before(&wanted.mappings).await?;
         for (_, wish) in wanted.mappings {
             self.mapping(wish, warnings).await?;
+        }
+        for (of, name, before) in before {
+            let after = mapping::of_connection(self.tx.connection(), of).await?;
+            warnings.extend(fallout::tell(self.tx, (of, &name), &before, &after).await?);
         }
         if let Some((_, wish)) = wanted.settings {
             self.settings(wish).await?;
@@ -240,6 +248,23 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The mappings, as they are stored, of the connections that these belong to.
+    async fn mappings_before(
+        &mut self,
+        wanted: &[(usize, WantedMapping)],
+    ) -> Result<Vec<(ConnectionId, String, Vec<Mapping>)>, Fault> {
+        let organization = self.caller.organization();
+        let names: BTreeSet<&str> = wanted.iter().map(|(_, wish)| wish.connection.as_str()).collect();
+        let mut before = Vec::with_capacity(names.len());
+        for name in names {
+            if let Some(of) = connection::find_by_name(self.tx.connection(), organization, name).await? {
+                let mappings = mapping::of_connection(self.tx.connection(), of.id).await?;
+                before.push((of.id, of.name, mappings));
+            }
+        }
+        Ok(before)
     }
 
     async fn settings(&mut self, wish: Settings) -> Result<(), Fault> {
