@@ -8,6 +8,8 @@ mod leavers;
 
 mod delta;
 
+mod criteria;
+
 mod preview_and_brake;
 
 mod counts;

@@ -92,7 +92,7 @@ impl Oracle {
         Self {
             rules: Rules {
                 connection: ConnectionId(Uuid::nil()),
-                mapping,
+                mappings: vec![mapping],
                 policies: Policies::default(),
             },
             brake: Brake::default(),
@@ -173,7 +173,7 @@ impl Oracle {
         });
         let unlinked = known.is_none_or(|known| known.account.is_none());
         let accounts = if unlinked && observed.presence == Presence::Present {
-            index.candidates(&Keys::of(observed, &self.rules.mapping), &self.accounts)
+            index.candidates(&Keys::of(observed, &self.rules.mappings[0]), &self.accounts)
         } else {
             Vec::new()
         };

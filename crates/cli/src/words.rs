@@ -44,6 +44,23 @@ pub const AUTHORITIES: [(&str, v1::Authority); 4] = [
     ("never", v1::Authority::Never),
 ];
 
+/// How a clause of the criteria compares, in YAML.
+pub const OPERATORS: [(&str, v1::Operator); 13] = [
+    ("equals", v1::Operator::Equals),
+    ("notEquals", v1::Operator::NotEquals),
+    ("in", v1::Operator::In),
+    ("startsWith", v1::Operator::StartsWith),
+    ("endsWith", v1::Operator::EndsWith),
+    ("contains", v1::Operator::Contains),
+    ("regex", v1::Operator::Regex),
+    ("isNull", v1::Operator::IsNull),
+    ("isNotNull", v1::Operator::IsNotNull),
+    ("isTrue", v1::Operator::IsTrue),
+    ("isFalse", v1::Operator::IsFalse),
+    ("greater", v1::Operator::Greater),
+    ("less", v1::Operator::Less),
+];
+
 /// The word for `value`; nothing for the unspecified one.
 pub fn word_of<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> Option<&'static str> {
     words

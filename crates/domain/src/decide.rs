@@ -1,5 +1,7 @@
 //! From what Entra said of a user, and what the register knows of it, to a decision.
 
+mod scope;
+
 use std::borrow::Cow;
 
 use crate::account::{Account, Status, fold};
@@ -17,8 +19,8 @@ use crate::overwrite::{self, Keys, Match, Rule};
 pub struct Rules {
     /// The connection.
     pub connection: ConnectionId,
-    /// What is brought in, and how.
-    pub mapping: Mapping,
+    /// Who is brought in, and how: the first one whose criteria take someone in decides on them.
+    pub mappings: Vec<Mapping>,
     /// What is done about leavers.
     pub policies: Policies,
 }
@@ -87,8 +89,11 @@ pub fn decide<'a>(
         );
     }
     match (observed.presence, account) {
-        (Presence::Present, Some(account)) => linked(observed, account, known, rules, blank),
-        (Presence::Present, None) => unlinked(observed, candidates, rules, new_account, blank),
+        (Presence::Present, Some(account)) => {
+            let was = known.map_or(LinkStatus::Active, |known| known.status);
+            scope::linked(observed, account, was, rules, blank)
+        }
+        (Presence::Present, None) => scope::stranger(observed, candidates, rules, new_account, blank),
         (Presence::SoftDeleted, Some(account)) => leaving(Cause::SoftDeleted, account, rules, blank),
         (Presence::Gone, Some(account)) => leaving(Cause::Gone, account, rules, blank),
         (Presence::SoftDeleted, None) => skipped(Skip::SoftDeleted, LinkStatus::SoftDeleted, blank),
@@ -125,41 +130,44 @@ pub fn unusable(reason: &str) -> Decision<'_> {
 fn linked<'a>(
     observed: &'a ObservedUser<'_>,
     account: &'a Account,
-    known: Option<Known<'a>>,
+    was: LinkStatus,
+    mapping: &'a Mapping,
     rules: &'a Rules,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let was = known.map_or(LinkStatus::Active, |known| known.status);
-    let enabled = observed.enabled().unwrap_or(match observed.completeness {
-        Completeness::Whole => true,
-        // A delta that says nothing of it: as it was. Someone who was away and is back is enabled unless it says so.
-        Completeness::Partial => was != LinkStatus::Disabled,
-    });
-    update(observed, account, Rule::ObjectId, enabled, rules, blank)
+    let enabled = observed
+        .enabled()
+        .unwrap_or_else(|| observed.completeness == Completeness::Whole || was_enabled(account, was));
+    update(observed, account, Rule::ObjectId, enabled, mapping, rules, blank)
+}
+
+/// For a delta that says nothing of it: as it was. Someone who was away and is back is enabled unless it says so.
+fn was_enabled(account: &Account, was: LinkStatus) -> bool {
+    match was {
+        LinkStatus::Disabled => false,
+        LinkStatus::OutOfScope => account.value(Field::EnabledInDirectory) != Some("false"),
+        LinkStatus::Active | LinkStatus::SoftDeleted | LinkStatus::Gone => true,
+    }
 }
 
 fn unlinked<'a>(
     observed: &'a ObservedUser<'_>,
     candidates: Candidates<'a>,
+    mapping: &'a Mapping,
     rules: &'a Rules,
     new_account: AccountId,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let incomplete = observed.completeness == Completeness::Partial
-        && *observed.mention(Attribute::UserPrincipalName) == Mention::Unmentioned;
-    if incomplete {
-        return Decision {
-            hash: 0,
-            ..skipped(Skip::Incomplete, LinkStatus::OutOfScope, blank)
-        };
+    if *observed.mention(Attribute::UserPrincipalName) == Mention::Unmentioned {
+        return incomplete(blank);
     }
     let enabled = observed.enabled().unwrap_or(true);
-    let keys = Keys::of(observed, &rules.mapping);
+    let keys = Keys::of(observed, mapping);
     match overwrite::decide(&keys, candidates.accounts) {
-        Match::New if !enabled && !rules.mapping.include_disabled => {
+        Match::New if !enabled && !mapping.include_disabled => {
             skipped(Skip::Disabled, LinkStatus::Disabled, blank)
         }
-        Match::New => create(observed, enabled, rules, new_account, blank),
+        Match::New => create(observed, enabled, mapping, rules, new_account, blank),
         Match::Disputed {
             by,
             between: [one, other],
@@ -191,7 +199,7 @@ fn unlinked<'a>(
                 ),
                 holder => Decision {
                     takes_from: holder.map(|holder| holder.object),
-                    ..update(observed, account, by, enabled, rules, blank)
+                    ..update(observed, account, by, enabled, mapping, rules, blank)
                 },
             }
         }
@@ -204,10 +212,11 @@ fn update<'a>(
     account: &'a Account,
     rule: Rule,
     enabled: bool,
+    mapping: &'a Mapping,
     rules: &'a Rules,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let fields = rules.mapping.update(observed, account);
+    let fields = mapping.update(observed, account);
     if let Some(field) = required_and_emptied(&fields) {
         return failed(
             Decision {
@@ -258,11 +267,12 @@ fn update<'a>(
 fn create<'a>(
     observed: &'a ObservedUser<'_>,
     enabled: bool,
+    mapping: &'a Mapping,
     rules: &'a Rules,
     id: AccountId,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let fields = rules.mapping.create(observed);
+    let fields = mapping.create(observed);
     let value = |field| {
         fields
             .iter()
@@ -297,7 +307,7 @@ fn create<'a>(
         } else {
             LinkStatus::Disabled
         },
-        role: Some(rules.mapping.role),
+        role: Some(mapping.role),
         login,
         fields,
         ..blank
@@ -341,6 +351,14 @@ fn leave<'a>(cause: Cause, account: &'a Account, policies: Policies, so_far: Dec
             reason: Some(because.to_string().into()),
             ..decision
         },
+    }
+}
+
+/// A delta's row that tells too little of someone who is not in the register.
+fn incomplete(blank: Decision<'_>) -> Decision<'_> {
+    Decision {
+        hash: 0,
+        ..skipped(Skip::Incomplete, LinkStatus::OutOfScope, blank)
     }
 }
 
@@ -439,17 +457,22 @@ mod tests {
     use crate::id::MappingId;
     use uuid::Uuid;
 
-    const NEW: AccountId = AccountId(Uuid::from_u128(99));
+    pub(super) const NEW: AccountId = AccountId(Uuid::from_u128(99));
 
-    fn rules() -> Rules {
+    pub(super) fn rules() -> Rules {
         Rules {
             connection: ConnectionId(Uuid::from_u128(1)),
-            mapping: Mapping::new(MappingId(Uuid::nil()), "staff".to_owned(), Role::User, Vec::new()),
+            mappings: vec![Mapping::new(
+                MappingId(Uuid::nil()),
+                "staff".to_owned(),
+                Role::User,
+                Vec::new(),
+            )],
             policies: Policies::default(),
         }
     }
 
-    fn user(presence: Presence, completeness: Completeness) -> ObservedUser<'static> {
+    pub(super) fn user(presence: Presence, completeness: Completeness) -> ObservedUser<'static> {
         let mut user = ObservedUser::new(ObjectId(Uuid::from_u128(7)), presence, completeness);
         let mut say = |attribute, value: &'static str| {
             user.attributes[attribute as usize] = Mention::Value(value.into());
@@ -460,7 +483,7 @@ mod tests {
         user
     }
 
-    fn account(status: Status) -> Account {
+    pub(super) fn account(status: Status) -> Account {
         let mut values = [const { None }; Field::COUNT];
         for (field, value) in [
             (Field::Name, "Ann"),
@@ -482,7 +505,7 @@ mod tests {
         }
     }
 
-    fn linked(account: &Account, status: LinkStatus) -> Known<'_> {
+    pub(super) fn linked(account: &Account, status: LinkStatus) -> Known<'_> {
         Known {
             account: Some(account),
             status,
@@ -633,7 +656,7 @@ mod tests {
             (decision.outcome, decision.skip),
             (Outcome::Skipped, Some(Skip::Disabled))
         );
-        rules.mapping.include_disabled = true;
+        rules.mappings[0].include_disabled = true;
         let decision = decide(&user, 1, None, Candidates::default(), &rules, NEW);
         assert_eq!(
             (decision.outcome, decision.action),

@@ -3,9 +3,11 @@
 pub mod account;
 pub mod attribute;
 pub mod brake;
+pub mod criteria;
 pub mod csv_cell;
 pub mod decide;
 pub mod decision;
+pub mod fallout;
 pub mod field;
 pub mod id;
 pub mod leaver;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::account::{Account, Role};
 use crate::attribute::{Attribute, Kind};
+use crate::criteria::Criteria;
 use crate::field::{Field, Reading};
 use crate::id::MappingId;
 use crate::observed::{Mention, ObservedUser};
@@ -21,6 +22,8 @@ pub struct Mapping {
     pub override_by_email: bool,
     /// Whether disabled users who match nobody are brought in too.
     pub include_disabled: bool,
+    /// Whom it takes in.
+    pub criteria: Criteria,
     /// What goes where; see [`Mapping::new`].
     pub rows: Vec<Row>,
 }
@@ -77,7 +80,7 @@ pub struct FieldChange<'a> {
 }
 
 impl Mapping {
-    /// A mapping with these rows; without any, the default row for every attribute of the catalogue (I3).
+    /// A mapping of everyone with these rows; without any, the default row for every attribute of the catalogue (I3).
     ///
     /// What no row maps but every account needs is added: login and domain from the UPN, and the attributes that are
     /// always stored (I4).
@@ -89,6 +92,7 @@ impl Mapping {
             role,
             override_by_email: false,
             include_disabled: false,
+            criteria: Criteria::default(),
             rows,
         };
         if mapping.rows.is_empty() {

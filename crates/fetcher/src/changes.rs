@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use contracts::observed::{self, DecodeError};
 use domain::attribute::Attribute;
+use domain::criteria::{Criteria, Scope};
 use domain::id::ObjectId;
 use domain::observed::{Completeness, Mention, ObservedUser, Presence};
 use graph::PageBody;
@@ -18,6 +19,7 @@ use crate::pipeline::unusable_reason;
 /// What a round has brought so far.
 #[derive(Debug, Default)]
 pub struct Changes {
+    criteria: Vec<Criteria>,
     rows: Vec<Row>,
     places: HashMap<ObjectId, usize>,
     unusable: Vec<String>,
@@ -28,13 +30,21 @@ pub struct Changes {
 struct Row {
     id: ObjectId,
     user: Box<[u8]>,
-    /// Whether the object is in the directory, and can be read.
-    present: bool,
-    /// Whether it tells too little of its object, whoever that is.
+    /// Whether the object may be brought in: it is in the directory, can be read, and is not certainly out of scope.
+    may_come: bool,
+    /// Whether it tells too little of its object to decide on it, whoever that is.
     part: bool,
 }
 
 impl Changes {
+    /// Nothing yet; `criteria` will decide on what comes.
+    pub fn decided_by(criteria: Vec<Criteria>) -> Self {
+        Self {
+            criteria,
+            ..Self::default()
+        }
+    }
+
     /// How many objects have changed.
     pub fn len(&self) -> usize {
         self.rows.len() + self.unusable.len()
@@ -69,18 +79,19 @@ impl Changes {
         Ok(())
     }
 
-    /// The objects that are in the directory.
-    pub fn present(&self) -> Vec<Uuid> {
-        let present = self.rows.iter().filter(|row| row.present);
-        present.map(|row| row.id.0).collect()
+    /// The objects that may be brought in.
+    pub fn may_come(&self) -> Vec<Uuid> {
+        let may_come = self.rows.iter().filter(|row| row.may_come);
+        may_come.map(|row| row.id.0).collect()
     }
 
-    /// The objects of which too little is told: those of which a row tells a part only, and newcomers, whose row tells what
-    /// was ever set, but of the manager only a change.
+    /// The objects of which too little is told: those of which a row tells a part only (an attribute, but not the name by
+    /// which an account could be found or made, or not what the criteria ask for), and newcomers, whose row tells what was
+    /// ever set, but of the manager only a change.
     pub fn lacking(&self, newcomers: &HashSet<Uuid>) -> Vec<ObjectId> {
         self.rows
             .iter()
-            .filter(|row| row.part || (row.present && newcomers.contains(&row.id.0)))
+            .filter(|row| row.part || (row.may_come && newcomers.contains(&row.id.0)))
             .map(|row| row.id)
             .collect()
     }
@@ -107,8 +118,8 @@ impl Changes {
         Row {
             id: user.id,
             user: self.buffer.as_slice().into(),
-            present: user.presence == Presence::Present && user.problem.is_none(),
-            part: is_part(user),
+            may_come: may_come(user, &self.criteria),
+            part: is_part(user) || is_undecided(user, &self.criteria),
         }
     }
 }
@@ -123,6 +134,46 @@ fn is_part(user: &ObservedUser<'_>) -> bool {
         && Attribute::ALL
             .into_iter()
             .any(|attribute| attribute != Attribute::Manager && mentions(attribute))
+}
+
+/// Whether the object is in the directory, can be read, and some criteria do not leave it out for certain.
+fn may_come(user: &ObservedUser<'_>, mappings: &[Criteria]) -> bool {
+    let out = |criteria: &Criteria| matches!(criteria.scope(user), Scope::Out(_));
+    user.presence == Presence::Present
+        && user.problem.is_none()
+        && (mappings.is_empty() || !mappings.iter().all(out))
+}
+
+/// A row that may change whether its object is in scope, or of which mapping, but does not tell that, or, of someone in
+/// scope, whether they are enabled: they may have been out of it until now. Nobody kept what they were told before.
+fn is_undecided(user: &ObservedUser<'_>, mappings: &[Criteria]) -> bool {
+    if mappings.iter().all(Criteria::take_everyone)
+        || user.presence != Presence::Present
+        || user.problem.is_some()
+    {
+        return false;
+    }
+    let asked = |attribute: Attribute| {
+        attribute == Attribute::UserPrincipalName
+            || mappings.len() > 1
+            || mappings.iter().any(|criteria| criteria.look_at(attribute))
+    };
+    let may_change = Attribute::ALL
+        .into_iter()
+        .any(|attribute| user.attributes[attribute as usize] != Mention::Unmentioned && asked(attribute));
+    if !may_change {
+        return false;
+    }
+    // As they are asked when it is decided: the first one that does not say no.
+    let scope = mappings
+        .iter()
+        .map(|criteria| criteria.scope(user))
+        .find(|scope| !matches!(scope, Scope::Out(_)));
+    match scope {
+        None | Some(Scope::Out(_)) => false,
+        Some(Scope::In(_)) => user.enabled().is_none(),
+        Some(Scope::Unknown) => true,
+    }
 }
 
 /// The same, for readers to whom silence means "as it was": what is empty is said to be.
@@ -140,6 +191,8 @@ fn as_partial(mut user: ObservedUser<'_>) -> ObservedUser<'_> {
 
 #[cfg(test)]
 mod tests {
+    use domain::criteria::{AttributeClause, Clause, Filter, Operator};
+
     use super::*;
 
     fn row(number: u128, mentions: &[(Attribute, Mention<'static>)]) -> ObservedUser<'static> {
@@ -233,9 +286,9 @@ mod tests {
         ] {
             changes.merge(row).unwrap();
         }
-        let present: Vec<u128> = changes.present().iter().map(Uuid::as_u128).collect();
+        let may_come: Vec<u128> = changes.may_come().iter().map(Uuid::as_u128).collect();
         assert_eq!(
-            present,
+            may_come,
             [1, 2, 3, 5, 6],
             "who is gone or can't be read is not looked up"
         );
@@ -246,6 +299,35 @@ mod tests {
         };
         assert_eq!(lacking(&[]), [1, 6], "parts");
         assert_eq!(lacking(&[2, 3, 4, 7]), [1, 2, 3, 6], "and newcomers");
+    }
+
+    #[test]
+    fn f1_rows_that_do_not_decide_the_criteria_are_parts() {
+        let in_oslo = AttributeClause::new(Attribute::City, Operator::Equals, vec!["Oslo".into()]);
+        let criteria = Criteria {
+            filters: vec![Filter {
+                clauses: vec![Clause::Attribute(in_oslo.unwrap())],
+            }],
+        };
+        let upn = (Attribute::UserPrincipalName, value("a@b"));
+        let enabled = (Attribute::AccountEnabled, value("true"));
+        let oslo = (Attribute::City, value("Oslo"));
+        let mut changes = Changes::decided_by(vec![criteria]);
+        for row in [
+            row(1, &[upn.clone(), enabled.clone()]),
+            row(2, &[upn.clone(), enabled.clone(), oslo.clone()]),
+            row(3, &[upn.clone(), oslo]),
+            row(4, &[upn.clone(), (Attribute::City, value("Bergen"))]),
+            row(5, &[upn, (Attribute::City, Mention::Cleared)]),
+            row(6, &[(Attribute::Manager, value("m"))]),
+        ] {
+            changes.merge(row).unwrap();
+        }
+        let parts = changes.lacking(&HashSet::new());
+        let parts: Vec<u128> = parts.iter().map(|id| id.0.as_u128()).collect();
+        assert_eq!(parts, [1, 3]);
+        let may_come: Vec<u128> = changes.may_come().iter().map(Uuid::as_u128).collect();
+        assert_eq!(may_come, [1, 2, 3, 6], "those of Bergen and of nowhere are out");
     }
 
     #[test]

@@ -23,10 +23,10 @@ const ASKED_AT_ONCE: usize = 5_000;
 
 /// The objects of which the round does not tell enough.
 pub async fn lacking(job: &Job, changes: &Changes) -> Result<Vec<ObjectId>, FetchError> {
-    let present = changes.present();
+    let may_come = changes.may_come();
     let mut newcomers = HashSet::new();
     let mut database = job.store.connection().await?;
-    for objects in present.chunks(ASKED_AT_ONCE) {
+    for objects in may_come.chunks(ASKED_AT_ONCE) {
         newcomers.extend(link::newcomers(&mut database, job.connection.id, objects).await?);
     }
     Ok(changes.lacking(&newcomers))

@@ -13,10 +13,9 @@ use service::Clock;
 use service::drain::Stopper;
 use service::retry::Backoff;
 use service::telemetry::{TraceContext, set_parent};
-use store::connection;
 use store::run::{self, Run};
 use store::run_fetch::{self, Hold, Outcome, State};
-use store::{Store, StoreError, delta_cursor};
+use store::{Store, StoreError, connection, delta_cursor, mapping};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -188,14 +187,15 @@ impl Fetcher {
                 let Some(connection) = connection::find(&mut database, run.connection).await? else {
                     return Ok(None);
                 };
+                let mappings = mapping::of_connection(&mut database, run.connection).await?;
                 let cursor = delta_cursor::find(&mut database, run.connection, delta_cursor::USERS).await?;
                 let last_full = run_fetch::last_full(&mut database, run.id).await?;
                 drop(database);
                 let credential = directory::credential(&self.store, connection.credential).await?;
-                Ok(Some((connection, credential, cursor, last_full)))
+                Ok(Some((connection, mappings, credential, cursor, last_full)))
             })
             .await?;
-        let Some((connection, credential, cursor, last_full)) = found else {
+        let Some((connection, mappings, credential, cursor, last_full)) = found else {
             return Err(FetchError::Missing { what: "connection" });
         };
         let graph = self.directories.open(&connection, credential.as_ref())?;
@@ -207,6 +207,7 @@ impl Fetcher {
             }),
             run,
             connection,
+            criteria: mappings.into_iter().map(|mapping| mapping.criteria).collect(),
             lease: Arc::clone(lease),
             cursor,
             last_full,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bus::Bus;
+use domain::criteria::Criteria;
 use graph::{DeltaLink, Graph};
 use service::Clock;
 use store::Store;
@@ -25,6 +26,8 @@ pub struct Job {
     pub run: Run,
     /// Its connection.
     pub connection: Connection,
+    /// What will decide whom its mappings take in: changes must tell that.
+    pub criteria: Vec<Criteria>,
     /// Its directory; the calls are counted with the lease.
     pub graph: Graph,
     /// The hold on it.

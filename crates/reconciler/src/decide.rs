@@ -6,6 +6,7 @@ use std::sync::Arc;
 use contracts::bus::v1::{Page, Source as WireSource};
 use contracts::observed;
 use domain::account::Account;
+use domain::criteria::Scope;
 use domain::decide::{Candidates, Holder, Known, decide, unusable};
 use domain::decision::{Decision, Outcome, Skip};
 use domain::id::{AccountId, ObjectId, RunId};
@@ -264,7 +265,7 @@ fn says_something(decision: &Decision<'_>, link: Option<Row>) -> bool {
         || link.is_none_or(|link| link.status != decision.status)
 }
 
-/// The accounts that the overwrite rules could hit, for the cases that have no link.
+/// The accounts that the overwrite rules could hit, for the cases in scope that have no link.
 #[derive(Default)]
 struct Matches {
     found: Found,
@@ -279,8 +280,10 @@ impl Matches {
             let linked = case.link.is_some_and(|link| link.account.is_some());
             match &case.observed {
                 Ok(observed) if !linked && observed.presence == Presence::Present => {
-                    by_case.insert(index, keys.len());
-                    keys.push(Keys::of(observed, &rules.rules.mapping));
+                    if let (Scope::In(_), Some(mapping)) = rules.rules.scope(observed) {
+                        by_case.insert(index, keys.len());
+                        keys.push(Keys::of(observed, mapping));
+                    }
                 }
                 _ => (),
             }

@@ -60,15 +60,15 @@ pub async fn load(tx: &mut Tx, id: ConnectionId) -> Result<RunRules, Error> {
         .await?
         .ok_or_else(|| Error::Rules("the connection is not there any more".to_owned()))?;
     let mappings = mapping::of_connection(tx.connection(), id).await?;
-    let first = mappings.first().ok_or_else(|| {
-        Error::Rules(format!(
+    if mappings.is_empty() {
+        return Err(Error::Rules(format!(
             "the connection {} has no mapping; add one with `rollcall apply`",
             row.name
-        ))
-    })?;
+        )));
+    }
     let rules = Rules {
         connection: id,
-        mapping: first.rules(),
+        mappings: mappings.iter().map(mapping::Mapping::rules).collect(),
         policies: row.leavers,
     };
     let fingerprint = contracts::observed::hash(format!("{rules:?}").as_bytes());

@@ -267,11 +267,12 @@ pub async fn removals(connection: &mut PgConnection, run: RunId) -> Result<i64, 
     .await?)
 }
 
-/// Holds every removal of the run.
+/// Holds every removal of the run. The reason that it had, such as the clause that does not hold, stays with it.
 pub async fn hold_removals(connection: &mut PgConnection, run: RunId, why: &str) -> Result<(), StoreError> {
     sqlx::query(
         "-- decision_settle.hold_removals
-         UPDATE decision SET outcome = 6, hash = 0, reason = $2 WHERE run_id = $1 AND outcome = 5",
+         UPDATE decision SET outcome = 6, hash = 0, reason = concat_ws('; ', $2, reason)
+         WHERE run_id = $1 AND outcome = 5",
     )
     .bind(run.0)
     .bind(why)

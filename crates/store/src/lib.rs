@@ -25,6 +25,7 @@ pub mod inbox;
 pub mod link;
 pub mod link_list;
 pub mod mapping;
+pub mod mapping_clause;
 pub mod mapping_field;
 pub mod notice;
 pub mod notice_list;

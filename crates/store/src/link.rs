@@ -106,7 +106,8 @@ pub async fn look_up(
         .collect()
 }
 
-/// Those of these objects that have no account, or had left: their next row, if they are in the directory, brings them
+/// Those of these objects that have no account, or had left or were out of scope, when nothing was kept of what they were
+/// told: their next row, if they are in the directory, brings them
 /// in or back, and there is no "as it was" to complete it with.
 pub async fn newcomers(
     connection: &mut PgConnection,
@@ -115,7 +116,7 @@ pub async fn newcomers(
 ) -> Result<Vec<Uuid>, StoreError> {
     let here: Vec<i16> = LinkStatus::ALL
         .into_iter()
-        .filter(|status| status.is_alive())
+        .filter(|status| status.is_alive() && *status != LinkStatus::OutOfScope)
         .map(|status| status as i16)
         .collect();
     Ok(sqlx::query_scalar(
@@ -146,6 +147,30 @@ pub async fn count(connection: &mut PgConnection, id: ConnectionId) -> Result<(i
     .bind(id.0)
     .fetch_one(connection)
     .await?)
+}
+
+/// Up to `limit` of a connection's active accounts whose objects are there and in scope, by object, those behind `after`.
+pub async fn in_scope(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<(ObjectId, AccountId)>, StoreError> {
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "-- link.in_scope
+         SELECT l.object_id, l.account_id FROM link l JOIN account a ON a.id = l.account_id
+         WHERE l.connection_id = $1 AND l.object_id > $2 AND l.target = 1 AND l.status = 1 AND a.status = 1
+         ORDER BY l.object_id LIMIT $3",
+    )
+    .bind(id.0)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(object, account)| (ObjectId(object), AccountId(account)))
+        .collect())
 }
 
 /// Adds a new link's row to a COPY for [`insert`].

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use domain::account::Role;
+use domain::criteria::Criteria;
 use domain::id::{ConnectionId, MappingId, OrganizationId};
 use domain::mapping::{self, Row};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Inconsistent, StoreError, mapping_field};
+use crate::{Inconsistent, StoreError, mapping_clause, mapping_field};
 
 /// A named rule set, as it was written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Mapping {
     pub override_by_email: bool,
     /// Whether disabled users who match nobody are brought in too.
     pub include_disabled: bool,
+    /// Whom it takes in.
+    pub criteria: Criteria,
     /// The rows that were written; none for the default ones.
     pub rows: Vec<Row>,
     /// When it was made.
@@ -64,6 +67,7 @@ impl Mapping {
         let mut rules = mapping::Mapping::new(self.id, self.name.clone(), self.role, self.rows.clone());
         rules.override_by_email = self.override_by_email;
         rules.include_disabled = self.include_disabled;
+        rules.criteria = self.criteria.clone();
         rules
     }
 }
@@ -113,7 +117,7 @@ pub async fn list(
     select(connection, selection).await
 }
 
-/// Adds a mapping with its rows.
+/// Adds a mapping with its criteria and rows.
 pub async fn insert(connection: &mut PgConnection, mapping: &Mapping) -> Result<(), StoreError> {
     sqlx::query(
         "-- mapping.insert
@@ -133,10 +137,11 @@ pub async fn insert(connection: &mut PgConnection, mapping: &Mapping) -> Result<
     .bind(mapping.updated_at)
     .execute(&mut *connection)
     .await?;
+    mapping_clause::replace(connection, mapping.id, &mapping.criteria).await?;
     mapping_field::replace(connection, mapping.id, &mapping.rows).await
 }
 
-/// Writes everything but id, organization, name and time of creation; the rows too.
+/// Writes everything but id, organization, name and time of creation; the criteria and rows too.
 pub async fn update(connection: &mut PgConnection, mapping: &Mapping) -> Result<(), StoreError> {
     sqlx::query(
         "-- mapping.update
@@ -153,6 +158,7 @@ pub async fn update(connection: &mut PgConnection, mapping: &Mapping) -> Result<
     .bind(mapping.updated_at)
     .execute(&mut *connection)
     .await?;
+    mapping_clause::replace(connection, mapping.id, &mapping.criteria).await?;
     mapping_field::replace(connection, mapping.id, &mapping.rows).await
 }
 
@@ -201,6 +207,12 @@ async fn select(connection: &mut PgConnection, selection: Selection<'_>) -> Resu
         .map(Mapping::try_from)
         .collect::<Result<Vec<_>, _>>()?;
     let ids: Vec<MappingId> = mappings.iter().map(|mapping| mapping.id).collect();
+    let clauses = mapping_clause::of_mappings(connection, &ids).await?;
+    for mapping in &mut mappings {
+        let own = clauses.iter().filter(|(id, ..)| *id == mapping.id);
+        let own = own.map(|(_, filter, clause)| (*filter, clause.clone()));
+        mapping.criteria = mapping_clause::criteria(own.collect());
+    }
     for (id, row) in mapping_field::of_mappings(connection, &ids).await? {
         if let Some(mapping) = mappings.iter_mut().find(|mapping| mapping.id == id) {
             mapping.rows.push(row);
@@ -237,6 +249,7 @@ impl TryFrom<Stored> for Mapping {
             name: stored.name,
             override_by_email: stored.override_by_email,
             include_disabled: stored.include_disabled,
+            criteria: Criteria::default(),
             rows: Vec::new(),
             created_at: stored.created_at,
             updated_at: stored.updated_at,

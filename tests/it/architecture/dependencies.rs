@@ -80,7 +80,7 @@ const THEIRS: [(&str, &[&str], &[&str]); 17] = [
 ];
 
 /// All that the pure core stands on.
-const DOMAIN_USES: [&str; 3] = ["base64", "chrono", "uuid"];
+const DOMAIN_USES: [&str; 4] = ["base64", "chrono", "regex", "uuid"];
 
 #[derive(Default)]
 struct Uses {

@@ -86,7 +86,15 @@ pub struct Problems<'a> {
     all: &'a mut Vec<Violation>,
 }
 
-impl Problems<'_> {
+impl<'a> Problems<'a> {
+    /// Below this path.
+    pub fn at(path: impl Into<String>, all: &'a mut Vec<Violation>) -> Self {
+        Self {
+            path: path.into(),
+            all,
+        }
+    }
+
     /// Adds what is wrong with one field.
     pub fn add(&mut self, field: &str, problem: impl Into<String>) {
         self.all.push(Violation {
@@ -154,10 +162,7 @@ pub fn check(
             continue;
         };
         let (word, name) = word_and_name(kind);
-        let mut problems = Problems {
-            path: format!("documents[{index}].{word}"),
-            all: violations,
-        };
+        let mut problems = Problems::at(format!("documents[{index}].{word}"), violations);
         if let Some(first) = names.insert((word, name), index) {
             problems.add(
                 "name",

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use contracts::v1;
 use domain::account::Role;
 use domain::attribute::{Attribute, Kind};
+use domain::criteria::Criteria;
 use domain::field::{Field, Reading};
 use domain::mapping::{Authority, Row, Source};
 use store::mapping::Target;
 
 use super::check::Problems;
+use super::check_criteria;
 use crate::suggest::did_you_mean;
 
 /// Bytes in a constant or default at most.
@@ -30,6 +32,8 @@ pub struct WantedMapping {
     pub override_by_email: bool,
     /// Whether disabled users are brought in too.
     pub include_disabled: bool,
+    /// Whom it takes in.
+    pub criteria: Criteria,
     /// Its rows; none for the default ones.
     pub rows: Vec<Row>,
 }
@@ -56,6 +60,7 @@ pub fn check(document: &v1::Mapping, problems: &mut Problems<'_>) -> WantedMappi
         role,
         override_by_email: document.override_by_email,
         include_disabled: document.include_disabled,
+        criteria: check_criteria::check(&document.criteria, problems),
         rows: rows(&document.fields, problems),
     }
 }

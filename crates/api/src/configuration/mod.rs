@@ -3,9 +3,11 @@
 mod address;
 pub mod apply;
 mod check;
+mod check_criteria;
 mod check_mapping;
 pub mod disconnect;
 pub mod export;
+mod fallout;
 mod properties;
 mod write;
 

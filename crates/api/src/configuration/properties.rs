@@ -1,6 +1,7 @@
 //! A document as a flat list of properties, for telling old from new; secrets are only said to be there.
 
 use contracts::v1;
+use domain::criteria::{Clause, Filter};
 use domain::mapping::{Row, Source};
 use serde_json::{Map, Value};
 use store::connection::{Connection, DeletionMode};
@@ -75,6 +76,8 @@ pub fn mapping(mapping: &Mapping, connection: &str) -> Properties {
         ("overrideByEmail", mapping.override_by_email.to_string()),
         ("includeDisabled", mapping.include_disabled.to_string()),
     ]);
+    let filters = mapping.criteria.filters.iter().enumerate();
+    properties.extend(filters.map(|(place, filter)| (format!("criteria[{place}]"), asked(filter))));
     properties.extend(
         mapping
             .rows
@@ -130,6 +133,22 @@ fn listed<const N: usize>(pairs: [(&str, String); N]) -> Properties {
         .into_iter()
         .map(|(path, value)| (path.to_owned(), value))
         .collect()
+}
+
+/// All of it, so that two filters that differ are told apart.
+fn asked(filter: &Filter) -> String {
+    let clauses = filter.clauses.iter().map(|clause| {
+        let Clause::Attribute(clause) = clause;
+        let values: Vec<String> = clause.values().iter().map(|value| format!("{value:?}")).collect();
+        let told = format!(
+            "{} {} {}",
+            clause.attribute(),
+            clause.operator().key(),
+            values.join(", ")
+        );
+        told.trim_end().to_owned()
+    });
+    clauses.collect::<Vec<_>>().join(" and ")
 }
 
 fn in_words(row: &Row) -> String {

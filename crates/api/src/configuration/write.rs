@@ -1,5 +1,7 @@
 //! Writing checked documents, each with its audit entry (C14).
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use contracts::v1;
 use domain::id::{ConnectionId, CredentialId, MappingId};
@@ -14,6 +16,7 @@ use vault::Sealed;
 use super::SECRET_PURPOSE;
 use super::check::{Wanted, WantedConnection, WantedCredential};
 use super::check_mapping::WantedMapping;
+use super::fallout;
 use super::properties::{self, Properties};
 use crate::app::App;
 use crate::auth::Caller;
@@ -42,8 +45,13 @@ impl Writer<'_> {
         for (_, wish) in wanted.connections {
             self.connection(wish, warnings).await?;
         }
+        let before = self.mappings_before(&wanted.mappings).await?;
         for (_, wish) in wanted.mappings {
             self.mapping(wish, warnings).await?;
+        }
+        for (of, name, before) in before {
+            let after = mapping::of_connection(self.tx.connection(), of).await?;
+            warnings.extend(fallout::tell(self.tx, (of, &name), &before, &after).await?);
         }
         if let Some((_, wish)) = wanted.settings {
             self.settings(wish).await?;
@@ -194,6 +202,7 @@ impl Writer<'_> {
             role: wish.role,
             override_by_email: wish.override_by_email,
             include_disabled: wish.include_disabled,
+            criteria: wish.criteria,
             rows: wish.rows,
             created_at: stored.as_ref().map_or(self.now, |stored| stored.created_at),
             updated_at: self.now,
@@ -224,13 +233,38 @@ impl Writer<'_> {
                 .await?;
             }
         }
-        if mapping::of_connection(self.tx.connection(), of.id).await?.len() > 1 {
-            warnings.push(format!(
-                "connection {} has several mappings; without criteria the first one by name takes every user",
-                of.name
-            ));
+        // By name, as they are asked; whoever applies several documents is told once.
+        let all = mapping::of_connection(self.tx.connection(), of.id).await?;
+        if let Some(place) = all.iter().position(|mapping| mapping.criteria.take_everyone())
+            && let Some(behind) = all.get(place + 1)
+        {
+            let warning = format!(
+                "connection {}: its mapping {} has no criteria and takes every user; {} comes behind it by name and gets \
+                 nobody: give the first one criteria, or rename it",
+                of.name, all[place].name, behind.name
+            );
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
         }
         Ok(())
+    }
+
+    /// The mappings, as they are stored, of the connections that these belong to.
+    async fn mappings_before(
+        &mut self,
+        wanted: &[(usize, WantedMapping)],
+    ) -> Result<Vec<(ConnectionId, String, Vec<Mapping>)>, Fault> {
+        let organization = self.caller.organization();
+        let names: BTreeSet<&str> = wanted.iter().map(|(_, wish)| wish.connection.as_str()).collect();
+        let mut before = Vec::with_capacity(names.len());
+        for name in names {
+            if let Some(of) = connection::find_by_name(self.tx.connection(), organization, name).await? {
+                let mappings = mapping::of_connection(self.tx.connection(), of.id).await?;
+                before.push((of.id, of.name, mappings));
+            }
+        }
+        Ok(before)
     }
 
     async fn settings(&mut self, wish: Settings) -> Result<(), Fault> {
@@ -290,15 +324,15 @@ fn why(name: &str, old: Option<&Properties>, new: &Properties) -> String {
     if old.is_none() {
         return format!("mapping {name} was added");
     }
-    let changed: Vec<String> = properties::differences(old, new)
+    let mut changed: Vec<String> = properties::differences(old, new)
         .iter()
-        .map(|change| {
-            change
-                .path
-                .strip_prefix("fields.")
-                .map_or_else(|| change.path.clone(), |field| format!("field {field}"))
+        .map(|change| match change.path.split_once(['.', '[']) {
+            Some(("fields", field)) => format!("field {field}"),
+            Some(("criteria", _)) => "criteria".to_owned(),
+            _ => change.path.clone(),
         })
         .collect();
+    changed.dedup();
     let more = changed.len().saturating_sub(5);
     let told = changed.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
     if more > 0 {

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Html;
+use domain::criteria::Criteria;
 use store::{mapping, run_view};
 
 use super::Console;
@@ -82,7 +83,10 @@ pub async fn page(
         ],
         mappings: mappings
             .iter()
-            .map(|mapping| (mapping.name.clone(), rows(mapping.rows.len())))
+            .map(|mapping| {
+                let told = format!("{}; {}", rows(mapping.rows.len()), whom(&mapping.criteria));
+                (mapping.name.clone(), told)
+            })
             .collect(),
         checks: status
             .iter()
@@ -99,6 +103,14 @@ fn rows(number: usize) -> String {
         0 => "every attribute, by default rows".to_owned(),
         1 => "1 row".to_owned(),
         number => format!("{number} rows"),
+    }
+}
+
+fn whom(criteria: &Criteria) -> String {
+    match criteria.filters.len() {
+        0 => "for everyone".to_owned(),
+        1 => format!("for those with {criteria}"),
+        number => format!("for whom one of {number} filters takes in: {criteria}"),
     }
 }
 

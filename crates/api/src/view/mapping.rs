@@ -1,6 +1,7 @@
 //! Mappings.
 
 use contracts::v1;
+use domain::criteria::{Clause, Filter, Operator};
 use domain::mapping::{Authority, Row, Source};
 use store::mapping::{Mapping, Target};
 
@@ -21,7 +22,41 @@ pub fn mapping(mapping: &Mapping, connection: &str) -> v1::Mapping {
         override_by_email: mapping.override_by_email,
         include_disabled: mapping.include_disabled,
         fields: mapping.rows.iter().map(field).collect(),
+        criteria: mapping.criteria.filters.iter().map(filter).collect(),
         update_time: Some(time(mapping.updated_at)),
+    }
+}
+
+fn filter(filter: &Filter) -> v1::Filter {
+    v1::Filter {
+        clauses: filter.clauses.iter().map(clause).collect(),
+    }
+}
+
+fn clause(clause: &Clause) -> v1::Clause {
+    let Clause::Attribute(clause) = clause;
+    v1::Clause {
+        attribute: clause.attribute().name().to_owned(),
+        operator: operator(clause.operator()).into(),
+        values: clause.values().to_vec(),
+    }
+}
+
+const fn operator(operator: Operator) -> v1::Operator {
+    match operator {
+        Operator::Equals => v1::Operator::Equals,
+        Operator::NotEquals => v1::Operator::NotEquals,
+        Operator::In => v1::Operator::In,
+        Operator::StartsWith => v1::Operator::StartsWith,
+        Operator::EndsWith => v1::Operator::EndsWith,
+        Operator::Contains => v1::Operator::Contains,
+        Operator::Regex => v1::Operator::Regex,
+        Operator::IsNull => v1::Operator::IsNull,
+        Operator::IsNotNull => v1::Operator::IsNotNull,
+        Operator::IsTrue => v1::Operator::IsTrue,
+        Operator::IsFalse => v1::Operator::IsFalse,
+        Operator::Greater => v1::Operator::Greater,
+        Operator::Less => v1::Operator::Less,
     }
 }
 

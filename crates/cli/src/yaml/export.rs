@@ -5,7 +5,9 @@ use contracts::v1::document::Kind;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_saphyr::FlowMap;
 
-use crate::words::{AUTHORITIES, CLOUDS, DELETION_MODES, FIRST_RUNS, LEAVER_ACTIONS, ROLES, word_of};
+use crate::words::{
+    AUTHORITIES, CLOUDS, DELETION_MODES, FIRST_RUNS, LEAVER_ACTIONS, OPERATORS, ROLES, word_of,
+};
 
 /// A YAML value whose keys keep their order.
 enum Yaml {
@@ -116,6 +118,29 @@ fn of_mapping(mapping: &v1::Mapping) -> Keys {
         .add("overrideByEmail", Yaml::Flag(mapping.override_by_email))
         .add("includeDisabled", Yaml::Flag(mapping.include_disabled))
         .list("fields", rows)
+        .list("criteria", mapping.criteria.iter().map(of_filter).collect())
+}
+
+fn of_filter(filter: &v1::Filter) -> Yaml {
+    let clauses = filter.clauses.iter();
+    Yaml::List(
+        clauses
+            .map(|clause| Yaml::Line(FlowMap(of_clause(clause))))
+            .collect(),
+    )
+}
+
+fn of_clause(clause: &v1::Clause) -> Keys {
+    let mut values: Vec<Yaml> = clause.values.iter().cloned().map(Yaml::Text).collect();
+    let value = match values.len() {
+        1 => values.pop(),
+        0 => None,
+        _ => Some(Yaml::List(values)),
+    };
+    Keys::default()
+        .text("attribute", &clause.attribute)
+        .word("operator", word_of(&OPERATORS, clause.operator()))
+        .maybe("value", value)
 }
 
 fn of_row(row: &v1::MappingField) -> Keys {

@@ -5,12 +5,11 @@ use domain::attribute::Attribute;
 use domain::field::{Field, Reading};
 
 use crate::suggest::did_you_mean;
-use crate::words::{AUTHORITIES, ROLES};
+use crate::words::{AUTHORITIES, OPERATORS, ROLES};
 use crate::yaml::section::Section;
 
-/// Keys of mappings to other targets and of criteria.
-const LATER: [&str; 10] = [
-    "criteria",
+/// Keys of mappings to other targets.
+const LATER: [&str; 9] = [
     "filter",
     "excludeUnknown",
     "includeInactive",
@@ -32,10 +31,45 @@ pub fn read(section: &mut Section<'_>) -> v1::Mapping {
         override_by_email: section.flag("overrideByEmail").unwrap_or_default(),
         include_disabled: section.flag("includeDisabled").unwrap_or_default(),
         fields: section.sections("fields", row),
+        criteria: criteria(section),
         ..v1::Mapping::default()
     };
     section.not_available(&LATER);
     mapping
+}
+
+/// Whom it takes in: filters, one of which is enough, of clauses that must all hold (F1).
+fn criteria(section: &mut Section<'_>) -> Vec<v1::Filter> {
+    section
+        .lists_of_sections("criteria", clause)
+        .into_iter()
+        .map(|clauses| v1::Filter { clauses })
+        .collect()
+}
+
+/// One question about a user. Whether the operator fits the attribute, and the value both, api says.
+fn clause(section: &mut Section<'_>) -> v1::Clause {
+    let attribute = section.required("attribute");
+    if !attribute.is_empty() && Attribute::of_name(&attribute).is_none() {
+        let known = Attribute::ALL.map(Attribute::name);
+        let advice = did_you_mean(&attribute, known);
+        section.problem_with(
+            "attribute",
+            format_args!("Entra users have no attribute {attribute:?} here{advice}"),
+        );
+    }
+    if section.node("operator").is_none() {
+        let words = OPERATORS.map(|(word, _)| word).join(", ");
+        section.problem_here(format_args!("\"operator\" is missing; it is one of {words}"));
+    }
+    v1::Clause {
+        attribute,
+        operator: section
+            .word("operator", &OPERATORS)
+            .unwrap_or(v1::Operator::Unspecified)
+            .into(),
+        values: section.scalars("value"),
+    }
 }
 
 fn target(section: &mut Section<'_>) -> v1::MappingTarget {

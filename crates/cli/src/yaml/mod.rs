@@ -64,13 +64,22 @@ pub fn load(files: &[String], environment: Environment<'_>) -> Result<Vec<Placed
 }
 
 impl Placed {
-    /// `path` without the name of the document's kind: `mapping.fields[2].attribute` is `fields[2].attribute`.
-    pub fn inner_path<'p>(&self, path: &'p str) -> &'p str {
+    /// `path` without the name of the document's kind, and as YAML has it: `mapping.fields[2].attribute` is
+    /// `fields[2].attribute`, and `mapping.criteria[0].clauses[1].values` is `criteria[0][1].value`.
+    pub fn inner_path(&self, path: &str) -> String {
         let kind = self.label.split(' ').next().unwrap_or_default();
-        match path.strip_prefix(kind) {
+        let inner = match path.strip_prefix(kind) {
             Some("") => "",
             Some(rest) => rest.strip_prefix('.').unwrap_or(path),
             None => path,
+        };
+        if !inner.starts_with("criteria[") {
+            return inner.to_owned();
+        }
+        let inner = inner.replacen("].clauses[", "][", 1);
+        match inner.strip_suffix(".values") {
+            Some(clause) => format!("{clause}.value"),
+            None => inner,
         }
     }
 

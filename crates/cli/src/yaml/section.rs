@@ -229,6 +229,33 @@ impl<'a> Section<'a> {
         texts
     }
 
+    /// What stands under `key`, or the items of a list there, as they are written: what type they are, their reader
+    /// knows.
+    pub fn scalars(&mut self, key: &'static str) -> Vec<String> {
+        let Some(node) = self.node(key) else {
+            return Vec::new();
+        };
+        let nodes = match &node.value {
+            Value::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let mut texts = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            match node.text().filter(|_| !node.is_nothing()) {
+                Some(text) => texts.push(text.to_owned()),
+                None => self.problem(
+                    key,
+                    node.at,
+                    format_args!(
+                        "expected a text, a number, or a list of those, found {}",
+                        node.describe()
+                    ),
+                ),
+            }
+        }
+        texts
+    }
+
     /// The map under `key`, read by `read`.
     pub fn section<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'_>) -> T) -> Option<T> {
         let node = self.node(key)?;
@@ -250,6 +277,35 @@ impl<'a> Section<'a> {
             }
         }
         values
+    }
+
+    /// The list of lists of maps under `key`, each map read by `read`.
+    pub fn lists_of_sections<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Section<'_>) -> T,
+    ) -> Vec<Vec<T>> {
+        let mut lists = Vec::new();
+        for (outer, node) in self.items(key).iter().enumerate() {
+            let path = format!("{}[{outer}]", self.full(key));
+            let Value::List(items) = &node.value else {
+                let found = node.describe();
+                self.problem_at(
+                    node.at,
+                    format_args!("{path}: expected a list of maps, found {found}; write it as - [ {{ … }} ]"),
+                );
+                continue;
+            };
+            let mut values = Vec::with_capacity(items.len());
+            for (inner, node) in items.iter().enumerate() {
+                if let Some(mut section) = Section::of(&format!("{path}[{inner}]"), node, self.problems) {
+                    values.push(read(&mut section));
+                    section.finish();
+                }
+            }
+            lists.push(values);
+        }
+        lists
     }
 
     fn items(&mut self, key: &'static str) -> &'a [Node] {

@@ -130,7 +130,7 @@ fields:
   - { field: login, attribute: userPrincipalName.locl }
   - { field: email }
   - nonsense
-criteria: []
+site: Oslo
 ---
 kind: Schedule
 name: nightly
@@ -154,7 +154,7 @@ name: y
         "contoso.yaml:16:32: mapping contoso-staff: fields[2].attribute: Entra users have no attribute \"userPrincipalName.locl\" here; did you mean \"userPrincipalName.local\"?",
         "contoso.yaml:17:5: mapping contoso-staff: fields[3]: give an attribute or a constant",
         "contoso.yaml:18:5: mapping contoso-staff: fields[4]: expected a map of keys, found text",
-        "contoso.yaml:19:1: mapping contoso-staff: \"criteria\" is not available in this version; remove it",
+        "contoso.yaml:19:1: mapping contoso-staff: \"site\" is not available in this version; remove it",
         "contoso.yaml:21:7: schedule nightly: kind: \"Schedule\" is not available in this version",
         "contoso.yaml:24:7: conection x: kind: \"Conection\" is none of Credential, Connection, Mapping, Settings; did you mean \"Connection\"?",
         "contoso.yaml:27:1: y: \"kind\" is missing",
@@ -262,6 +262,86 @@ fn a_violation_s_path_finds_its_place() {
     assert_eq!(place("mapping"), "1:1");
 }
 
+#[test]
+fn f1_criteria_are_read_as_they_are_written() {
+    let documents = read(
+        "kind: Mapping
+name: m
+connection: c
+criteria:
+  - [{ attribute: department, operator: equals, value: Legal }, { attribute: accountEnabled, operator: isTrue }]
+  - - { attribute: employeeId, operator: greater, value: 42 }
+    - attribute: city
+      operator: in
+      value: [Oslo, Bergen]
+",
+    )
+    .unwrap();
+    let Some(Kind::Mapping(mapping)) = &documents[0].document.kind else {
+        panic!("{documents:?}");
+    };
+    let found: Vec<Vec<(&str, v1::Operator, &[String])>> = mapping
+        .criteria
+        .iter()
+        .map(|filter| {
+            let clauses = filter.clauses.iter();
+            clauses
+                .map(|clause| (clause.attribute.as_str(), clause.operator(), &clause.values[..]))
+                .collect()
+        })
+        .collect();
+    let values =
+        |values: &[&str]| -> Vec<String> { values.iter().map(|value| (*value).to_owned()).collect() };
+    assert_eq!(
+        found,
+        [
+            [
+                ("department", v1::Operator::Equals, &values(&["Legal"])[..]),
+                ("accountEnabled", v1::Operator::IsTrue, &[]),
+            ],
+            [
+                ("employeeId", v1::Operator::Greater, &values(&["42"])),
+                ("city", v1::Operator::In, &values(&["Oslo", "Bergen"])),
+            ],
+        ]
+    );
+    let place = |path| documents[0].place_of(path).to_string();
+    assert_eq!(place("mapping.criteria[0].clauses[1].operator"), "5:104");
+    assert_eq!(place("mapping.criteria[1].clauses[0].values"), "6:58");
+    assert_eq!(
+        documents[0].inner_path("mapping.criteria[1].clauses[0].values"),
+        "criteria[1][0].value"
+    );
+}
+
+#[test]
+fn f1_criteria_that_are_none_say_where() {
+    let problems = problems_of(
+        "kind: Mapping
+name: m
+connection: c
+criteria:
+  - { attribute: department, operator: equals, value: Legal }
+  - [{ attribute: departmant, operator: equal, value: }, { attribute: city }]
+",
+    );
+    assert_eq!(
+        problems,
+        [
+            "contoso.yaml:5:5: mapping m: criteria[0]: expected a list of maps, found a map; write it as - [ { … } ]",
+            "contoso.yaml:6:19: mapping m: criteria[1][0].attribute: Entra users have no attribute \"departmant\" here; \
+             did you mean \"department\"?",
+            "contoso.yaml:6:41: mapping m: criteria[1][0].operator: \"equal\" is none of equals, notEquals, in, \
+             startsWith, endsWith, contains, regex, isNull, isNotNull, isTrue, isFalse, greater, less; did you mean \
+             \"equals\"?",
+            "contoso.yaml:6:53: mapping m: criteria[1][0].value: expected a text, a number, or a list of those, found \
+             nothing",
+            "contoso.yaml:6:58: mapping m: criteria[1][1]: \"operator\" is missing; it is one of equals, notEquals, in, \
+             startsWith, endsWith, contains, regex, isNull, isNotNull, isTrue, isFalse, greater, less",
+        ]
+    );
+}
+
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[ -~]{1,12}",
@@ -275,14 +355,30 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
-    let mapping = (any_text(), any_text(), any_text(), any::<bool>(), 1..5i32).prop_map(
-        |(name, connection, constant, flag, authority)| {
+    let clause =
+        (prop::collection::vec(any_text(), 0..3), 1..14i32).prop_map(|(values, operator)| v1::Clause {
+            attribute: "department".to_owned(),
+            operator,
+            values,
+        });
+    let filter = prop::collection::vec(clause, 1..3).prop_map(|clauses| v1::Filter { clauses });
+    let criteria = prop::collection::vec(filter, 0..3);
+    let mapping = (
+        any_text(),
+        any_text(),
+        any_text(),
+        any::<bool>(),
+        1..5i32,
+        criteria,
+    )
+        .prop_map(|(name, connection, constant, flag, authority, criteria)| {
             Kind::Mapping(v1::Mapping {
                 name,
                 connection,
                 target: v1::MappingTarget::Accounts.into(),
                 role: v1::Role::Admin.into(),
                 override_by_email: flag,
+                criteria,
                 fields: vec![
                     v1::MappingField {
                         field: "company".to_owned(),
@@ -301,8 +397,7 @@ fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
                 ],
                 ..v1::Mapping::default()
             })
-        },
-    );
+        });
     let connection =
         (any_text(), any_text(), 0..4i32, 0..200u32).prop_map(|(name, credential, word, number)| {
             Kind::Connection(v1::Connection {

@@ -1,0 +1,120 @@
+//! Says how many linked people would fall out of scope, when criteria are saved (F4).
+
+use domain::criteria::Truth;
+use domain::fallout::falls_out;
+use domain::id::ConnectionId;
+use domain::mapping::Mapping as Rules;
+use store::mapping::Mapping;
+use store::{Tx, account, link};
+use uuid::Uuid;
+
+use crate::fault::Fault;
+
+/// People that are looked at: who saves does not want to wait for a million.
+const MOST: u32 = 50_000;
+/// People that are loaded at a time.
+const BATCH: i64 = 1_000;
+
+/// How many fall out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    looked_at: u32,
+    out: u32,
+    unknown: u32,
+    more: bool,
+}
+
+/// What to tell of a connection whose mappings were `before` and are `after`; nothing while nobody is linked, or the
+/// criteria are the same.
+pub async fn tell(
+    tx: &mut Tx,
+    connection: (ConnectionId, &str),
+    before: &[Mapping],
+    after: &[Mapping],
+) -> Result<Option<String>, Fault> {
+    let same = before.len() == after.len()
+        && before
+            .iter()
+            .zip(after)
+            .all(|(old, new)| old.criteria == new.criteria);
+    if same {
+        return Ok(None);
+    }
+    let (id, name) = connection;
+    let before: Vec<Rules> = before.iter().map(Mapping::rules).collect();
+    let after: Vec<Rules> = after.iter().map(Mapping::rules).collect();
+    let mut count = Count::default();
+    let mut last = Uuid::nil();
+    loop {
+        let linked = link::in_scope(tx.connection(), id, last, BATCH).await?;
+        let Some((object, _)) = linked.last() else { break };
+        last = object.0;
+        if count.looked_at >= MOST {
+            count.more = true;
+            break;
+        }
+        let ids: Vec<Uuid> = linked.iter().map(|(_, account)| account.0).collect();
+        let accounts = account::load(tx.connection(), &ids).await?;
+        for (object, account) in &linked {
+            let Some(account) = accounts.iter().find(|loaded| loaded.id == *account) else {
+                continue;
+            };
+            count.looked_at += 1;
+            match falls_out(*object, account, &before, &after) {
+                Truth::Yes => count.out += 1,
+                Truth::Unknown => count.unknown += 1,
+                Truth::No => (),
+            }
+        }
+    }
+    Ok((count.looked_at > 0).then(|| count.told(name)))
+}
+
+impl Count {
+    fn told(self, connection: &str) -> String {
+        let Self {
+            looked_at,
+            out,
+            unknown,
+            more,
+        } = self;
+        let among = if more { "the first " } else { "" };
+        let at_least = if unknown > 0 || more { "at least " } else { "" };
+        let rest = match unknown {
+            0 => String::new(),
+            unknown => format!("; of {unknown} of them the register does not keep what the criteria ask"),
+        };
+        format!(
+            "connection {connection}: {at_least}{out} of {among}{looked_at} linked people would fall out of scope{rest}; \
+             a preview shows who enters and who leaves"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f4_it_says_what_it_does_not_know() {
+        let count = Count {
+            looked_at: 3,
+            out: 2,
+            ..Count::default()
+        };
+        assert_eq!(
+            count.told("contoso"),
+            "connection contoso: 2 of 3 linked people would fall out of scope; a preview shows who enters and who leaves"
+        );
+        let unsure = Count {
+            unknown: 1,
+            more: true,
+            ..count
+        };
+        assert_eq!(
+            unsure.told("contoso"),
+            "connection contoso: at least 2 of the first 3 linked people would fall out of scope; of 1 of them the \
+             register does not keep what the criteria ask; a preview shows who enters and who leaves"
+        );
+    }
+}

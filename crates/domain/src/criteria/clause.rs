@@ -1,0 +1,257 @@
+//! One clause: what it asks, and of what.
+
+use std::fmt;
+
+use super::Truth;
+use super::operator::{Arity, Operator};
+use super::pattern::Pattern;
+use super::value::{Measure, Term};
+use crate::attribute::{Attribute, Kind};
+use crate::observed::{Mention, ObservedUser};
+
+/// Values of a clause at most.
+pub const MOST_VALUES: usize = 1_000;
+/// Bytes in a value at most.
+pub const LONGEST_VALUE: usize = 1_024;
+
+/// One question about a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Clause {
+    /// About an attribute.
+    Attribute(AttributeClause),
+}
+
+/// A question about an attribute. Made by [`AttributeClause::new`] only, so that every one there is can be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributeClause {
+    attribute: Attribute,
+    operator: Operator,
+    values: Vec<String>,
+    test: Test,
+}
+
+/// What is wrong with a clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Where.
+    pub part: Part,
+    /// What, and what to do; to be read after the part's name.
+    pub problem: String,
+}
+
+/// A part of a written clause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The operator.
+    Operator,
+    /// The value or values.
+    Value,
+}
+
+/// A clause, made ready to be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Test {
+    Empty,
+    NotEmpty,
+    Is(Vec<Term>),
+    IsNot(Term),
+    Begins(String),
+    Ends(String),
+    Holds(String),
+    Matches(Pattern),
+    Above(Measure),
+    Below(Measure),
+}
+
+impl Clause {
+    /// Whether it holds for this user.
+    #[must_use]
+    pub fn holds(&self, user: &ObservedUser<'_>) -> Truth {
+        match self {
+            Self::Attribute(clause) => clause.holds(user),
+        }
+    }
+
+    /// The attribute that it looks at, if it looks at one.
+    #[must_use]
+    pub const fn attribute(&self) -> Option<Attribute> {
+        match self {
+            Self::Attribute(clause) => Some(clause.attribute),
+        }
+    }
+}
+
+impl AttributeClause {
+    /// Checks a clause and makes it ready.
+    pub fn new(attribute: Attribute, operator: Operator, values: Vec<String>) -> Result<Self, Misfit> {
+        let kind = attribute.kind();
+        if !operator.fits(kind) {
+            let fitting: Vec<&str> = Operator::of_kind(kind).map(Operator::key).collect();
+            return Err(Misfit {
+                part: Part::Operator,
+                problem: format!(
+                    "\"{}\" can't be asked of {attribute}, which is {}; use one of {}",
+                    operator.key(),
+                    named(kind),
+                    fitting.join(", ")
+                ),
+            });
+        }
+        let test = counted(operator, &values)
+            .and_then(|()| test(kind, operator, &values))
+            .map_err(|problem| Misfit {
+                part: Part::Value,
+                problem,
+            })?;
+        Ok(Self {
+            attribute,
+            operator,
+            values,
+            test,
+        })
+    }
+
+    /// What it looks at.
+    #[must_use]
+    pub const fn attribute(&self) -> Attribute {
+        self.attribute
+    }
+
+    /// How it compares.
+    #[must_use]
+    pub const fn operator(&self) -> Operator {
+        self.operator
+    }
+
+    /// The values, as they were written.
+    #[must_use]
+    pub fn values(&self) -> &[String] {
+        &self.values
+    }
+
+    fn holds(&self, user: &ObservedUser<'_>) -> Truth {
+        let holds = match user.mention(self.attribute) {
+            Mention::Unmentioned => return Truth::Unknown,
+            Mention::Cleared => self.test == Test::Empty,
+            Mention::Value(value) => self.holds_for(value),
+        };
+        if holds { Truth::Yes } else { Truth::No }
+    }
+
+    /// For a value that is not empty.
+    fn holds_for(&self, value: &str) -> bool {
+        let kind = self.attribute.kind();
+        let any = |test: &dyn Fn(&str) -> bool| match kind {
+            Kind::List => value.split('\n').any(test),
+            _ => test(value),
+        };
+        match &self.test {
+            Test::Empty => false,
+            Test::NotEmpty => true,
+            Test::Is(terms) => {
+                any(&|item| Term::observed(kind, item).is_some_and(|item| terms.contains(&item)))
+            }
+            Test::IsNot(term) => !any(&|item| Term::observed(kind, item).as_ref() == Some(term)),
+            Test::Begins(part) => any(&|item| crate::account::fold(item).starts_with(part.as_str())),
+            Test::Ends(part) => any(&|item| crate::account::fold(item).ends_with(part.as_str())),
+            Test::Holds(part) => any(&|item| crate::account::fold(item).contains(part.as_str())),
+            Test::Matches(pattern) => any(&|item| pattern.matches(item)),
+            Test::Above(bound) => bound
+                .alike(value)
+                .is_some_and(|measure| measure.is_beyond(*bound)),
+            Test::Below(bound) => bound.alike(value).is_some_and(|measure| bound.is_beyond(measure)),
+        }
+    }
+}
+
+/// As many values as the operator takes, none of them empty or too long.
+fn counted(operator: Operator, values: &[String]) -> Result<(), String> {
+    let key = operator.key();
+    match (operator.arity(), values.len()) {
+        (Arity::None, 0) | (Arity::One, 1) | (Arity::Many, 1..=MOST_VALUES) => (),
+        (Arity::None, _) => {
+            return Err(format!(
+                "can't go with {key}, which asks of nothing else; remove it"
+            ));
+        }
+        (Arity::One | Arity::Many, 0) => return Err(format!("is missing; {key} needs one to compare with")),
+        (Arity::One, _) => {
+            return Err(format!(
+                "is a list; {key} takes one value: use in, or one filter for each of them"
+            ));
+        }
+        (Arity::Many, count) => {
+            return Err(format!(
+                "has {count} items; at most {MOST_VALUES} can be told apart"
+            ));
+        }
+    }
+    for value in values {
+        if value.trim().is_empty() {
+            return Err("is empty; use isNull to ask for the empty".to_owned());
+        }
+        if value.len() > LONGEST_VALUE || value.contains(char::is_control) {
+            return Err(format!(
+                "holds control characters, or is longer than {LONGEST_VALUE} bytes; shorten it"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn test(kind: Kind, operator: Operator, values: &[String]) -> Result<Test, String> {
+    let first = values.first().map(String::as_str).unwrap_or_default();
+    let folded = || crate::account::fold(first);
+    Ok(match operator {
+        Operator::IsNull => Test::Empty,
+        Operator::IsNotNull => Test::NotEmpty,
+        Operator::IsTrue => Test::Is(vec![Term::written(kind, "true")?]),
+        Operator::IsFalse => Test::Is(vec![Term::written(kind, "false")?]),
+        Operator::Equals | Operator::In => {
+            let terms = values.iter().map(|value| Term::written(kind, value));
+            Test::Is(terms.collect::<Result<_, _>>()?)
+        }
+        Operator::NotEquals => Test::IsNot(Term::written(kind, first)?),
+        Operator::StartsWith => Test::Begins(folded()),
+        Operator::EndsWith => Test::Ends(folded()),
+        Operator::Contains => Test::Holds(folded()),
+        Operator::Regex => Test::Matches(Pattern::new(first)?),
+        Operator::Greater => Test::Above(Measure::written(kind, first)?),
+        Operator::Less => Test::Below(Measure::written(kind, first)?),
+    })
+}
+
+const fn named(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "text",
+        Kind::Boolean => "true or false",
+        Kind::Date => "a date",
+        Kind::List => "a list of texts",
+        Kind::Reference => "another object's id",
+    }
+}
+
+impl fmt::Display for Clause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attribute(clause) => clause.fmt(f),
+        }
+    }
+}
+
+/// Values that a reason names.
+const TOLD: usize = 5;
+
+impl fmt::Display for AttributeClause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.attribute, self.operator)?;
+        for (place, value) in self.values.iter().take(TOLD).enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            write!(f, "{comma} {value:?}")?;
+        }
+        match self.values.len().saturating_sub(TOLD) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
