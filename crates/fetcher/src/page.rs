@@ -278,11 +278,17 @@ mod tests {
         let first = packer.add(Source::Listing, &user(7, "x")).unwrap().unwrap();
         assert_eq!((first.number, unpack(&first).users.len()), (1, RECORDS));
 
-        let long = "y".repeat(200 * 1024);
-        assert!(packer.add(Source::Listing, &user(8, &long)).unwrap().is_none());
-        assert!(packer.add(Source::Listing, &user(9, &long)).unwrap().is_none());
-        let second = packer.add(Source::Listing, &user(10, &long)).unwrap().unwrap();
-        assert_eq!((second.number, second.records), (2, 3));
+        let long = "y".repeat(BYTES * 3 / 10);
+        for number in [8, 9, 10] {
+            assert!(
+                packer
+                    .add(Source::Listing, &user(number, &long))
+                    .unwrap()
+                    .is_none()
+            );
+        }
+        let second = packer.add(Source::Listing, &user(12, &long)).unwrap().unwrap();
+        assert_eq!((second.number, second.records), (2, 4));
 
         let third = packer.add(Source::DeletedItems, &user(11, "x")).unwrap().unwrap();
         assert_eq!((third.number, unpack(&third).source()), (3, Source::Listing));

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tracing::Instrument;
 
 use crate::StoreError;
@@ -26,9 +26,6 @@ impl Store {
     /// How long a statement may wait for a free connection.
     pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// How long a connection may have been idle before it is tried out.
-    const PROBED_AFTER: Duration = Duration::from_secs(1);
-
     /// A pool that connects when it is first used, so that services start in any order.
     pub fn new(url: &str, max_connections: u32) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)
@@ -38,16 +35,7 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Self::ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    // One in constant use is not asked each time whether it lives.
-                    if meta.idle_for > Self::PROBED_AFTER {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
+            .test_before_acquire(true)
             .connect_lazy_with(options);
         Ok(Self { pool })
     }

@@ -37,7 +37,7 @@ const OURS: [(&str, &[&str]); 14] = [
 const THEIRS: [(&str, &[&str], &[&str]); 17] = [
     ("sqlx", &["store"], &["fetcher"]),
     ("async-nats", &["bus"], &[]),
-    ("zstd", &["bus"], &[]),
+    ("zstd", &["bus", "store"], &[]),
     ("reqwest", &["graph", "local"], &["entra-sim", "api"]),
     (
         "tonic",
