@@ -49,7 +49,7 @@ pub fn write(all: &[Series], out: &Path) -> anyhow::Result<()> {
         "n": last.users,
         "peak_rss_mib": peaks(all),
         "rows_written_unchanged": last.unchanged.rows.map(|rows| rows.account),
-        "messages": {"n": last.users, "count": last.messages},
+        "messages": last.messages,
         "series": all.iter().map(details).collect::<Vec<_>>(),
     });
     for (key, measured) in ratios(all, last) {
