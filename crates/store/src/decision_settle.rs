@@ -121,8 +121,9 @@ pub async fn supersede(connection: &mut PgConnection, run: RunId) -> Result<(), 
         "-- decision_settle.supersede
          UPDATE decision SET outcome = 4, action = 0, cause = 0, rule = 0, skip = $2, reason = $3, hash = 0,
              login_key = NULL, domain_key = NULL, account_id = NULL
-         WHERE run_id = $1 AND object_id = ANY (ARRAY(
-             SELECT takes_from FROM decision WHERE run_id = $1 AND takes_from IS NOT NULL AND outcome <> 7))",
+         WHERE run_id = $1 AND (object_id IN (
+             -- Not as a join, for which the planner may compare each with each.
+             SELECT takes_from FROM decision WHERE run_id = $1 AND takes_from IS NOT NULL AND outcome <> 7)) IS TRUE",
     )
     .bind(run.0)
     .bind(Skip::Superseded as i16)
@@ -346,9 +347,10 @@ pub async fn find_not_seen(
     run: RunId,
     id: ConnectionId,
 ) -> Result<i64, StoreError> {
-    sqlx::query("SET LOCAL work_mem = '128MB'")
-        .execute(&mut *connection)
-        .await?;
+    // Until the tables have been analyzed the planner believes them to be empty, and would compare each with each.
+    for setting in ["SET LOCAL work_mem = '128MB'", "SET LOCAL enable_nestloop = off"] {
+        sqlx::query(setting).execute(&mut *connection).await?;
+    }
     sqlx::query(
         "-- decision_settle.find_not_seen
          CREATE TEMP TABLE not_seen (number bigint GENERATED ALWAYS AS IDENTITY, object_id uuid, account_id uuid,
@@ -366,8 +368,11 @@ pub async fn find_not_seen(
     )
     .bind(run.0)
     .bind(id.0)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    sqlx::query("SET LOCAL enable_nestloop = on")
+        .execute(connection)
+        .await?;
     Ok(i64::try_from(found.rows_affected()).unwrap_or(i64::MAX))
 }
 

@@ -141,6 +141,8 @@ fn why(change: &v1::Change) -> String {
     match (cause.as_str(), change.reason.as_str()) {
         ("", reason) => reason.to_owned(),
         (cause, "") => cause.to_owned(),
+        // Some reasons begin with what they explain.
+        (cause, reason) if reason.starts_with(cause) => reason.to_owned(),
         (cause, reason) => format!("{cause}; {reason}"),
     }
 }
