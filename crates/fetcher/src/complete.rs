@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use domain::id::ObjectId;
 use domain::observed::ObservedUser;
 use futures::{StreamExt, TryStreamExt};
-use graph::PageBody;
+use graph::{PageBody, UserBody, UserKey};
 use store::link;
 use tracing::Instrument;
 
@@ -38,29 +38,57 @@ pub async fn complete(job: &Job, changes: &mut Changes, lacking: &[ObjectId]) ->
         .map(|ids| look_up(job, ids))
         .buffer_unordered(AT_A_TIME)
         .boxed();
-    while let Some((asked, pages)) = found.try_next().await? {
-        for page in &pages {
+    while let Some((asked, found)) = found.try_next().await? {
+        for page in &found.pages {
             let users = page.users()?.users.into_iter();
             users
                 .filter(|user: &ObservedUser<'_>| asked.contains(&user.id))
                 .for_each(|user| changes.complete(user));
         }
+        for user in &found.users {
+            changes.complete(user.user()?);
+        }
     }
     Ok(())
 }
 
-async fn look_up<'i>(
-    job: &Job,
-    ids: &'i [ObjectId],
-) -> Result<(&'i [ObjectId], Vec<PageBody>), graph::Error> {
+/// What a look-up brought.
+#[derive(Default)]
+struct Found {
+    pages: Vec<PageBody>,
+    users: Vec<UserBody>,
+}
+
+async fn look_up<'i>(job: &Job, ids: &'i [ObjectId]) -> Result<(&'i [ObjectId], Found), graph::Error> {
     let span = tracing::info_span!("graph.look_up", objects = ids.len());
     let read = async {
-        let mut pages = job.graph.users_by_id(ids);
-        let mut read = Vec::new();
-        while let Some(page) = pages.next().await? {
-            read.push(page);
+        match together(job, ids).await {
+            Err(graph::Error::Refused { answer }) => {
+                tracing::warn!(
+                    status = answer.status,
+                    "Graph does not look users up by their ids together; one by one"
+                );
+                one_by_one(job, ids).await
+            }
+            found => found,
         }
-        Ok((ids, read))
     };
-    read.instrument(span).await
+    Ok((ids, read.instrument(span).await?))
+}
+
+async fn together(job: &Job, ids: &[ObjectId]) -> Result<Found, graph::Error> {
+    let mut pages = job.graph.users_by_id(ids);
+    let mut found = Found::default();
+    while let Some(page) = pages.next().await? {
+        found.pages.push(page);
+    }
+    Ok(found)
+}
+
+async fn one_by_one(job: &Job, ids: &[ObjectId]) -> Result<Found, graph::Error> {
+    let mut found = Found::default();
+    for id in ids {
+        found.users.extend(job.graph.get_user(UserKey::Id(*id)).await?);
+    }
+    Ok(found)
 }

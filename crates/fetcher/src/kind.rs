@@ -95,7 +95,7 @@ pub fn too_many_changes() -> String {
 /// The reason of a round of which too many rows tell too little.
 pub fn too_many_to_look_up() -> String {
     format!(
-        "more than {} of the changed objects are new here, or came without the rest; reading everything is cheaper",
+        "more than {} of the changed objects come back in, or came without the rest; reading everything is cheaper",
         thousands(MOST_LOOKED_UP)
     )
 }
@@ -295,7 +295,7 @@ mod tests {
         );
         assert_eq!(
             too_many_to_look_up(),
-            "more than 15,000 of the changed objects are new here, or came without the rest; reading everything is cheaper"
+            "more than 15,000 of the changed objects come back in, or came without the rest; reading everything is cheaper"
         );
     }
 }

@@ -106,9 +106,9 @@ pub async fn look_up(
         .collect()
 }
 
-/// Those of these objects that have no account, or had left or were out of scope, when nothing was kept of what they were
-/// told: their next row, if they are in the directory, brings them
-/// in or back, and there is no "as it was" to complete it with.
+/// Those of these objects that were left out, have left, or are out of scope: their next row, if they are in the directory,
+/// brings them in or back, and there is no "as it was" to complete it with. An object without a link is new to the
+/// directory, too, and its first row tells everything.
 pub async fn newcomers(
     connection: &mut PgConnection,
     id: ConnectionId,
@@ -123,10 +123,10 @@ pub async fn newcomers(
         "-- link.newcomers
          SELECT k.object_id
          FROM unnest($2::uuid[]) AS k (object_id)
-         LEFT JOIN LATERAL (
+         CROSS JOIN LATERAL (
              -- The limit keeps the planner from reading the whole table for a few of it.
              SELECT * FROM link WHERE connection_id = $1 AND object_id = k.object_id AND target = 1 LIMIT 1
-         ) l ON true
+         ) l
          WHERE l.account_id IS NULL OR l.status <> ALL ($3)",
     )
     .bind(id.0)

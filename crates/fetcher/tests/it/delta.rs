@@ -113,21 +113,22 @@ async fn rows_that_tell_a_part_are_completed() {
 }
 
 #[tokio::test]
-async fn who_has_no_account_or_had_left_is_read_whole() {
+async fn who_was_left_out_or_had_left_is_read_whole() {
     let world = World::of(300).await;
     let _fetcher = world.fetcher().await;
     world.full_run().await;
     world.link_everyone().await;
     let all = world.tenant.users();
-    let [left_out, unknown, left, here, purged] = [0, 1, 2, 3, 4].map(|number| all[number].id.as_str());
+    let [left_out, out_of_scope, left, here, purged] = [0, 1, 2, 3, 4].map(|number| all[number].id.as_str());
     for statement in [
         format!("UPDATE link SET account_id = NULL, skip = 1, status = 2 WHERE object_id = '{left_out}'"),
-        format!("DELETE FROM link WHERE object_id IN ('{unknown}', '{purged}')"),
+        format!("DELETE FROM link WHERE object_id = '{purged}'"),
+        format!("UPDATE link SET status = 5 WHERE object_id = '{out_of_scope}'"),
         format!("UPDATE link SET status = 3 WHERE object_id = '{left}'"),
     ] {
         world.sql(&statement).await;
     }
-    for id in [left_out, unknown, left, here] {
+    for id in [left_out, out_of_scope, left, here] {
         world.tenant.update(id, "city", json!("Ålesund")).unwrap();
     }
     world.tenant.hard_delete(purged).unwrap();
@@ -141,7 +142,7 @@ async fn who_has_no_account_or_had_left_is_read_whole() {
         let mut attributes = came[id].user.attributes.iter();
         attributes.all(|mention| *mention != Mention::Unmentioned)
     };
-    for id in [left_out, unknown, left] {
+    for id in [left_out, out_of_scope, left] {
         assert!(whole(id), "{:?}", came[id].user);
         assert_eq!(came[id].user.value(Attribute::City), Some("Ålesund"));
         let manager = world
