@@ -115,11 +115,18 @@ impl Changes {
 
     fn row(&mut self, user: &ObservedUser<'_>) -> Row {
         page::encode(user, &mut self.buffer);
+        let readable = user.presence == Presence::Present && user.problem.is_none();
+        // As they are asked when it is decided: the first one that does not say no.
+        let scope = self
+            .criteria
+            .iter()
+            .map(|criteria| criteria.scope(user))
+            .find(|scope| !matches!(scope, Scope::Out(_)));
         Row {
             id: user.id,
             user: self.buffer.as_slice().into(),
-            may_come: may_come(user, &self.criteria),
-            part: is_part(user) || is_undecided(user, &self.criteria),
+            may_come: readable && (scope.is_some() || self.criteria.is_empty()),
+            part: readable && (is_part(user) || is_undecided(user, scope.as_ref(), &self.criteria)),
         }
     }
 }
@@ -128,29 +135,16 @@ impl Changes {
 /// part: that link is kept by id and needs no account.
 fn is_part(user: &ObservedUser<'_>) -> bool {
     let mentions = |attribute: Attribute| user.attributes[attribute as usize] != Mention::Unmentioned;
-    user.presence == Presence::Present
-        && user.problem.is_none()
-        && !mentions(Attribute::UserPrincipalName)
+    !mentions(Attribute::UserPrincipalName)
         && Attribute::ALL
             .into_iter()
             .any(|attribute| attribute != Attribute::Manager && mentions(attribute))
 }
 
-/// Whether the object is in the directory, can be read, and some criteria do not leave it out for certain.
-fn may_come(user: &ObservedUser<'_>, mappings: &[Criteria]) -> bool {
-    let out = |criteria: &Criteria| matches!(criteria.scope(user), Scope::Out(_));
-    user.presence == Presence::Present
-        && user.problem.is_none()
-        && (mappings.is_empty() || !mappings.iter().all(out))
-}
-
 /// A row that may change whether its object is in scope, or of which mapping, but does not tell that, or, of someone in
 /// scope, whether they are enabled: they may have been out of it until now. Nobody kept what they were told before.
-fn is_undecided(user: &ObservedUser<'_>, mappings: &[Criteria]) -> bool {
-    if mappings.iter().all(Criteria::take_everyone)
-        || user.presence != Presence::Present
-        || user.problem.is_some()
-    {
+fn is_undecided(user: &ObservedUser<'_>, scope: Option<&Scope<'_>>, mappings: &[Criteria]) -> bool {
+    if mappings.iter().all(Criteria::take_everyone) {
         return false;
     }
     let asked = |attribute: Attribute| {
@@ -161,19 +155,12 @@ fn is_undecided(user: &ObservedUser<'_>, mappings: &[Criteria]) -> bool {
     let may_change = Attribute::ALL
         .into_iter()
         .any(|attribute| user.attributes[attribute as usize] != Mention::Unmentioned && asked(attribute));
-    if !may_change {
-        return false;
-    }
-    // As they are asked when it is decided: the first one that does not say no.
-    let scope = mappings
-        .iter()
-        .map(|criteria| criteria.scope(user))
-        .find(|scope| !matches!(scope, Scope::Out(_)));
-    match scope {
+    let tells_too_little = match scope {
         None | Some(Scope::Out(_)) => false,
         Some(Scope::In(_)) => user.enabled().is_none(),
         Some(Scope::Unknown) => true,
-    }
+    };
+    may_change && tells_too_little
 }
 
 /// The same, for readers to whom silence means "as it was": what is empty is said to be.

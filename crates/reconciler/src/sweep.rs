@@ -140,10 +140,14 @@ impl Sweep {
     async fn apply(&self, work: &Work, stopper: &Stopper) -> Result<(), Error> {
         let span = tracing::info_span!("run.apply", run.id = %work.run);
         adopt(&span, work);
+        let waiting = run_page::waiting(&mut *self.decider.store.connection().await?, work.run).await?;
+        let pages = waiting.per_transaction(self.config.decisions_per_transaction);
         let mut appliers = JoinSet::new();
         for _ in 0..self.config.appliers {
             let (this, work, stopper) = (self.clone(), work.clone(), stopper.clone());
-            appliers.spawn(async move { this.apply_pages(&work, &stopper).await }.instrument(span.clone()));
+            appliers.spawn(
+                async move { this.apply_pages(&work, pages, &stopper).await }.instrument(span.clone()),
+            );
         }
         while let Some(joined) = appliers.join_next().await {
             match joined {
@@ -162,10 +166,8 @@ impl Sweep {
         Ok(())
     }
 
-    async fn apply_pages(&self, work: &Work, stopper: &Stopper) -> Result<(), Error> {
+    async fn apply_pages(&self, work: &Work, pages: i64, stopper: &Stopper) -> Result<(), Error> {
         let Decider { store, clock, .. } = &self.decider;
-        let waiting = run_page::waiting(&mut *store.connection().await?, work.run).await?;
-        let pages = waiting.per_transaction(self.config.decisions_per_transaction);
         loop {
             let now = plan::work(store, work.run).await?;
             if stopper.is_stopped() || now.is_none_or(|work| work.cancel_requested) {
