@@ -8,7 +8,7 @@ mod settle;
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::account::{Account, Role, Status, fold};
+use domain::account::{Account, Kind, Role, Status, fold};
 use domain::brake::Brake;
 use domain::decide::{Candidates, Holder, Known, Rules, decide, held_login, not_seen};
 use domain::decision::{Action, Decision, LinkStatus, LoginKey, Outcome, Skip};
@@ -91,6 +91,7 @@ impl Oracle {
         mapping.override_by_email = true;
         Self {
             rules: Rules {
+                kind: Kind::Account,
                 connection: ConnectionId(Uuid::nil()),
                 mappings: vec![mapping],
                 policies: Policies::default(),
@@ -228,6 +229,7 @@ impl Oracle {
         let id = one.account.expect("an added account has an id");
         let away = one.action == Action::CreateDeactivated;
         let mut account = Account {
+            kind: Kind::Account,
             id,
             version: 1,
             role: one.role.expect("an added account has a role"),

@@ -8,7 +8,9 @@ use contracts::v1::accounts_client::AccountsClient;
 use contracts::v1::configuration_client::ConfigurationClient;
 use contracts::v1::connections_client::ConnectionsClient;
 use contracts::v1::links_client::LinksClient;
+use contracts::v1::mappings_client::MappingsClient;
 use contracts::v1::notices_client::NoticesClient;
+use contracts::v1::people_client::PeopleClient;
 use contracts::v1::reviews_client::ReviewsClient;
 use contracts::v1::runs_client::RunsClient;
 use contracts::v1::tokens_client::TokensClient;
@@ -125,6 +127,14 @@ impl Api {
 
     pub fn accounts(&self) -> AccountsClient<Channel> {
         AccountsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn mappings(&self) -> MappingsClient<Channel> {
+        MappingsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn people(&self) -> PeopleClient<Channel> {
+        PeopleClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 
     pub fn configuration(&self) -> ConfigurationClient<Channel> {

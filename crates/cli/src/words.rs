@@ -44,6 +44,27 @@ pub const AUTHORITIES: [(&str, v1::Authority); 4] = [
     ("never", v1::Authority::Never),
 ];
 
+/// What tells people apart, in YAML.
+pub const IDENTIFIERS: [(&str, v1::UniqueIdentifier); 3] = [
+    ("objectId", v1::UniqueIdentifier::ObjectId),
+    ("userPrincipalName", v1::UniqueIdentifier::UserPrincipalName),
+    ("email", v1::UniqueIdentifier::Email),
+];
+
+/// What a mapping brings users in as, in YAML.
+pub const TARGETS: [(&str, v1::MappingTarget); 2] = [
+    ("accounts", v1::MappingTarget::Accounts),
+    ("people", v1::MappingTarget::People),
+];
+
+/// What a field holds, in YAML.
+pub const FIELD_TYPES: [(&str, v1::FieldType); 4] = [
+    ("text", v1::FieldType::Text),
+    ("number", v1::FieldType::Number),
+    ("boolean", v1::FieldType::Boolean),
+    ("date", v1::FieldType::Date),
+];
+
 /// How a clause of the criteria compares, in YAML.
 pub const OPERATORS: [(&str, v1::Operator); 13] = [
     ("equals", v1::Operator::Equals),

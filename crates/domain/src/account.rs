@@ -1,4 +1,4 @@
-//! An account of the register, as far as deciding needs it.
+//! An account of the register, or a person without a login, as far as deciding needs it.
 
 use crate::field::Field;
 use crate::id::AccountId;
@@ -30,14 +30,26 @@ pub enum Status {
     Deleted = 3,
 }
 
-/// The register's fields of one account, by [`Field`] number.
+/// What a record of the register is (I2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// Someone with a login.
+    Account = 1,
+    /// Someone without one, in a collection of an entity.
+    Person = 2,
+}
+
+/// The register's fields of one record, by [`Field`] number.
 pub type Values = [Option<String>; Field::COUNT];
 
-/// One account.
+/// One account, or one person without a login: but for that they are alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Its key.
     pub id: AccountId,
+    /// Whether it has a login.
+    pub kind: Kind,
     /// Grows with every write.
     pub version: i32,
     /// What it may do.
@@ -48,6 +60,35 @@ pub struct Account {
     pub deactivated_for: Option<Cause>,
     /// Its fields.
     pub values: Values,
+}
+
+impl Kind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Account, Self::Person];
+
+    /// The kind of this number.
+    #[must_use]
+    pub fn of_number(number: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as i16 == number)
+    }
+
+    /// The name in the API.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Person => "person",
+        }
+    }
+
+    /// What tells a record of this kind from the others.
+    #[must_use]
+    pub const fn key_field(self) -> Field {
+        match self {
+            Self::Account => Field::Login,
+            Self::Person => Field::Identifier,
+        }
+    }
 }
 
 impl Role {

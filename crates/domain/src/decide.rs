@@ -1,16 +1,18 @@
 //! From what Entra said of a user, and what the register knows of it, to a decision.
 
+#[cfg(test)]
+mod people;
 mod scope;
 
 use std::borrow::Cow;
 
-use crate::account::{Account, Status, fold};
+use crate::account::{Account, Kind, Status, fold};
 use crate::attribute::Attribute;
 use crate::decision::{Action, Decision, LinkStatus, LoginKey, Outcome, Skip};
 use crate::field::Field;
 use crate::id::{AccountId, ConnectionId, ObjectId};
 use crate::leaver::{self, Cause, Leaving, Policies};
-use crate::mapping::{FieldChange, Mapping};
+use crate::mapping::{FieldChange, Mapping, Target};
 use crate::observed::{Completeness, Mention, ObservedUser, Presence};
 use crate::overwrite::{self, Keys, Match, Rule};
 
@@ -19,6 +21,8 @@ use crate::overwrite::{self, Keys, Match, Rule};
 pub struct Rules {
     /// The connection.
     pub connection: ConnectionId,
+    /// What its records are: accounts, or people without a login. One user may become both, by rules of their own.
+    pub kind: Kind,
     /// Who is brought in, and how: the first one whose criteria take someone in decides on them.
     pub mappings: Vec<Mapping>,
     /// What is done about leavers.
@@ -77,6 +81,7 @@ pub fn decide<'a>(
     };
     let blank = Decision {
         hash,
+        kind: rules.kind,
         ..blank(observed)
     };
     if let Some(problem) = &observed.problem {
@@ -116,6 +121,7 @@ pub fn not_seen(
     let blank = Decision {
         name: account.value(Field::Name).map(Cow::Borrowed),
         upn: account.value(Field::Upn).map(Cow::Borrowed),
+        kind: account.kind,
         ..empty(Some(object))
     };
     Some(leave(Cause::Gone, account, policies, blank))
@@ -162,8 +168,11 @@ fn unlinked<'a>(
         return incomplete(blank);
     }
     let enabled = observed.enabled().unwrap_or(true);
-    let keys = Keys::of(observed, mapping);
-    match overwrite::decide(&keys, candidates.accounts) {
+    let found = match mapping.target {
+        Target::Accounts => overwrite::decide(&Keys::of(observed, mapping), candidates.accounts),
+        Target::People(_) => overwrite::person(mapping_key(observed, mapping).as_ref(), candidates.accounts),
+    };
+    match found {
         Match::New if !enabled && !mapping.include_disabled => {
             skipped(Skip::Disabled, LinkStatus::Disabled, blank)
         }
@@ -216,7 +225,19 @@ fn update<'a>(
     rules: &'a Rules,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let fields = mapping.update(observed, account);
+    let fields = match mapping.update(observed, account) {
+        Ok(fields) => fields,
+        Err(unfit) => {
+            return failed(
+                Decision {
+                    account: Some(account.id),
+                    rule: Some(rule),
+                    ..blank
+                },
+                unfit,
+            );
+        }
+    };
     if let Some(field) = required_and_emptied(&fields) {
         return failed(
             Decision {
@@ -224,10 +245,7 @@ fn update<'a>(
                 rule: Some(rule),
                 ..blank
             },
-            format!(
-                "{} would become empty; give the mapping's row for it a default",
-                field.key()
-            ),
+            would_be_empty(field, mapping),
         );
     }
     let decision = Decision {
@@ -272,26 +290,22 @@ fn create<'a>(
     id: AccountId,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    let fields = mapping.create(observed);
+    let fields = match mapping.create(observed) {
+        Ok(fields) => fields,
+        Err(unfit) => return failed(blank, unfit),
+    };
     let value = |field| {
         fields
             .iter()
             .find(|change| change.field == field)
             .and_then(|change| change.new.as_deref())
     };
-    for field in [Field::Name, Field::Login] {
+    for field in [Field::Name, rules.kind.key_field()] {
         if value(field).is_none() {
-            let why = format!(
-                "{} would be empty; fill it in the directory, or give the mapping's row for it a default",
-                field.key()
-            );
-            return failed(blank, why);
+            return failed(blank, would_be_empty(field, mapping));
         }
     }
-    let login = value(Field::Login).map(|login| LoginKey {
-        login: fold(login),
-        domain: value(Field::Domain).map(fold).unwrap_or_default(),
-    });
+    let login = key_of(rules.kind, value);
     let away = !enabled && rules.policies.disabled != leaver::Policy::Nothing;
     Decision {
         account: Some(id),
@@ -396,6 +410,7 @@ fn blank<'a>(observed: &'a ObservedUser<'_>) -> Decision<'a> {
 fn empty<'a>(object: Option<ObjectId>) -> Decision<'a> {
     Decision {
         object,
+        kind: Kind::Account,
         name: None,
         upn: None,
         account: None,
@@ -415,38 +430,76 @@ fn empty<'a>(object: Option<ObjectId>) -> Decision<'a> {
     }
 }
 
+/// Why a record without this field can't be.
+fn would_be_empty(field: Field, mapping: &Mapping) -> String {
+    match mapping.target {
+        Target::People(identifier) if field == Field::Identifier => format!(
+            "its unique identifier ({}) would be empty; fill it in the directory, or tell people of {} by something else",
+            identifier.key(),
+            mapping.name
+        ),
+        _ => format!(
+            "{} would be empty; fill it in the directory, or give the mapping's row for it a default",
+            field.key()
+        ),
+    }
+}
+
 fn required_and_emptied(fields: &[FieldChange<'_>]) -> Option<Field> {
     fields
         .iter()
-        .find(|change| matches!(change.field, Field::Name | Field::Login) && change.new.is_none())
+        .find(|change| {
+            let required = matches!(change.field, Field::Name | Field::Login | Field::Identifier);
+            required && change.new.is_none()
+        })
         .map(|change| change.field)
 }
 
-/// The login key after these changes, if it is another one than before.
+/// The key after these changes, if it is another one than before.
 fn new_login(account: &Account, fields: &[FieldChange<'_>]) -> Option<LoginKey> {
-    let touched = fields
-        .iter()
-        .any(|change| matches!(change.field, Field::Login | Field::Domain));
+    let touched = fields.iter().any(|change| {
+        matches!(
+            change.field,
+            Field::Login | Field::Domain | Field::Identifier | Field::Entity | Field::Collection
+        )
+    });
     if !touched {
         return None;
     }
     let after = |field: Field| match fields.iter().find(|change| change.field == field) {
-        Some(change) => change.new.as_deref().map(fold),
-        None => account.value(field).map(fold),
+        Some(change) => change.new.as_deref(),
+        None => account.value(field),
     };
-    let key = LoginKey {
-        login: after(Field::Login)?,
-        domain: after(Field::Domain).unwrap_or_default(),
-    };
+    let key = key_of(account.kind, after)?;
     (Some(&key) != held_login(account).as_ref() || account.status == Status::Deleted).then_some(key)
 }
 
-/// The login key of an account as it is.
+/// The key of a record as it is.
 #[must_use]
 pub fn held_login(account: &Account) -> Option<LoginKey> {
-    Some(LoginKey {
-        login: account.value(Field::Login).map(fold)?,
-        domain: account.value(Field::Domain).map(fold).unwrap_or_default(),
+    key_of(account.kind, |field| account.value(field))
+}
+
+/// The key of the person that a mapping makes of a user (M3).
+#[must_use]
+pub fn mapping_key(observed: &ObservedUser<'_>, mapping: &Mapping) -> Option<LoginKey> {
+    let values = [Field::Identifier, Field::Entity, Field::Collection]
+        .map(|field| (field, mapping.value(field, observed)));
+    key_of(Kind::Person, |field| {
+        let (_, value) = values.iter().find(|(of, _)| *of == field)?;
+        value.as_deref()
+    })
+}
+
+fn key_of<'v>(kind: Kind, value: impl Fn(Field) -> Option<&'v str>) -> Option<LoginKey> {
+    let login = fold(value(kind.key_field())?);
+    let folded = |field| value(field).map(fold).unwrap_or_default();
+    Some(match kind {
+        Kind::Account => LoginKey {
+            login,
+            domain: folded(Field::Domain),
+        },
+        Kind::Person => LoginKey::of_person(login, &folded(Field::Entity), &folded(Field::Collection)),
     })
 }
 
@@ -461,6 +514,7 @@ mod tests {
 
     pub(super) fn rules() -> Rules {
         Rules {
+            kind: Kind::Account,
             connection: ConnectionId(Uuid::from_u128(1)),
             mappings: vec![Mapping::new(
                 MappingId(Uuid::nil()),
@@ -497,6 +551,7 @@ mod tests {
         let deactivated_for = (status != Status::Active).then_some(Cause::Disabled);
         Account {
             id: AccountId(Uuid::from_u128(5)),
+            kind: Kind::Account,
             version: 3,
             role: Role::User,
             status,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::account::Role;
+use crate::account::{Kind, Role};
 use crate::id::{AccountId, ObjectId};
 use crate::leaver::{Cause, Removal};
 use crate::mapping::FieldChange;
@@ -14,6 +14,8 @@ use crate::overwrite::Rule;
 pub struct Decision<'a> {
     /// The object; none for a record without a usable id.
     pub object: Option<ObjectId>,
+    /// Whether it is about an account or about a person without a login.
+    pub kind: Kind,
     /// How people tell the object from others.
     pub name: Option<Cow<'a, str>>,
     /// Its UPN.
@@ -132,13 +134,34 @@ pub enum Skip {
     Cancelled = 11,
 }
 
-/// A login and domain, folded: what must be unique among accounts that are not deleted. No domain is empty.
+/// What must be unique among records that are not deleted, folded: an account's login and domain (no domain is empty),
+/// or a person's identifier and where the person belongs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LoginKey {
-    /// The login.
+    /// The login, or the identifier.
     pub login: String,
-    /// The domain, or empty.
+    /// The domain, or empty; of a person, entity and collection, told from domains by the control character before each.
     pub domain: String,
+}
+
+/// Stands before entity and collection. No value of the register holds control characters.
+const BELONGS: char = '\u{1}';
+
+impl LoginKey {
+    /// The key of a person, of folded values.
+    #[must_use]
+    pub fn of_person(identifier: String, entity: &str, collection: &str) -> Self {
+        Self {
+            login: identifier,
+            domain: format!("{BELONGS}{entity}{BELONGS}{collection}"),
+        }
+    }
+
+    /// Entity and collection, of a person's key.
+    #[must_use]
+    pub fn belongs_to(&self) -> Option<(&str, &str)> {
+        self.domain.strip_prefix(BELONGS)?.split_once(BELONGS)
+    }
 }
 
 impl Outcome {

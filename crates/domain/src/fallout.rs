@@ -67,7 +67,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::account::{Role, Status};
+    use crate::account::{Kind, Role, Status};
     use crate::criteria::{AttributeClause, Clause, Filter, Operator};
     use crate::id::{AccountId, MappingId};
 
@@ -89,6 +89,7 @@ mod tests {
         values[Field::Department as usize] = Some(department.to_owned());
         Account {
             id: AccountId(Uuid::nil()),
+            kind: Kind::Account,
             version: 1,
             role: Role::User,
             status: Status::Active,

@@ -1,10 +1,11 @@
-//! The register's fields of an account.
+//! The register's fields of an account, or of a person without a login.
 
 use std::fmt;
 
 use crate::attribute::Attribute;
+use crate::value_kind::ValueKind;
 
-/// One field of an account in the register. The discriminant is its number on the wire and in stored plans, and
+/// One field of a record in the register. The discriminant is its number on the wire and in stored plans, and
 /// never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -106,6 +107,46 @@ pub enum Field {
     /// Reporting to. Holds the manager's object id in Entra; who that is in the register is looked up through the links, so a
     /// manager who arrives later needs no second write.
     ReportingTo = 47,
+    /// Organizational unit of an account (I2).
+    OrganizationalUnit = 48,
+    /// Entity that a person without a login belongs to (I2).
+    Entity = 49,
+    /// Collection, within the entity.
+    Collection = 50,
+    /// What tells a person from the others of the collection (M3).
+    Identifier = 51,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom1 = 52,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom2 = 53,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom3 = 54,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom4 = 55,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom5 = 56,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom6 = 57,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom7 = 58,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom8 = 59,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom9 = 60,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom10 = 61,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom11 = 62,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom12 = 63,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom13 = 64,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom14 = 65,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom15 = 66,
+    /// A custom field (M2): an organization names it and says its type.
+    Custom16 = 67,
 }
 
 /// What of an attribute goes into a field.
@@ -121,7 +162,7 @@ pub enum Reading {
 
 impl Field {
     /// How many there are.
-    pub const COUNT: usize = 48;
+    pub const COUNT: usize = 68;
 
     /// All of them, by number.
     pub const ALL: [Self; Self::COUNT] = [
@@ -173,6 +214,46 @@ impl Field {
         Self::OnPremisesSid,
         Self::OnPremisesSynced,
         Self::ReportingTo,
+        Self::OrganizationalUnit,
+        Self::Entity,
+        Self::Collection,
+        Self::Identifier,
+        Self::Custom1,
+        Self::Custom2,
+        Self::Custom3,
+        Self::Custom4,
+        Self::Custom5,
+        Self::Custom6,
+        Self::Custom7,
+        Self::Custom8,
+        Self::Custom9,
+        Self::Custom10,
+        Self::Custom11,
+        Self::Custom12,
+        Self::Custom13,
+        Self::Custom14,
+        Self::Custom15,
+        Self::Custom16,
+    ];
+
+    /// The custom ones.
+    pub const CUSTOM: [Self; 16] = [
+        Self::Custom1,
+        Self::Custom2,
+        Self::Custom3,
+        Self::Custom4,
+        Self::Custom5,
+        Self::Custom6,
+        Self::Custom7,
+        Self::Custom8,
+        Self::Custom9,
+        Self::Custom10,
+        Self::Custom11,
+        Self::Custom12,
+        Self::Custom13,
+        Self::Custom14,
+        Self::Custom15,
+        Self::Custom16,
     ];
 
     /// The field of this number.
@@ -233,6 +314,26 @@ impl Field {
             Self::OnPremisesSid => "onPremisesSid",
             Self::OnPremisesSynced => "onPremisesSynced",
             Self::ReportingTo => "reportingTo",
+            Self::OrganizationalUnit => "organizationalUnit",
+            Self::Entity => "entity",
+            Self::Collection => "collection",
+            Self::Identifier => "identifier",
+            Self::Custom1 => "custom1",
+            Self::Custom2 => "custom2",
+            Self::Custom3 => "custom3",
+            Self::Custom4 => "custom4",
+            Self::Custom5 => "custom5",
+            Self::Custom6 => "custom6",
+            Self::Custom7 => "custom7",
+            Self::Custom8 => "custom8",
+            Self::Custom9 => "custom9",
+            Self::Custom10 => "custom10",
+            Self::Custom11 => "custom11",
+            Self::Custom12 => "custom12",
+            Self::Custom13 => "custom13",
+            Self::Custom14 => "custom14",
+            Self::Custom15 => "custom15",
+            Self::Custom16 => "custom16",
         }
     }
 
@@ -297,6 +398,26 @@ impl Field {
             Self::OnPremisesSid => "On-premises SID",
             Self::OnPremisesSynced => "Synced from on-premises",
             Self::ReportingTo => "Reporting to",
+            Self::OrganizationalUnit => "Organizational unit",
+            Self::Entity => "Entity",
+            Self::Collection => "Collection",
+            Self::Identifier => "Unique identifier",
+            Self::Custom1 => "Custom field 1",
+            Self::Custom2 => "Custom field 2",
+            Self::Custom3 => "Custom field 3",
+            Self::Custom4 => "Custom field 4",
+            Self::Custom5 => "Custom field 5",
+            Self::Custom6 => "Custom field 6",
+            Self::Custom7 => "Custom field 7",
+            Self::Custom8 => "Custom field 8",
+            Self::Custom9 => "Custom field 9",
+            Self::Custom10 => "Custom field 10",
+            Self::Custom11 => "Custom field 11",
+            Self::Custom12 => "Custom field 12",
+            Self::Custom13 => "Custom field 13",
+            Self::Custom14 => "Custom field 14",
+            Self::Custom15 => "Custom field 15",
+            Self::Custom16 => "Custom field 16",
         }
     }
 
@@ -309,7 +430,11 @@ impl Field {
             Self::Domain => Some(Reading::Domain(Attribute::UserPrincipalName)),
             Self::Email => Some(Reading::Whole(Attribute::Mail)),
             Self::Upn => Some(Reading::Whole(Attribute::UserPrincipalName)),
-            Self::LookupGuid => None,
+            Self::LookupGuid
+            | Self::OrganizationalUnit
+            | Self::Entity
+            | Self::Collection
+            | Self::Identifier => None,
             Self::FirstName => Some(Reading::Whole(Attribute::GivenName)),
             Self::LastName => Some(Reading::Whole(Attribute::Surname)),
             Self::Alias => Some(Reading::Whole(Attribute::MailNickname)),
@@ -352,7 +477,39 @@ impl Field {
             Self::OnPremisesSid => Some(Reading::Whole(Attribute::OnPremisesSecurityIdentifier)),
             Self::OnPremisesSynced => Some(Reading::Whole(Attribute::OnPremisesSyncEnabled)),
             Self::ReportingTo => Some(Reading::Whole(Attribute::Manager)),
+            Self::Custom1
+            | Self::Custom2
+            | Self::Custom3
+            | Self::Custom4
+            | Self::Custom5
+            | Self::Custom6
+            | Self::Custom7
+            | Self::Custom8
+            | Self::Custom9
+            | Self::Custom10
+            | Self::Custom11
+            | Self::Custom12
+            | Self::Custom13
+            | Self::Custom14
+            | Self::Custom15
+            | Self::Custom16 => None,
         }
+    }
+
+    /// What its values are (M2). That of a custom field is in its definition.
+    #[must_use]
+    pub const fn kind(self) -> ValueKind {
+        match self {
+            Self::EnabledInDirectory | Self::OnPremisesSynced => ValueKind::Boolean,
+            Self::HireDate | Self::DirectoryCreated | Self::PasswordChanged => ValueKind::Date,
+            _ => ValueKind::Text,
+        }
+    }
+
+    /// Whether an organization names it and says what it holds.
+    #[must_use]
+    pub const fn is_custom(self) -> bool {
+        self as u8 >= Self::Custom1 as u8
     }
 }
 

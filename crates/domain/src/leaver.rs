@@ -225,12 +225,14 @@ impl fmt::Display for Asking {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Kind;
     use crate::id::AccountId;
     use uuid::Uuid;
 
     fn account(role: Role, status: Status) -> Account {
         Account {
             id: AccountId(Uuid::nil()),
+            kind: Kind::Account,
             version: 1,
             role,
             status,

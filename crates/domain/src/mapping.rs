@@ -2,20 +2,23 @@
 
 use std::borrow::Cow;
 
-use crate::account::{Account, Role};
+use crate::account::{self, Account, Role};
 use crate::attribute::{Attribute, Kind};
 use crate::criteria::Criteria;
+use crate::custom_field::CustomFields;
 use crate::field::{Field, Reading};
 use crate::id::MappingId;
 use crate::observed::{Mention, ObservedUser};
 
-/// A named rule set that brings users in as accounts.
+/// A named rule set that brings users in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// Its key.
     pub id: MappingId,
     /// Its name.
     pub name: String,
+    /// What it brings users in as.
+    pub target: Target,
     /// The role that new accounts get.
     pub role: Role,
     /// Whether rule 6 (e-mail) is on.
@@ -24,8 +27,39 @@ pub struct Mapping {
     pub include_disabled: bool,
     /// Whom it takes in.
     pub criteria: Criteria,
-    /// What goes where; see [`Mapping::new`].
+    /// What goes where; see [`Mapping::new`] and [`Mapping::of_people`].
     pub rows: Vec<Row>,
+    /// The organization's custom fields.
+    pub custom: CustomFields,
+}
+
+/// What users are brought in as (I2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Accounts, which have a login.
+    Accounts,
+    /// People without a login, who are told from others of their collection by this.
+    People(Identifier),
+}
+
+/// What tells a person from the others of a collection (M3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Identifier {
+    /// The object id in Entra.
+    ObjectId,
+    /// The user principal name.
+    UserPrincipalName,
+    /// The e-mail address.
+    Email,
+}
+
+/// Where people of a mapping belong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The entity.
+    pub entity: String,
+    /// The collection in it.
+    pub collection: String,
 }
 
 /// One row: register field ← source.
@@ -53,6 +87,8 @@ pub enum Source {
     },
     /// Always the same.
     Constant(String),
+    /// The object's id in Entra.
+    ObjectId,
 }
 
 /// Whose word counts for a field (B11).
@@ -80,96 +116,176 @@ pub struct FieldChange<'a> {
 }
 
 impl Mapping {
-    /// A mapping of everyone with these rows; without any, the default row for every attribute of the catalogue (I3).
+    /// A mapping of everyone to accounts with these rows; without any, the default row for every attribute of the
+    /// catalogue (I3).
     ///
     /// What no row maps but every account needs is added: login and domain from the UPN, and the attributes that are
     /// always stored (I4).
     #[must_use]
     pub fn new(id: MappingId, name: String, role: Role, rows: Vec<Row>) -> Self {
-        let mut mapping = Self {
+        Self::of(id, name, Target::Accounts, role, rows).with_defaults(&[Field::Login, Field::Domain])
+    }
+
+    /// A mapping of everyone to people without a login (I2), likewise. Who they are and where they belong is never left
+    /// to the rows.
+    #[must_use]
+    pub fn of_people(
+        id: MappingId,
+        name: String,
+        identifier: Identifier,
+        place: Place,
+        rows: Vec<Row>,
+    ) -> Self {
+        let mut mapping = Self::of(id, name, Target::People(identifier), Role::User, rows).with_defaults(&[]);
+        mapping
+            .rows
+            .retain(|row| !matches!(row.field, Field::Login | Field::Domain));
+        for (field, source) in [
+            (Field::Identifier, identifier.source()),
+            (Field::Entity, Source::Constant(place.entity)),
+            (Field::Collection, Source::Constant(place.collection)),
+        ] {
+            mapping.rows.retain(|row| row.field != field);
+            mapping.rows.push(Row::always(field, source));
+        }
+        mapping
+    }
+
+    fn of(id: MappingId, name: String, target: Target, role: Role, rows: Vec<Row>) -> Self {
+        Self {
             id,
             name,
+            target,
             role,
             override_by_email: false,
             include_disabled: false,
             criteria: Criteria::default(),
             rows,
-        };
-        if mapping.rows.is_empty() {
-            mapping.rows = Field::ALL.into_iter().filter_map(Row::default_of).collect();
+            custom: CustomFields::default(),
         }
-        for field in [
-            Field::Login,
-            Field::Domain,
+    }
+
+    fn with_defaults(mut self, needed: &[Field]) -> Self {
+        if self.rows.is_empty() {
+            self.rows = Field::ALL.into_iter().filter_map(Row::default_of).collect();
+        }
+        let stored = [
             Field::Upn,
             Field::OnPremisesUpn,
             Field::OnPremisesDomain,
             Field::OnPremisesLogin,
-        ] {
-            if !mapping.rows.iter().any(|row| row.field == field) {
-                mapping.rows.extend(Row::default_of(field));
+        ];
+        for field in needed.iter().copied().chain(stored) {
+            if !self.rows.iter().any(|row| row.field == field) {
+                self.rows.extend(Row::default_of(field));
             }
         }
-        mapping
+        self
     }
 
-    /// What a new account would hold.
-    pub fn create<'a>(&'a self, observed: &'a ObservedUser<'_>) -> Vec<FieldChange<'a>> {
-        self.rows
-            .iter()
-            .filter(|row| row.authority != Authority::Never)
-            .filter_map(|row| match row.read(observed) {
-                Read::Value(new) => Some(FieldChange {
+    /// With accounts in this organizational unit, unless a row says which (I2).
+    #[must_use]
+    pub fn in_unit(mut self, unit: String) -> Self {
+        if !self.rows.iter().any(|row| row.field == Field::OrganizationalUnit) {
+            self.rows
+                .push(Row::always(Field::OrganizationalUnit, Source::Constant(unit)));
+        }
+        self
+    }
+
+    /// What a new record would hold; or which value does not fit its field.
+    pub fn create<'a>(&'a self, observed: &'a ObservedUser<'_>) -> Result<Vec<FieldChange<'a>>, String> {
+        let mut changes = Vec::with_capacity(self.rows.len());
+        for row in self.rows.iter().filter(|row| row.authority != Authority::Never) {
+            if let Read::Value(new) = self.read(row, observed)? {
+                changes.push(FieldChange {
                     field: row.field,
                     old: None,
                     new: Some(new),
-                }),
-                Read::Unmentioned | Read::Empty => None,
-            })
-            .collect()
+                });
+            }
+        }
+        Ok(changes)
     }
 
-    /// What changes on an account that is there.
+    /// What changes on a record that is there; or which value does not fit its field.
     pub fn update<'a>(
         &'a self,
         observed: &'a ObservedUser<'_>,
         account: &'a Account,
-    ) -> Vec<FieldChange<'a>> {
-        self.rows
-            .iter()
-            .filter_map(|row| {
-                let old = account.value(row.field);
-                let listens = match row.authority {
-                    Authority::Always => true,
-                    Authority::IfEmpty => old.is_none(),
-                    Authority::OnCreate | Authority::Never => false,
-                };
-                if !listens {
-                    return None;
-                }
-                let new = match row.read(observed) {
-                    Read::Unmentioned => return None,
-                    Read::Empty if !row.clear => return None,
-                    Read::Empty => None,
-                    Read::Value(value) => Some(value),
-                };
-                (old != new.as_deref()).then(|| FieldChange {
+    ) -> Result<Vec<FieldChange<'a>>, String> {
+        let mut changes = Vec::new();
+        for row in &self.rows {
+            let old = account.value(row.field);
+            let listens = match row.authority {
+                Authority::Always => true,
+                Authority::IfEmpty => old.is_none(),
+                Authority::OnCreate | Authority::Never => false,
+            };
+            if !listens {
+                continue;
+            }
+            let new = match self.read(row, observed)? {
+                Read::Unmentioned => continue,
+                Read::Empty if !row.clear => continue,
+                Read::Empty => None,
+                Read::Value(value) => Some(value),
+            };
+            if old != new.as_deref() {
+                changes.push(FieldChange {
                     field: row.field,
                     old: old.map(Cow::Borrowed),
                     new,
-                })
-            })
-            .collect()
+                });
+            }
+        }
+        Ok(changes)
     }
 
-    /// What a row would give for a field; `None` when empty, not mentioned, or not mapped.
+    /// What a row would give for a field; `None` when empty, not mentioned, unfit, or not mapped.
     #[must_use]
     pub fn value<'a>(&'a self, field: Field, observed: &'a ObservedUser<'_>) -> Option<Cow<'a, str>> {
-        match self.rows.iter().find(|row| row.field == field)?.read(observed) {
-            Read::Value(value) => Some(value),
-            Read::Unmentioned | Read::Empty => None,
+        let row = self.rows.iter().find(|row| row.field == field)?;
+        match self.read(row, observed) {
+            Ok(Read::Value(value)) => Some(value),
+            Ok(Read::Unmentioned | Read::Empty) | Err(_) => None,
         }
     }
+
+    /// What a row gives, if it fits the field (M2).
+    fn read<'a>(&'a self, row: &'a Row, observed: &'a ObservedUser<'_>) -> Result<Read<'a>, String> {
+        let read = row.read(observed);
+        let (Read::Value(value), Source::Attribute { reading, .. }) = (&read, &row.source) else {
+            return Ok(read);
+        };
+        let kind = self.custom.kind_of(row.field);
+        if kind.trusts(reading.attribute().kind()) {
+            return Ok(read);
+        }
+        match kind.objection(value) {
+            None => Ok(read),
+            Some(objection) => Err(format!(
+                "{}: {:?} {objection}; correct {reading} in the directory, or map something else",
+                self.custom.key_of(row.field),
+                shortened(value)
+            )),
+        }
+    }
+}
+
+/// Characters of an unfit value that are told.
+const TOLD: usize = 80;
+
+fn shortened(value: &str) -> &str {
+    match value.char_indices().nth(TOLD) {
+        Some((end, _)) => &value[..end],
+        None => value,
+    }
+}
+
+impl Source {
+    /// The name of the object id among the attributes.
+    pub const OBJECT_ID: &'static str = "id";
 }
 
 enum Read<'a> {
@@ -187,17 +303,22 @@ impl Row {
             reading,
             default: None,
         };
-        Some(Self {
+        Some(Self::always(field, source))
+    }
+
+    const fn always(field: Field, source: Source) -> Self {
+        Self {
             field,
             source,
             authority: Authority::Always,
             clear: true,
-        })
+        }
     }
 
     fn read<'a>(&'a self, observed: &'a ObservedUser<'_>) -> Read<'a> {
         let (reading, default) = match &self.source {
             Source::Constant(value) => return Read::Value(Cow::Borrowed(value)),
+            Source::ObjectId => return Read::Value(Cow::Owned(observed.id.to_string())),
             Source::Attribute { reading, default } => (reading, default),
         };
         let value = match observed.mention(reading.attribute()) {
@@ -209,6 +330,51 @@ impl Row {
             (Some(value), _) => Read::Value(value),
             (None, Some(default)) => Read::Value(Cow::Borrowed(default)),
             (None, None) => Read::Empty,
+        }
+    }
+}
+
+impl Identifier {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ObjectId, Self::UserPrincipalName, Self::Email];
+
+    /// The name in YAML.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::ObjectId => "objectId",
+            Self::UserPrincipalName => "userPrincipalName",
+            Self::Email => "email",
+        }
+    }
+
+    /// The identifier of this name.
+    #[must_use]
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|identifier| identifier.key() == key)
+    }
+
+    /// Where it is read.
+    fn source(self) -> Source {
+        let attribute = match self {
+            Self::ObjectId => return Source::ObjectId,
+            Self::UserPrincipalName => Attribute::UserPrincipalName,
+            Self::Email => Attribute::Mail,
+        };
+        Source::Attribute {
+            reading: Reading::Whole(attribute),
+            default: None,
+        }
+    }
+}
+
+impl Target {
+    /// What its records are.
+    #[must_use]
+    pub const fn kind(self) -> account::Kind {
+        match self {
+            Self::Accounts => account::Kind::Account,
+            Self::People(_) => account::Kind::Person,
         }
     }
 }
@@ -279,6 +445,7 @@ mod tests {
         values[Field::JobTitle as usize] = Some("Designer".to_owned());
         Account {
             id: AccountId(Uuid::nil()),
+            kind: account::Kind::Account,
             version: 1,
             role: Role::User,
             status: Status::Active,
@@ -331,8 +498,8 @@ mod tests {
         let (whole, partial) = (observed(Completeness::Whole), observed(Completeness::Partial));
         let account = account();
         let job = |changes: &[FieldChange<'_>]| changes.iter().any(|c| c.field == Field::JobTitle);
-        assert!(job(&mapping.update(&whole, &account)));
-        assert!(!job(&mapping.update(&partial, &account)));
+        assert!(job(&mapping.update(&whole, &account).unwrap()));
+        assert!(!job(&mapping.update(&partial, &account).unwrap()));
     }
 
     #[test]
@@ -349,6 +516,7 @@ mod tests {
             let mapping = mapping(vec![row(Field::JobTitle, authority, clear)]);
             let changed = mapping
                 .update(&user, &account)
+                .unwrap()
                 .iter()
                 .any(|c| c.field == Field::JobTitle);
             assert_eq!(changed, changes, "{authority:?} {clear}");
@@ -376,9 +544,9 @@ mod tests {
         let mapping = mapping(Vec::new());
         let user = observed(Completeness::Whole);
         let mut account = account();
-        for change in mapping.update(&user, &account.clone()) {
+        for change in mapping.update(&user, &account.clone()).unwrap() {
             account.values[change.field as usize] = change.new.map(Cow::into_owned);
         }
-        assert_eq!(mapping.update(&user, &account), []);
+        assert_eq!(mapping.update(&user, &account).unwrap(), []);
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::account::{Account, Status, fold};
 use crate::attribute::Attribute;
+use crate::decide::held_login;
+use crate::decision::LoginKey;
 use crate::field::Field;
 use crate::lookup_guid;
 use crate::mapping::Mapping;
@@ -25,6 +27,8 @@ pub enum Rule {
     LoginWithoutDomain = 5,
     /// Rule 6. The e-mail is the account's e-mail; only while "override by e-mail" is on.
     Email = 6,
+    /// The unique identifier of a mapping to people, within their collection (M3). No overwrite rule of accounts.
+    Identifier = 7,
 }
 
 /// What a directory user is compared by, folded. `None` is empty, and empty never equals empty.
@@ -68,7 +72,7 @@ pub enum Match<'a> {
 }
 
 impl Rule {
-    /// In the order in which they are tried.
+    /// Those of accounts, in the order in which they are tried.
     pub const IN_ORDER: [Self; 6] = [
         Self::ObjectId,
         Self::OnPremisesUpnOrLookupGuid,
@@ -81,14 +85,15 @@ impl Rule {
     /// The rule of this number; 0 is none.
     #[must_use]
     pub fn of_number(number: i16) -> Option<Self> {
-        Self::IN_ORDER.into_iter().find(|rule| *rule as i16 == number)
+        let mut rules = Self::IN_ORDER.into_iter().chain([Self::Identifier]);
+        rules.find(|rule| *rule as i16 == number)
     }
 
     /// Whether the rule says that this account is the user. Rule 1 is the link itself, which the caller knows.
     fn hits(self, keys: &Keys, account: &Account) -> bool {
         let is = |key: &Option<String>, field| same(key.as_deref(), account.value(field));
         match self {
-            Self::ObjectId => false,
+            Self::ObjectId | Self::Identifier => false,
             Self::OnPremisesUpnOrLookupGuid => {
                 is(&keys.on_premises_upn, Field::Upn) || is(&keys.lookup_guid, Field::LookupGuid)
             }
@@ -111,23 +116,36 @@ impl Rule {
 #[must_use]
 pub fn decide<'a>(keys: &Keys, existing: &'a [Account]) -> Match<'a> {
     for by in Rule::IN_ORDER {
-        let (deleted, present): (Vec<_>, Vec<_>) = existing
-            .iter()
-            .filter(|account| by.hits(keys, account))
-            .partition(|account| account.status == Status::Deleted);
-        let hits = if present.is_empty() { deleted } else { present };
-        match hits[..] {
-            [] => (),
-            [account] => return Match::Overwrites { account, by },
-            [one, other, ..] => {
-                return Match::Disputed {
-                    by,
-                    between: [one, other],
-                };
-            }
+        let found = one_of(existing, by, |account| by.hits(keys, account));
+        if found != Match::New {
+            return found;
         }
     }
     Match::New
+}
+
+/// Finds the person that a directory user without a link is, by the mapping's unique identifier (M3).
+#[must_use]
+pub fn person<'a>(key: Option<&LoginKey>, existing: &'a [Account]) -> Match<'a> {
+    one_of(existing, Rule::Identifier, |person| {
+        key.is_some() && held_login(person).as_ref() == key
+    })
+}
+
+fn one_of<'a>(existing: &'a [Account], by: Rule, hits: impl Fn(&Account) -> bool) -> Match<'a> {
+    let (deleted, present): (Vec<_>, Vec<_>) = existing
+        .iter()
+        .filter(|account| hits(account))
+        .partition(|account| account.status == Status::Deleted);
+    let hits = if present.is_empty() { deleted } else { present };
+    match hits[..] {
+        [] => Match::New,
+        [account] => Match::Overwrites { account, by },
+        [one, other, ..] => Match::Disputed {
+            by,
+            between: [one, other],
+        },
+    }
 }
 
 impl Keys {
@@ -171,6 +189,7 @@ impl fmt::Display for Rule {
             Self::LoginAndDomain => "login name and domain",
             Self::LoginWithoutDomain => "login name of an account without domain",
             Self::Email => "e-mail",
+            Self::Identifier => return f.write_str("the unique identifier"),
         };
         write!(f, "rule {}: {name}", *self as u8)
     }
@@ -179,7 +198,7 @@ impl fmt::Display for Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Role;
+    use crate::account::{Kind, Role};
     use crate::id::AccountId;
     use uuid::Uuid;
 
@@ -190,6 +209,7 @@ mod tests {
         }
         Account {
             id: AccountId(Uuid::from_u128(number)),
+            kind: Kind::Account,
             version: 1,
             role: Role::User,
             status: Status::Active,
@@ -202,7 +222,7 @@ mod tests {
     /// rule does not compile before it has its case.
     fn alone(rule: Rule) -> Option<(Keys, Account)> {
         match rule {
-            Rule::ObjectId => None,
+            Rule::ObjectId | Rule::Identifier => None,
             Rule::OnPremisesUpnOrLookupGuid => Some((
                 Keys {
                     on_premises_upn: Some("ann@corp.local".to_owned()),

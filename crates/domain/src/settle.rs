@@ -51,6 +51,13 @@ pub fn claims(account: &str, claims: &[Claim]) -> Vec<Verdict> {
 /// Why nobody gets a login that several records would hold.
 #[must_use]
 pub fn login_taken(key: &LoginKey, by: &[String]) -> String {
+    if let Some((entity, collection)) = key.belongs_to() {
+        return format!(
+            "the identifier {} must be unique in {collection} of {entity}, but {} would hold it too",
+            key.login,
+            by.join(" and ")
+        );
+    }
     let login = if key.domain.is_empty() {
         key.login.clone()
     } else {

@@ -19,7 +19,8 @@ use crate::pipeline::unusable_reason;
 /// What a round has brought so far.
 #[derive(Debug, Default)]
 pub struct Changes {
-    criteria: Vec<Criteria>,
+    /// Of each kind of record, those of its mappings.
+    criteria: Vec<Vec<Criteria>>,
     rows: Vec<Row>,
     places: HashMap<ObjectId, usize>,
     unusable: Vec<String>,
@@ -37,8 +38,8 @@ struct Row {
 }
 
 impl Changes {
-    /// Nothing yet; `criteria` will decide on what comes.
-    pub fn decided_by(criteria: Vec<Criteria>) -> Self {
+    /// Nothing yet; `criteria` will decide on what comes, those of each kind of record for themselves.
+    pub fn decided_by(criteria: Vec<Vec<Criteria>>) -> Self {
         Self {
             criteria,
             ..Self::default()
@@ -117,16 +118,20 @@ impl Changes {
         page::encode(user, &mut self.buffer);
         let readable = user.presence == Presence::Present && user.problem.is_none();
         // As they are asked when it is decided: the first one that does not say no.
-        let scope = self
-            .criteria
-            .iter()
-            .map(|criteria| criteria.scope(user))
-            .find(|scope| !matches!(scope, Scope::Out(_)));
+        let scope_of = |mappings: &[Criteria]| {
+            mappings
+                .iter()
+                .map(|criteria| criteria.scope(user))
+                .find(|scope| !matches!(scope, Scope::Out(_)))
+                .map(|scope| matches!(scope, Scope::Unknown))
+        };
+        let in_scope = |mappings: &Vec<Criteria>| scope_of(mappings).is_some();
+        let undecided = |mappings: &Vec<Criteria>| is_undecided(user, scope_of(mappings), mappings);
         Row {
             id: user.id,
             user: self.buffer.as_slice().into(),
-            may_come: readable && (scope.is_some() || self.criteria.is_empty()),
-            part: readable && (is_part(user) || is_undecided(user, scope.as_ref(), &self.criteria)),
+            may_come: readable && (self.criteria.is_empty() || self.criteria.iter().any(in_scope)),
+            part: readable && (is_part(user) || self.criteria.iter().any(undecided)),
         }
     }
 }
@@ -143,7 +148,8 @@ fn is_part(user: &ObservedUser<'_>) -> bool {
 
 /// A row that may change whether its object is in scope, or of which mapping, but does not tell that, or, of someone in
 /// scope, whether they are enabled: they may have been out of it until now. Nobody kept what they were told before.
-fn is_undecided(user: &ObservedUser<'_>, scope: Option<&Scope<'_>>, mappings: &[Criteria]) -> bool {
+/// `unknown`: whether that is what the row leaves open; nothing of someone who is out of scope.
+fn is_undecided(user: &ObservedUser<'_>, unknown: Option<bool>, mappings: &[Criteria]) -> bool {
     if mappings.iter().all(Criteria::take_everyone) {
         return false;
     }
@@ -155,10 +161,9 @@ fn is_undecided(user: &ObservedUser<'_>, scope: Option<&Scope<'_>>, mappings: &[
     let may_change = Attribute::ALL
         .into_iter()
         .any(|attribute| user.attributes[attribute as usize] != Mention::Unmentioned && asked(attribute));
-    let tells_too_little = match scope {
-        None | Some(Scope::Out(_)) => false,
-        Some(Scope::In(_)) => user.enabled().is_none(),
-        Some(Scope::Unknown) => true,
+    let tells_too_little = match unknown {
+        None => false,
+        Some(unknown) => unknown || user.enabled().is_none(),
     };
     may_change && tells_too_little
 }
@@ -299,7 +304,7 @@ mod tests {
         let upn = (Attribute::UserPrincipalName, value("a@b"));
         let enabled = (Attribute::AccountEnabled, value("true"));
         let oslo = (Attribute::City, value("Oslo"));
-        let mut changes = Changes::decided_by(vec![criteria]);
+        let mut changes = Changes::decided_by(vec![vec![criteria]]);
         for row in [
             row(1, &[upn.clone(), enabled.clone()]),
             row(2, &[upn.clone(), enabled.clone(), oslo.clone()]),

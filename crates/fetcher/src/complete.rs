@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use domain::account::Kind;
 use domain::id::ObjectId;
 use domain::observed::ObservedUser;
 use futures::{StreamExt, TryStreamExt};
@@ -24,10 +25,11 @@ const ASKED_AT_ONCE: usize = 5_000;
 /// The objects of which the round does not tell enough.
 pub async fn lacking(job: &Job, changes: &Changes) -> Result<Vec<ObjectId>, FetchError> {
     let may_come = changes.may_come();
+    let kinds: Vec<Kind> = job.criteria.iter().map(|(kind, _)| *kind).collect();
     let mut newcomers = HashSet::new();
     let mut database = job.store.connection().await?;
     for objects in may_come.chunks(ASKED_AT_ONCE) {
-        newcomers.extend(link::newcomers(&mut database, job.connection.id, objects).await?);
+        newcomers.extend(link::newcomers(&mut database, (job.connection.id, &kinds), objects).await?);
     }
     Ok(changes.lacking(&newcomers))
 }

@@ -48,7 +48,12 @@ async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError
     job.lease.describe(true, None, None).await?;
     let taken_at = job.clock.now();
     let mut round = job.graph.changes(&link)?;
-    let mut changes = Changes::decided_by(job.criteria.clone());
+    let mut changes = Changes::decided_by(
+        job.criteria
+            .iter()
+            .map(|(_, criteria)| criteria.clone())
+            .collect(),
+    );
     while let Some(page) = next(&mut round).await? {
         changes = merge(changes, page).await?;
         if changes.len() > kind::MOST_CHANGES {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bus::{Bus, Headers, subjects};
 use contracts::bus::v1::RunFetched;
+use domain::account::Kind;
+use domain::criteria::Criteria;
 use domain::id::RunId;
 use graph::{Context, Organization};
 use prost::Message;
@@ -13,9 +15,10 @@ use service::Clock;
 use service::drain::Stopper;
 use service::retry::Backoff;
 use service::telemetry::{TraceContext, set_parent};
+use store::mapping::{self, Mapping};
 use store::run::{self, Run};
 use store::run_fetch::{self, Hold, Outcome, State};
-use store::{Store, StoreError, connection, delta_cursor, mapping};
+use store::{Store, StoreError, connection, delta_cursor};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -207,7 +210,7 @@ impl Fetcher {
             }),
             run,
             connection,
-            criteria: mappings.into_iter().map(|mapping| mapping.criteria).collect(),
+            criteria: by_kind(mappings),
             lease: Arc::clone(lease),
             cursor,
             last_full,
@@ -328,6 +331,23 @@ impl Fetcher {
             attempt += 1;
         }
     }
+}
+
+/// Whom the mappings take in, for each kind of record that there are mappings to.
+fn by_kind(mappings: Vec<Mapping>) -> Vec<(Kind, Vec<Criteria>)> {
+    let mut kinds = Kind::ALL.map(|kind| (kind, Vec::new()));
+    for mapping in mappings {
+        let of = mapping.target.kind();
+        for (kind, criteria) in &mut kinds {
+            if *kind == of {
+                criteria.push(mapping.criteria.clone());
+            }
+        }
+    }
+    kinds
+        .into_iter()
+        .filter(|(_, criteria)| !criteria.is_empty())
+        .collect()
 }
 
 impl End {

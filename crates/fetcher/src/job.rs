@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bus::Bus;
+use domain::account::Kind;
 use domain::criteria::Criteria;
 use graph::{DeltaLink, Graph};
 use service::Clock;
@@ -26,8 +27,8 @@ pub struct Job {
     pub run: Run,
     /// Its connection.
     pub connection: Connection,
-    /// What will decide whom its mappings take in: changes must tell that.
-    pub criteria: Vec<Criteria>,
+    /// The kinds of records that its mappings bring users in as, and whom those take in: changes must tell that.
+    pub criteria: Vec<(Kind, Vec<Criteria>)>,
     /// Its directory; the calls are counted with the lease.
     pub graph: Graph,
     /// The hold on it.

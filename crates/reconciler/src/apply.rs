@@ -112,7 +112,15 @@ async fn create(tx: &mut Tx, work: &Work, decisions: &[Applicable], now: DateTim
             .login
             .as_ref()
             .map(|key| (key.login.as_str(), key.domain.as_str()));
-        account::copy_row(&mut accounts, work.organization, id, state, login, &values, now);
+        account::copy_row(
+            &mut accounts,
+            work.organization,
+            (decision.kind, id),
+            state,
+            login,
+            &values,
+            now,
+        );
         if !decision.had_link {
             link::copy_row(&mut links, work.connection, work.organization, &link_of(decision));
         }
@@ -222,6 +230,7 @@ async fn write_links(tx: &mut Tx, work: &Work, decisions: &[&Applicable]) -> Res
 fn link_of(decision: &Applicable) -> link::Written {
     link::Written {
         object: decision.object,
+        kind: decision.kind,
         account: decision.account,
         hash: decision.hash,
         status: decision.status,
@@ -265,7 +274,7 @@ async fn write_reviews(
         .filter(|decision| {
             decision.had_link && !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled))
         })
-        .map(|decision| (decision.object, decision.status))
+        .map(|decision| (decision.object, decision.account, decision.status))
         .collect();
     if !known.is_empty() {
         review::close_obsolete(tx.connection(), work.connection, &known, now).await?;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use contracts::bus::v1::{Page, Source as WireSource};
 use contracts::observed;
-use domain::account::Account;
+use domain::account::{Account, Kind};
 use domain::criteria::Scope;
-use domain::decide::{Candidates, Holder, Known, decide, unusable};
-use domain::decision::{Decision, Outcome, Skip};
-use domain::id::{AccountId, ObjectId, RunId};
+use domain::decide::{Candidates, Holder, Known, Rules, decide, mapping_key, unusable};
+use domain::decision::{Decision, LoginKey, Outcome, Skip};
+use domain::id::{AccountId, ObjectId, OrganizationId, RunId};
 use domain::observed::{Completeness, ObservedUser, Presence};
 use domain::overwrite::Keys;
 use service::Clock;
 use store::candidate::{self, Found};
-use store::decision::Insert;
+use store::decision::{self, Insert};
 use store::link::{self, Row};
 use store::run_page::{self, Source};
 use store::run_plan::{self, ForPage, State, Work};
@@ -150,50 +150,67 @@ impl Decider {
         rules: &Arc<RunRules>,
     ) -> Result<(), Error> {
         let hashes = batch.hashes(rules);
-        let found = link::look_up(tx.connection(), work.connection, &batch.objects, &hashes).await?;
-        let mut skipped: Vec<(Uuid, Skip)> = Vec::new();
-        let mut cases = Vec::with_capacity(found.len());
-        for known in found {
-            match known.link {
-                Some(Row { skip: Some(skip), .. }) if known.unchanged => {
-                    skipped.push((batch.objects[known.place], skip));
+        let mut insert = Insert::default();
+        let mut fates = Vec::with_capacity(rules.kinds.len());
+        for of_kind in &rules.kinds {
+            let kind = (work.connection, of_kind.kind);
+            let found = link::look_up(tx.connection(), kind, &batch.objects, &hashes).await?;
+            let mut left_out: HashMap<usize, Skip> = HashMap::new();
+            let mut cases = Vec::with_capacity(found.len());
+            for known in found {
+                match known.link {
+                    Some(Row { skip: Some(skip), .. }) if known.unchanged => {
+                        left_out.insert(known.place, skip);
+                    }
+                    link => cases.push(Case {
+                        place: known.place,
+                        link,
+                        observed: observed::decode(
+                            ObjectId(batch.objects[known.place]),
+                            batch.completeness(),
+                            &batch.page.users[known.place],
+                        ),
+                    }),
                 }
-                link => cases.push(Case {
-                    place: known.place,
-                    link,
-                    observed: observed::decode(
-                        ObjectId(batch.objects[known.place]),
-                        batch.completeness(),
-                        &batch.page.users[known.place],
-                    ),
-                }),
             }
+            let decided = self
+                .decide_cases(tx, batch, &cases, &hashes, (rules, of_kind), &mut insert)
+                .await?;
+            fates.push(Fates { left_out, decided });
         }
-        let insert = self.decide_cases(tx, batch, &cases, &hashes, rules).await?;
+        self.push_unusable(batch, &mut insert);
+        let counted = Fates::together(&fates);
         let page = run_page::Page {
             run: batch.run,
             number: batch.number,
             attempt: batch.attempt,
             source: batch.source,
             seen: batch.objects.clone(),
-            skipped,
+            skipped: counted
+                .left_out
+                .iter()
+                .map(|(place, skip)| (batch.objects[*place], *skip))
+                .collect(),
             unusable: i32::try_from(batch.page.unusable.len()).unwrap_or(i32::MAX),
             decisions: i32::try_from(insert.len()).unwrap_or(i32::MAX),
             fields: insert.fields(),
         };
         run_page::insert(tx.connection(), &page, self.clock.now()).await?;
         insert.send(tx.connection()).await?;
+        decision::uncount(tx.connection(), (batch.run, batch.number), &counted.uncounted).await?;
         Ok(())
     }
 
+    /// Answers what was decided at which place, of those that have a decision.
     async fn decide_cases(
         &self,
         tx: &mut Tx,
         batch: &Batch,
         cases: &[Case<'_>],
         hashes: &[i64],
-        rules: &Arc<RunRules>,
-    ) -> Result<Insert, Error> {
+        (rules, of_kind): (&RunRules, &Rules),
+        insert: &mut Insert,
+    ) -> Result<HashMap<usize, (Outcome, i32)>, Error> {
         let linked: Vec<Uuid> = cases
             .iter()
             .filter_map(|case| case.link?.account)
@@ -204,8 +221,8 @@ impl Decider {
             .into_iter()
             .map(|account| (account.id, account))
             .collect();
-        let matches = Matches::find(tx, cases, rules).await?;
-        let mut insert = Insert::default();
+        let matches = Matches::find(tx, cases, rules.organization, of_kind).await?;
+        let mut decided = HashMap::new();
         for (index, case) in cases.iter().enumerate() {
             let linked = case
                 .link
@@ -226,35 +243,91 @@ impl Decider {
                         accounts: &candidates,
                         holders: &holders,
                     },
-                    &rules.rules,
+                    of_kind,
                     AccountId(self.clock.new_id()),
                 ),
                 Err(error) => {
                     reason = service::error::chain(error).to_string();
                     Decision {
                         object: Some(ObjectId(batch.objects[case.place])),
+                        kind: of_kind.kind,
                         ..unusable(&reason)
                     }
                 }
             };
             if says_something(&decision, case.link) {
                 self.metrics.count(&decision);
-                let position = i32::try_from(case.place).unwrap_or(i32::MAX);
+                let position = position(case.place, of_kind.kind);
                 insert.push(batch.run, batch.number, position, &decision, case.link.is_some());
+                decided.insert(case.place, (decision.outcome, position));
             }
         }
+        Ok(decided)
+    }
+
+    fn push_unusable(&self, batch: &Batch, insert: &mut Insert) {
         for (place, reason) in (batch.objects.len()..).zip(&batch.page.unusable) {
             let decision = unusable(reason);
             self.metrics.count(&decision);
-            insert.push(
-                batch.run,
-                batch.number,
-                i32::try_from(place).unwrap_or(i32::MAX),
-                &decision,
-                false,
+            let position = position(place, Kind::Account);
+            insert.push(batch.run, batch.number, position, &decision, false);
+        }
+    }
+}
+
+/// Where a decision stands in its page: those on people behind those on accounts.
+fn position(place: usize, kind: Kind) -> i32 {
+    let behind = match kind {
+        Kind::Account => 0,
+        Kind::Person => 500_000,
+    };
+    i32::try_from(place).unwrap_or(i32::MAX).saturating_add(behind)
+}
+
+/// What became of a page's objects as one kind of record, by place. Nothing changes for the others.
+struct Fates {
+    /// Left out as they were the last time.
+    left_out: HashMap<usize, Skip>,
+    /// What was decided, and where that stands.
+    decided: HashMap<usize, (Outcome, i32)>,
+}
+
+/// What became of a page's objects as a whole.
+struct Counted {
+    left_out: Vec<(usize, Skip)>,
+    /// Decisions to leave someone out for whom nothing changes as another kind of record.
+    uncounted: Vec<i32>,
+}
+
+impl Fates {
+    /// An object is left out when it is as every kind of record.
+    fn together(fates: &[Self]) -> Counted {
+        let nothing_changes =
+            |of: &Self, place: &usize| !of.left_out.contains_key(place) && !of.decided.contains_key(place);
+        let mut left_out = Vec::new();
+        let mut uncounted = Vec::new();
+        for (index, kind) in fates.iter().enumerate() {
+            let others = || fates.iter().enumerate().filter(|(other, _)| *other != index);
+            if index == 0 {
+                left_out.extend(
+                    kind.left_out
+                        .iter()
+                        .filter(|(place, _)| others().all(|(_, other)| other.left_out.contains_key(place)))
+                        .map(|(place, skip)| (*place, *skip)),
+                );
+            }
+            uncounted.extend(
+                kind.decided
+                    .iter()
+                    .filter(|(place, (outcome, _))| {
+                        *outcome == Outcome::Skipped
+                            && others().any(|(_, other)| nothing_changes(other, place))
+                    })
+                    .map(|(_, (_, position))| *position),
             );
         }
-        Ok(insert)
+        left_out.sort_unstable_by_key(|(place, _)| *place);
+        Counted { left_out, uncounted }
     }
 }
 
@@ -273,28 +346,46 @@ struct Matches {
 }
 
 impl Matches {
-    async fn find(tx: &mut Tx, cases: &[Case<'_>], rules: &Arc<RunRules>) -> Result<Self, Error> {
-        let mut keys = Vec::new();
+    async fn find(
+        tx: &mut Tx,
+        cases: &[Case<'_>],
+        organization: OrganizationId,
+        rules: &Rules,
+    ) -> Result<Self, Error> {
         let mut by_case = HashMap::new();
+        let mut users = Vec::new();
         for (index, case) in cases.iter().enumerate() {
             let linked = case.link.is_some_and(|link| link.account.is_some());
             match &case.observed {
                 Ok(observed) if !linked && observed.presence == Presence::Present => {
-                    if let (Scope::In(_), Some(mapping)) = rules.rules.scope(observed) {
-                        by_case.insert(index, keys.len());
-                        keys.push(Keys::of(observed, mapping));
+                    if let (Scope::In(_), Some(mapping)) = rules.scope(observed) {
+                        by_case.insert(index, users.len());
+                        users.push((observed, mapping));
                     }
                 }
                 _ => (),
             }
         }
-        if keys.is_empty() || !account::any(tx.connection(), rules.organization).await? {
+        if users.is_empty() || !account::any(tx.connection(), organization).await? {
             return Ok(Self::default());
         }
-        Ok(Self {
-            found: candidate::find(tx.connection(), rules.organization, &keys).await?,
-            by_case,
-        })
+        let found = match rules.kind {
+            Kind::Account => {
+                let keys: Vec<Keys> = users
+                    .iter()
+                    .map(|(observed, mapping)| Keys::of(observed, mapping))
+                    .collect();
+                candidate::find(tx.connection(), organization, &keys).await?
+            }
+            Kind::Person => {
+                let keys: Vec<Option<LoginKey>> = users
+                    .iter()
+                    .map(|(observed, mapping)| mapping_key(observed, mapping))
+                    .collect();
+                candidate::find_people(tx.connection(), organization, &keys).await?
+            }
+        };
+        Ok(Self { found, by_case })
     }
 
     fn of(&self, case: usize) -> (Vec<Account>, Vec<Holder>) {

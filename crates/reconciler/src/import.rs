@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use contracts::internal::v1::ImportAccountsRequest;
 use contracts::v1::{AccountRow, ImportAccountsResponse, RowFailure};
-use domain::account::{Account, Role, Status as AccountStatus, fold};
+use domain::account::{Account, Kind, Role, Status as AccountStatus, fold};
 use domain::decision::LoginKey;
 use domain::field::Field;
 use domain::id::{AccountId, OrganizationId};
@@ -248,7 +248,15 @@ fn add(rows: &mut Rows, organization: OrganizationId, id: AccountId, row: &Check
     }
     let state = (AccountStatus::Active, row.role.unwrap_or(Role::User), None);
     let login = Some((row.key.login.as_str(), row.key.domain.as_str()));
-    account::copy_row(rows, organization, id, state, login, &values, now);
+    account::copy_row(
+        rows,
+        organization,
+        (Kind::Account, id),
+        state,
+        login,
+        &values,
+        now,
+    );
 }
 
 fn change(account: &Account, row: &Checked) -> Option<Account> {

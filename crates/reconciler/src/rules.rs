@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::account::Kind;
 use domain::brake::Brake;
 use domain::decide::Rules;
 use domain::id::{ConnectionId, OrganizationId, RunId};
+use domain::leaver::Policies;
+use domain::mapping::Mapping;
 use store::connection::FirstRun;
-use store::{Tx, connection, mapping};
+use store::{Tx, connection, custom_field, mapping};
 
 use crate::error::Error;
 
@@ -16,8 +19,10 @@ use crate::error::Error;
 pub struct RunRules {
     /// Whose run it is.
     pub organization: OrganizationId,
-    /// What decides.
-    pub rules: Rules,
+    /// What decides, for each kind of record that there are mappings to: accounts first.
+    pub kinds: Vec<Rules>,
+    /// What is done about leavers.
+    pub policies: Policies,
     /// When its removals are held.
     pub brake: Brake,
     /// What a first run does.
@@ -66,15 +71,31 @@ pub async fn load(tx: &mut Tx, id: ConnectionId) -> Result<RunRules, Error> {
             row.name
         )));
     }
-    let rules = Rules {
+    let custom = custom_field::list(tx.connection(), row.organization).await?;
+    let mappings: Vec<Mapping> = mappings
+        .iter()
+        .map(|mapping| Mapping {
+            custom: custom.clone(),
+            ..mapping.rules()
+        })
+        .collect();
+    let of_kind = |kind: Kind| Rules {
         connection: id,
-        mappings: mappings.iter().map(mapping::Mapping::rules).collect(),
+        kind,
+        mappings: mappings
+            .iter()
+            .filter(|mapping| mapping.target.kind() == kind)
+            .cloned()
+            .collect(),
         policies: row.leavers,
     };
-    let fingerprint = contracts::observed::hash(format!("{rules:?}").as_bytes());
+    let mut kinds: Vec<Rules> = Kind::ALL.map(of_kind).into();
+    kinds.retain(|rules| !rules.mappings.is_empty());
+    let fingerprint = contracts::observed::hash(format!("{kinds:?} {:?}", row.leavers).as_bytes());
     Ok(RunRules {
         organization: row.organization,
-        rules,
+        kinds,
+        policies: row.leavers,
         brake: row.brake,
         first_run: row.first_run,
         fingerprint,

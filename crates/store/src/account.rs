@@ -1,9 +1,9 @@
-//! `account`: the register's people with a login. Written by reconciler.
+//! `account`: the register's people, with a login or without. Written by reconciler.
 
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use domain::account::{Account, Role, Status, Values};
+use domain::account::{Account, Kind, Role, Status, Values};
 use domain::decision::LoginKey;
 use domain::field::Field;
 use domain::id::{AccountId, OrganizationId};
@@ -67,6 +67,26 @@ pub const fn column(field: Field) -> &'static str {
         Field::OnPremisesSid => "on_premises_sid",
         Field::OnPremisesSynced => "on_premises_synced",
         Field::ReportingTo => "reporting_to",
+        Field::OrganizationalUnit => "organizational_unit",
+        Field::Entity => "entity",
+        Field::Collection => "collection",
+        Field::Identifier => "identifier",
+        Field::Custom1 => "custom_1",
+        Field::Custom2 => "custom_2",
+        Field::Custom3 => "custom_3",
+        Field::Custom4 => "custom_4",
+        Field::Custom5 => "custom_5",
+        Field::Custom6 => "custom_6",
+        Field::Custom7 => "custom_7",
+        Field::Custom8 => "custom_8",
+        Field::Custom9 => "custom_9",
+        Field::Custom10 => "custom_10",
+        Field::Custom11 => "custom_11",
+        Field::Custom12 => "custom_12",
+        Field::Custom13 => "custom_13",
+        Field::Custom14 => "custom_14",
+        Field::Custom15 => "custom_15",
+        Field::Custom16 => "custom_16",
     }
 }
 
@@ -85,7 +105,7 @@ static FIELDS: LazyLock<String> =
 static LOAD: LazyLock<String> = LazyLock::new(|| {
     format!(
         "-- account.load
-         SELECT a.id, a.version, a.role, a.status, a.deactivated_for, {}
+         SELECT a.id, a.version, a.role, a.status, a.deactivated_for, a.kind, {}
          FROM account a WHERE a.id = ANY($1)",
         *FIELDS
     )
@@ -93,7 +113,7 @@ static LOAD: LazyLock<String> = LazyLock::new(|| {
 
 static COPY: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "COPY account (id, organization_id, status, role, version, deactivated_for, login_key, domain_key, {}, \
+        "COPY account (id, organization_id, kind, status, role, version, deactivated_for, login_key, domain_key, {}, \
          created_at, updated_at) FROM STDIN (FORMAT binary)",
         Field::ALL.map(column).join(", ")
     )
@@ -123,9 +143,9 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
-    reason = "there are about fifty fields"
+    reason = "there are less than a hundred fields"
 )]
-pub const COPY_COLUMNS: i16 = 10 + Field::COUNT as i16;
+pub const COPY_COLUMNS: i16 = 11 + Field::COUNT as i16;
 
 /// Loads accounts, in no order.
 pub async fn load(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Account>, StoreError> {
@@ -153,7 +173,7 @@ pub async fn load_for_update(
 pub fn copy_row(
     rows: &mut Rows,
     organization: OrganizationId,
-    id: AccountId,
+    (kind, id): (Kind, AccountId),
     (status, role, deactivated_for): (Status, Role, Option<Cause>),
     login: Option<(&str, &str)>,
     values: &[Option<&str>; Field::COUNT],
@@ -162,6 +182,7 @@ pub fn copy_row(
     rows.row()
         .uuid(Some(id.0))
         .uuid(Some(organization.0))
+        .smallint(kind as i16)
         .smallint(status as i16)
         .smallint(role as i16)
         .integer(1)
@@ -267,12 +288,14 @@ pub(crate) fn read(row: &PgRow) -> Result<Account, StoreError> {
     let role = Role::of_number(row.try_get(2)?).ok_or_else(|| Inconsistent::new("account", "role", id))?;
     let status =
         Status::of_number(row.try_get(3)?).ok_or_else(|| Inconsistent::new("account", "status", id))?;
+    let kind = Kind::of_number(row.try_get(5)?).ok_or_else(|| Inconsistent::new("account", "kind", id))?;
     let mut values: Values = [const { None }; Field::COUNT];
     for (index, value) in values.iter_mut().enumerate() {
-        *value = row.try_get(index + 5)?;
+        *value = row.try_get(index + 6)?;
     }
     Ok(Account {
         id: AccountId(id),
+        kind,
         version: row.try_get(1)?,
         role,
         status,

@@ -1,7 +1,7 @@
-//! Accounts as people see them, with the link that feeds them. Only reads.
+//! Accounts, and people without a login, as people see them, with the link that feeds them. Only reads.
 
 use chrono::{DateTime, Utc};
-use domain::account::{Role, Status};
+use domain::account::{Kind, Role, Status};
 use domain::decision::LinkStatus;
 use domain::field::Field;
 use domain::id::{AccountId, ObjectId, OrganizationId};
@@ -55,32 +55,40 @@ impl Account {
     }
 }
 
-/// Which accounts are listed.
-#[derive(Clone, Debug, Default)]
+/// Which records are listed.
+#[derive(Clone, Debug)]
 pub struct Search {
-    /// Words that must all occur in name, login, e-mail or UPN.
+    /// Accounts, or people without a login.
+    pub kind: Kind,
+    /// Words that must all occur in name, login or identifier, e-mail or UPN.
     pub words: Vec<String>,
     /// Deleted ones too.
     pub include_deleted: bool,
+    /// Only of this entity.
+    pub entity: Option<String>,
+    /// Only of this collection.
+    pub collection: Option<String>,
 }
 
-/// The organization's account of this id.
+/// The organization's record of this kind and id.
 pub async fn find(
     connection: &mut PgConnection,
     organization: OrganizationId,
-    id: AccountId,
+    (kind, id): (Kind, AccountId),
 ) -> Result<Option<Account>, StoreError> {
-    let sql =
-        format!("-- account_list.find\n{SELECT} WHERE account.organization_id = $1 AND account.id = $2");
+    let sql = format!(
+        "-- account_list.find\n{SELECT} WHERE account.organization_id = $1 AND account.id = $2 AND account.kind = $3"
+    );
     let row: Option<Row> = sqlx::query_as(&sql)
         .bind(organization.0)
         .bind(id.0)
+        .bind(kind as i16)
         .fetch_optional(connection)
         .await?;
     Ok(row.map(Account::try_from).transpose()?)
 }
 
-/// Up to `limit` of the organization's accounts as they were made, those behind `after`.
+/// Up to `limit` of the organization's records as they were made, those behind `after`.
 pub async fn list(
     connection: &mut PgConnection,
     organization: OrganizationId,
@@ -88,15 +96,19 @@ pub async fn list(
     after: Option<AccountId>,
     limit: i64,
 ) -> Result<Vec<Account>, StoreError> {
+    // Said in the text, so that the planner sees which index is meant.
+    let kind = search.kind as i16;
     let sql = format!(
         "-- account_list.list
          {SELECT}
          JOIN (
              SELECT id FROM account
-             WHERE organization_id = $1 AND ($2::uuid IS NULL OR id > $2) AND ($3 OR status <> 3)
+             WHERE organization_id = $1 AND kind = {kind} AND ($2::uuid IS NULL OR id > $2) AND ($3 OR status <> 3)
+               AND ($6::text IS NULL OR lower(entity) = lower($6))
+               AND ($7::text IS NULL OR lower(collection) = lower($7))
                AND NOT EXISTS (
                    SELECT FROM unnest($4::text[]) AS word
-                   WHERE concat_ws(' ', name, login, email, upn) NOT ILIKE word)
+                   WHERE concat_ws(' ', name, login, identifier, email, upn) NOT ILIKE word)
              ORDER BY id LIMIT $5
          ) AS found ON found.id = account.id
          ORDER BY account.id"
@@ -112,6 +124,8 @@ pub async fn list(
         .bind(search.include_deleted)
         .bind(patterns)
         .bind(limit)
+        .bind(&search.entity)
+        .bind(&search.collection)
         .fetch_all(connection)
         .await?;
     rows.into_iter()
@@ -132,8 +146,12 @@ const SELECT: &str = "
         WHERE link.account_id = account.id
         ORDER BY link.status, link.connection_id, link.object_id LIMIT 1
     ) AS feed ON true
-    LEFT JOIN link AS manager ON manager.connection_id = feed.connection_id AND manager.target = 1
-        AND manager.object_id = feed.manager";
+    LEFT JOIN LATERAL (
+        -- As a record of the same kind, if the manager is one.
+        SELECT account_id FROM link
+        WHERE link.connection_id = feed.connection_id AND link.object_id = feed.manager AND account_id IS NOT NULL
+        ORDER BY link.target <> account.kind, link.target LIMIT 1
+    ) AS manager ON true";
 
 /// The word without the pattern's special characters.
 fn literal(word: &str) -> String {

@@ -2,7 +2,7 @@
 
 use domain::account::Account;
 use domain::decide::Holder;
-use domain::decision::LinkStatus;
+use domain::decision::{LinkStatus, LoginKey};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId};
 use domain::overwrite::Keys;
 use sqlx::PgConnection;
@@ -36,16 +36,17 @@ pub async fn find(
          FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
              WITH ORDINALITY AS k (op_upn, guid, op_domain, op_sam, login, domain, email, place)
          CROSS JOIN LATERAL (
-             SELECT id FROM account WHERE organization_id = $1 AND lower(upn) = lower(k.op_upn)
-             UNION SELECT id FROM account WHERE organization_id = $1 AND lower(lookup_guid) = lower(k.guid)
+             SELECT id FROM account WHERE organization_id = $1 AND kind = 1 AND lower(upn) = lower(k.op_upn)
+             UNION SELECT id FROM account WHERE organization_id = $1 AND kind = 1
+                   AND lower(lookup_guid) = lower(k.guid)
              UNION SELECT id FROM account
                  WHERE organization_id = $1 AND login_key = k.op_sam AND domain_key = k.op_domain
              UNION SELECT id FROM account
                  WHERE organization_id = $1 AND login_key = k.login AND domain_key IN (k.domain, '')
              UNION SELECT id FROM account
-                 WHERE organization_id = $1 AND status = 3 AND deactivated_for <> 0
+                 WHERE organization_id = $1 AND kind = 1 AND status = 3 AND deactivated_for <> 0
                    AND lower(login) IN (lower(k.login), lower(k.op_sam))
-             UNION SELECT id FROM account WHERE organization_id = $1 AND lower(email) = lower(k.email)
+             UNION SELECT id FROM account WHERE organization_id = $1 AND kind = 1 AND lower(email) = lower(k.email)
          ) c",
     )
     .bind(organization.0)
@@ -58,7 +59,44 @@ pub async fn find(
     .bind(of(|keys| &keys.email))
     .fetch_all(&mut *connection)
     .await?;
-    let mut by_user = vec![Vec::new(); keys.len()];
+    found(connection, keys.len(), pairs).await
+}
+
+/// Finds the people without a login who have these keys, likewise.
+pub async fn find_people(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    keys: &[Option<LoginKey>],
+) -> Result<Found, StoreError> {
+    let of = |read: fn(&LoginKey) -> &str| -> Vec<Option<&str>> {
+        keys.iter().map(|key| key.as_ref().map(read)).collect()
+    };
+    let pairs: Vec<(i64, Uuid)> = sqlx::query_as(
+        "-- candidate.find_people
+         SELECT k.place, c.id
+         FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS k (identifier, belongs, place)
+         CROSS JOIN LATERAL (
+             SELECT id FROM account
+                 WHERE organization_id = $1 AND login_key = k.identifier AND domain_key = k.belongs
+             UNION SELECT id FROM account
+                 WHERE organization_id = $1 AND kind = 2 AND status = 3 AND deactivated_for <> 0
+                   AND lower(identifier) = lower(k.identifier)
+         ) c",
+    )
+    .bind(organization.0)
+    .bind(of(|key| key.login.as_str()))
+    .bind(of(|key| key.domain.as_str()))
+    .fetch_all(&mut *connection)
+    .await?;
+    found(connection, keys.len(), pairs).await
+}
+
+async fn found(
+    connection: &mut PgConnection,
+    users: usize,
+    pairs: Vec<(i64, Uuid)>,
+) -> Result<Found, StoreError> {
+    let mut by_user = vec![Vec::new(); users];
     let mut ids = Vec::with_capacity(pairs.len());
     for (place, id) in pairs {
         let of_user = usize::try_from(place - 1)

@@ -1,5 +1,6 @@
 //! The plan of a run, or what it did: its decisions as people see them. Only reads.
 
+use domain::account::Kind;
 use domain::decision::{Action, Outcome, Skip};
 use domain::field::Field;
 use domain::id::{AccountId, ObjectId, RunId};
@@ -14,6 +15,8 @@ use crate::{Inconsistent, StoreError, decision, fields, page_fields};
 pub struct Change {
     /// Where it stands in the run.
     pub place: Place,
+    /// What the record is.
+    pub kind: Kind,
     /// The object; none for a record without a usable id.
     pub object: Option<ObjectId>,
     /// The account concerned.
@@ -99,7 +102,7 @@ async fn decided(
         "-- change_list.decided
          SELECT decision.page, decision.position, decision.object_id, decision.account_id, decision.outcome,
              decision.rule, decision.action, decision.cause, decision.name, decision.upn, decision.reason,
-             decision.skip, (run_page.applied_at IS NOT NULL OR run_plan.state = 'finished') AS applied
+             decision.skip, decision.kind, (run_page.applied_at IS NOT NULL OR run_plan.state = 'finished') AS applied
          FROM decision
          JOIN run_page ON run_page.run_id = decision.run_id AND run_page.number = decision.page
          JOIN run_plan ON run_plan.run_id = decision.run_id AND run_plan.attempt = run_page.attempt
@@ -175,12 +178,16 @@ async fn unchanged(
     let rows: Vec<Unchanged> = sqlx::query_as(
         "-- change_list.unchanged
          SELECT run_page.number AS page, 2000000 + seen.position::int AS position, seen.object_id,
-             (run_page.applied_at IS NOT NULL OR run_plan.state = 'finished') AS applied, link.account_id, account.name, account.upn
+             (run_page.applied_at IS NOT NULL OR run_plan.state = 'finished') AS applied, link.account_id, account.name,
+             account.upn, account.kind
          FROM run_page
          JOIN run_plan ON run_plan.run_id = run_page.run_id AND run_plan.attempt = run_page.attempt
          CROSS JOIN LATERAL unnest(run_page.seen) WITH ORDINALITY AS seen (object_id, position)
-         LEFT JOIN link ON link.connection_id = run_plan.connection_id AND link.object_id = seen.object_id
-             AND link.target = 1
+         LEFT JOIN LATERAL (
+             SELECT account_id FROM link
+             WHERE link.connection_id = run_plan.connection_id AND link.object_id = seen.object_id
+             ORDER BY account_id IS NULL, target LIMIT 1
+         ) AS link ON true
          LEFT JOIN account ON account.id = link.account_id
          WHERE run_page.run_id = $1 AND run_page.number >= $2
            AND (run_page.number, 2000000 + seen.position::int) > ($2, $3)
@@ -188,7 +195,7 @@ async fn unchanged(
            AND NOT EXISTS (
                SELECT FROM decision
                WHERE decision.run_id = run_page.run_id AND decision.page = run_page.number
-                 AND decision.object_id = seen.object_id)
+                 AND decision.object_id = seen.object_id AND decision.counts)
          ORDER BY 1, 2 LIMIT $4",
     )
     .bind(run.0)
@@ -204,6 +211,7 @@ impl Change {
     const fn bare(place: Place, outcome: Outcome, applied: bool) -> Self {
         Self {
             place,
+            kind: Kind::Account,
             object: None,
             account: None,
             name: None,
@@ -228,6 +236,7 @@ struct Unchanged {
     account_id: Option<Uuid>,
     name: Option<String>,
     upn: Option<String>,
+    kind: Option<i16>,
 }
 
 impl From<Unchanged> for Change {
@@ -238,6 +247,7 @@ impl From<Unchanged> for Change {
         };
         Self {
             object: Some(ObjectId(row.object_id)),
+            kind: row.kind.and_then(Kind::of_number).unwrap_or(Kind::Account),
             account: row.account_id.map(AccountId),
             name: row.name,
             upn: row.upn,
@@ -260,6 +270,7 @@ struct Row {
     upn: Option<String>,
     reason: Option<String>,
     skip: i16,
+    kind: i16,
     applied: bool,
 }
 
@@ -279,6 +290,7 @@ impl Row {
         let changes = fields::decode(changes).ok_or_else(|| bad("fields"))?;
         Ok(Change {
             place,
+            kind: Kind::of_number(self.kind).ok_or_else(|| bad("kind"))?,
             object: self.object_id.map(ObjectId),
             account: self.account_id.map(AccountId),
             name: self.name,

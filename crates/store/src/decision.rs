@@ -1,6 +1,6 @@
 //! `decision`: what to do with one object, and why. Written by reconciler.
 
-use domain::account::Role;
+use domain::account::{Kind, Role};
 use domain::decision::{Action, Decision, LinkStatus, LoginKey, Outcome, Skip};
 use domain::id::{AccountId, ObjectId, RunId};
 use domain::leaver::Cause;
@@ -11,11 +11,11 @@ use crate::copy::Rows;
 use crate::{Inconsistent, StoreError, page_fields};
 
 /// How many columns `COPY` names.
-const COLUMNS: i16 = 22;
+const COLUMNS: i16 = 23;
 
 const COPY: &str = "COPY decision (run_id, page, position, object_id, account_id, outcome, rule, action, cause, \
     account_version, link_status, hash, takes_from, had_link, late, skip, role, name, upn, login_key, domain_key, \
-    reason) FROM STDIN (FORMAT binary)";
+    reason, kind) FROM STDIN (FORMAT binary)";
 
 /// The decisions of a page on their way into the table.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct Applicable {
     pub position: i32,
     /// The object.
     pub object: ObjectId,
+    /// What its record is.
+    pub kind: Kind,
     /// The account.
     pub account: Option<AccountId>,
     /// The account's version that was decided upon; 0 for a new one.
@@ -99,7 +101,8 @@ impl Insert {
             .text(decision.upn.as_deref())
             .text(decision.login.as_ref().map(|key| key.login.as_str()))
             .text(decision.login.as_ref().map(|key| key.domain.as_str()))
-            .text(decision.reason.as_deref());
+            .text(decision.reason.as_deref())
+            .smallint(decision.kind as i16);
     }
 
     /// How many there are.
@@ -135,7 +138,7 @@ pub async fn applicable(
     let rows: Vec<Lookup> = sqlx::query_as(
         "-- decision.applicable
          SELECT page, position, object_id, account_id, account_version, outcome, action, cause, link_status, skip,
-             hash, takes_from, had_link, role, login_key, domain_key, reason
+             hash, takes_from, had_link, role, login_key, domain_key, reason, kind
          FROM decision
          WHERE run_id = $1 AND page = ANY($2) AND outcome <> 7 AND NOT late AND object_id IS NOT NULL
          ORDER BY page, position",
@@ -157,7 +160,7 @@ pub async fn late(
     let rows: Vec<Lookup> = sqlx::query_as(
         "-- decision.late
          SELECT page, position, object_id, account_id, account_version, outcome, action, cause, link_status, skip,
-             hash, takes_from, had_link, role, login_key, domain_key, reason
+             hash, takes_from, had_link, role, login_key, domain_key, reason, kind
          FROM decision
          WHERE run_id = $1 AND late AND outcome <> 7 AND object_id IS NOT NULL AND (page, position) > ($2, $3)
          ORDER BY page, position LIMIT $4",
@@ -208,6 +211,27 @@ pub async fn fail(
     Ok(())
 }
 
+/// These decisions to leave someone out don't count: nothing changes for them as the other kind of record.
+pub async fn uncount(
+    connection: &mut PgConnection,
+    (run, page): (RunId, i32),
+    positions: &[i32],
+) -> Result<(), StoreError> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- decision.uncount
+         UPDATE decision SET counts = false WHERE run_id = $1 AND page = $2 AND position = ANY($3)",
+    )
+    .bind(run.0)
+    .bind(page)
+    .bind(positions)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Removes every decision of a run; its pages are void.
 pub async fn delete_of_run(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
     sqlx::query("-- decision.delete_of_run\nDELETE FROM decision WHERE run_id = $1")
@@ -236,6 +260,7 @@ struct Lookup {
     login_key: Option<String>,
     domain_key: Option<String>,
     reason: Option<String>,
+    kind: i16,
 }
 
 /// With what they change.
@@ -277,6 +302,7 @@ impl Lookup {
             page: self.page,
             position: self.position,
             object: ObjectId(self.object_id),
+            kind: Kind::of_number(self.kind).ok_or_else(|| broken("kind"))?,
             account: self.account_id.map(AccountId),
             account_version: self.account_version,
             outcome: Outcome::of_number(self.outcome).ok_or_else(|| broken("outcome"))?,

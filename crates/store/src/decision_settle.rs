@@ -78,9 +78,9 @@ pub async fn takeovers(
          FROM takeover t
          JOIN account a ON a.id = t.account_id
          JOIN run r ON r.id = t.run_id
-         LEFT JOIN link l ON l.connection_id = r.connection_id AND l.object_id = t.takes_from AND l.target = 1
+         LEFT JOIN link l ON l.connection_id = r.connection_id AND l.object_id = t.takes_from AND l.target = t.kind
          LEFT JOIN seen s ON s.object_id = t.takes_from
-         LEFT JOIN decision h ON h.run_id = $1 AND h.object_id = t.takes_from",
+         LEFT JOIN decision h ON h.run_id = $1 AND h.object_id = t.takes_from AND h.kind = t.kind",
     )
     .bind(run.0)
     .bind(unseen_is_gone)
@@ -121,9 +121,9 @@ pub async fn supersede(connection: &mut PgConnection, run: RunId) -> Result<(), 
         "-- decision_settle.supersede
          UPDATE decision SET outcome = 4, action = 0, cause = 0, rule = 0, skip = $2, reason = $3, hash = 0,
              login_key = NULL, domain_key = NULL, account_id = NULL
-         WHERE run_id = $1 AND (object_id IN (
+         WHERE run_id = $1 AND ((object_id, kind) IN (
              -- Not as a join, for which the planner may compare each with each.
-             SELECT takes_from FROM decision WHERE run_id = $1 AND takes_from IS NOT NULL AND outcome <> 7)) IS TRUE",
+             SELECT takes_from, kind FROM decision WHERE run_id = $1 AND takes_from IS NOT NULL AND outcome <> 7)) IS TRUE",
     )
     .bind(run.0)
     .bind(Skip::Superseded as i16)
@@ -205,7 +205,7 @@ pub async fn keep(connection: &mut PgConnection, run: RunId, id: ConnectionId) -
          UPDATE decision d SET outcome = 4, action = 0, skip = $3, reason = $4, hash = 0
          FROM review v
          WHERE d.run_id = $1 AND d.outcome IN (5, 6) AND v.connection_id = $2 AND v.object_id = d.object_id
-           AND v.cause = d.cause AND v.state = 'kept'",
+           AND v.account_id = d.account_id AND v.cause = d.cause AND v.state = 'kept'",
     )
     .bind(run.0)
     .bind(id.0)
@@ -325,7 +325,7 @@ pub async fn moved(
          SELECT coalesce(d.upn, d.name, d.object_id::text)
          FROM decision d JOIN run r ON r.id = d.run_id
          LEFT JOIN account a ON a.id = d.account_id
-         LEFT JOIN link l ON l.connection_id = r.connection_id AND l.object_id = d.object_id AND l.target = 1
+         LEFT JOIN link l ON l.connection_id = r.connection_id AND l.object_id = d.object_id AND l.target = d.kind
          WHERE d.run_id = $1 AND d.outcome IN (1, 2, 5, 6) AND (
              (d.account_version > 0 AND a.version IS DISTINCT FROM d.account_version)
              OR (d.account_version > 0 AND d.rule > 1 AND l.account_id IS NOT NULL)
@@ -362,7 +362,7 @@ pub async fn find_not_seen(
         "-- decision_settle.fill_not_seen
          INSERT INTO not_seen (object_id, account_id, status)
          SELECT l.object_id, l.account_id, l.status FROM link l
-         WHERE l.connection_id = $2 AND l.account_id IS NOT NULL AND l.target = 1 AND NOT EXISTS (
+         WHERE l.connection_id = $2 AND l.account_id IS NOT NULL AND NOT EXISTS (
              SELECT 1 FROM (SELECT unnest(seen) AS object_id FROM run_page WHERE run_id = $1) s
              WHERE s.object_id = l.object_id)",
     )

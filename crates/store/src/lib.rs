@@ -11,6 +11,7 @@ pub mod connection_view;
 pub mod console_session;
 pub mod copy;
 pub mod credential;
+pub mod custom_field;
 pub mod decision;
 pub mod decision_settle;
 pub mod delivery;

@@ -1,5 +1,6 @@
 //! `link`: connection + object id → register record. Written by reconciler.
 
+use domain::account::Kind;
 use domain::decision::{LinkStatus, Skip};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId};
 use sqlx::PgConnection;
@@ -7,9 +8,6 @@ use uuid::Uuid;
 
 use crate::copy::Rows;
 use crate::{Inconsistent, StoreError};
-
-/// The only target there is yet: an account.
-pub const ACCOUNT: i16 = 1;
 
 /// What is known of one object of a page that is not as it was, or was left out.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +36,8 @@ pub struct Row {
 pub struct Written {
     /// The object.
     pub object: ObjectId,
+    /// What its record is.
+    pub kind: Kind,
     /// The account.
     pub account: Option<AccountId>,
     /// The hash to remember; 0: decide anew.
@@ -59,13 +59,13 @@ pub struct NotSeen {
     pub status: LinkStatus,
 }
 
-/// Looks a page's objects up by key and hash. Answers for those that are new, have changed, or were left out; the
+/// Looks a page's objects up by key and hash, as one kind of record. Answers for those that are new, have changed, or were left out; the
 /// others are linked and as they were.
 ///
 /// `hashes` stand in the order of `objects`; 0 never equals.
 pub async fn look_up(
     connection: &mut PgConnection,
-    id: ConnectionId,
+    (id, kind): (ConnectionId, Kind),
     objects: &[Uuid],
     hashes: &[i64],
 ) -> Result<Vec<Known>, StoreError> {
@@ -76,13 +76,14 @@ pub async fn look_up(
          FROM unnest($2::uuid[], $3::bigint[]) WITH ORDINALITY AS k (object_id, hash, place)
          LEFT JOIN LATERAL (
              -- The limit keeps the planner from reading the whole table for one page of it.
-             SELECT * FROM link WHERE connection_id = $1 AND object_id = k.object_id AND target = 1 LIMIT 1
+             SELECT * FROM link WHERE connection_id = $1 AND object_id = k.object_id AND target = $4 LIMIT 1
          ) l ON true
          WHERE l.hash IS DISTINCT FROM k.hash OR k.hash = 0 OR l.skip <> 0",
     )
     .bind(id.0)
     .bind(objects)
     .bind(hashes)
+    .bind(kind as i16)
     .fetch_all(connection)
     .await?;
     rows.into_iter()
@@ -108,10 +109,10 @@ pub async fn look_up(
 
 /// Those of these objects that were left out, have left, or are out of scope: their next row, if they are in the directory,
 /// brings them in or back, and there is no "as it was" to complete it with. An object without a link is new to the
-/// directory, too, and its first row tells everything.
+/// directory, too, and its first row tells everything. As one of these kinds of record is enough.
 pub async fn newcomers(
     connection: &mut PgConnection,
-    id: ConnectionId,
+    (id, kinds): (ConnectionId, &[Kind]),
     objects: &[Uuid],
 ) -> Result<Vec<Uuid>, StoreError> {
     let here: Vec<i16> = LinkStatus::ALL
@@ -121,17 +122,20 @@ pub async fn newcomers(
         .collect();
     Ok(sqlx::query_scalar(
         "-- link.newcomers
-         SELECT k.object_id
+         SELECT DISTINCT k.object_id
          FROM unnest($2::uuid[]) AS k (object_id)
+         CROSS JOIN unnest($4::smallint[]) AS kind (target)
          CROSS JOIN LATERAL (
              -- The limit keeps the planner from reading the whole table for a few of it.
-             SELECT * FROM link WHERE connection_id = $1 AND object_id = k.object_id AND target = 1 LIMIT 1
+             SELECT * FROM link
+             WHERE connection_id = $1 AND object_id = k.object_id AND target = kind.target LIMIT 1
          ) l
          WHERE l.account_id IS NULL OR l.status <> ALL ($3)",
     )
     .bind(id.0)
     .bind(objects)
     .bind(here)
+    .bind(kinds.iter().map(|kind| *kind as i16).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?)
 }
@@ -149,22 +153,23 @@ pub async fn count(connection: &mut PgConnection, id: ConnectionId) -> Result<(i
     .await?)
 }
 
-/// Up to `limit` of a connection's active accounts whose objects are there and in scope, by object, those behind `after`.
+/// Up to `limit` of a connection's active records of a kind whose objects are there and in scope, by object, those behind `after`.
 pub async fn in_scope(
     connection: &mut PgConnection,
-    id: ConnectionId,
+    (id, kind): (ConnectionId, Kind),
     after: Uuid,
     limit: i64,
 ) -> Result<Vec<(ObjectId, AccountId)>, StoreError> {
     let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
         "-- link.in_scope
          SELECT l.object_id, l.account_id FROM link l JOIN account a ON a.id = l.account_id
-         WHERE l.connection_id = $1 AND l.object_id > $2 AND l.target = 1 AND l.status = 1 AND a.status = 1
+         WHERE l.connection_id = $1 AND l.object_id > $2 AND l.target = $4 AND l.status = 1 AND a.status = 1
          ORDER BY l.object_id LIMIT $3",
     )
     .bind(id.0)
     .bind(after)
     .bind(limit)
+    .bind(kind as i16)
     .fetch_all(connection)
     .await?;
     Ok(rows
@@ -178,7 +183,7 @@ pub fn copy_row(rows: &mut Rows, id: ConnectionId, organization: OrganizationId,
     rows.row()
         .uuid(Some(id.0))
         .uuid(Some(link.object.0))
-        .smallint(ACCOUNT)
+        .smallint(link.kind as i16)
         .uuid(Some(organization.0))
         .uuid(link.account.map(|account| account.0))
         .bigint(link.hash.cast_signed())
@@ -212,9 +217,9 @@ pub async fn upsert(
     sqlx::query(
         "-- link.upsert
          INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip)
-         SELECT $1, u.object_id, 1, $2, u.account_id, u.hash, u.status, u.skip
-         FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::smallint[], $7::smallint[])
-             AS u (object_id, account_id, hash, status, skip)
+         SELECT $1, u.object_id, u.target, $2, u.account_id, u.hash, u.status, u.skip
+         FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::smallint[], $7::smallint[], $8::smallint[])
+             AS u (object_id, account_id, hash, status, skip, target)
          ON CONFLICT (connection_id, object_id, target) DO UPDATE
          SET account_id = excluded.account_id, hash = excluded.hash, status = excluded.status, skip = excluded.skip",
     )
@@ -225,6 +230,7 @@ pub async fn upsert(
     .bind(links.iter().map(|link| link.hash.cast_signed()).collect::<Vec<_>>())
     .bind(links.iter().map(|link| link.status as i16).collect::<Vec<_>>())
     .bind(links.iter().map(|link| link.skip.map_or(0, |skip| skip as i16)).collect::<Vec<_>>())
+    .bind(links.iter().map(|link| link.kind as i16).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

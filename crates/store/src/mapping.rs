@@ -1,10 +1,10 @@
 //! `mapping`: named rule sets under a connection. Written by api.
 
 use chrono::{DateTime, Utc};
-use domain::account::Role;
+use domain::account::{Kind, Role};
 use domain::criteria::Criteria;
 use domain::id::{ConnectionId, MappingId, OrganizationId};
-use domain::mapping::{self, Row};
+use domain::mapping::{self, Identifier, Place, Row};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -40,23 +40,52 @@ pub struct Mapping {
 }
 
 /// What a mapping brings in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// People with a login.
-    Accounts,
+    Accounts {
+        /// The organizational unit that they belong to.
+        unit: Option<String>,
+    },
+    /// People without one.
+    People {
+        /// What tells them apart.
+        identifier: Identifier,
+        /// Where they belong.
+        place: Place,
+    },
 }
 
 impl Target {
     /// The name in YAML and in the table.
     #[must_use]
-    pub const fn key(self) -> &'static str {
+    pub const fn key(&self) -> &'static str {
         match self {
-            Self::Accounts => "accounts",
+            Self::Accounts { .. } => "accounts",
+            Self::People { .. } => "people",
         }
     }
 
-    fn of_key(key: &str) -> Option<Self> {
-        (key == Self::Accounts.key()).then_some(Self::Accounts)
+    /// What its records are.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Accounts { .. } => Kind::Account,
+            Self::People { .. } => Kind::Person,
+        }
+    }
+
+    /// Identifier, entity, collection and organizational unit, each where it is there.
+    fn columns(&self) -> [Option<&str>; 4] {
+        match self {
+            Self::Accounts { unit } => [None, None, None, unit.as_deref()],
+            Self::People { identifier, place } => [
+                Some(identifier.key()),
+                Some(&place.entity),
+                Some(&place.collection),
+                None,
+            ],
+        }
     }
 }
 
@@ -64,7 +93,19 @@ impl Mapping {
     /// What deciding needs of it, with the default rows where none were written.
     #[must_use]
     pub fn rules(&self) -> mapping::Mapping {
-        let mut rules = mapping::Mapping::new(self.id, self.name.clone(), self.role, self.rows.clone());
+        let (name, rows) = (self.name.clone(), self.rows.clone());
+        let mut rules = match &self.target {
+            Target::Accounts { unit } => {
+                let rules = mapping::Mapping::new(self.id, name, self.role, rows);
+                match unit {
+                    Some(unit) => rules.in_unit(unit.clone()),
+                    None => rules,
+                }
+            }
+            Target::People { identifier, place } => {
+                mapping::Mapping::of_people(self.id, name, *identifier, place.clone(), rows)
+            }
+        };
         rules.override_by_email = self.override_by_email;
         rules.include_disabled = self.include_disabled;
         rules.criteria = self.criteria.clone();
@@ -119,11 +160,12 @@ pub async fn list(
 
 /// Adds a mapping with its criteria and rows.
 pub async fn insert(connection: &mut PgConnection, mapping: &Mapping) -> Result<(), StoreError> {
+    let [identifier, entity, collection, unit] = mapping.target.columns();
     sqlx::query(
         "-- mapping.insert
          INSERT INTO mapping (id, organization_id, connection_id, name, target, role, override_by_email,
-             include_disabled, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             include_disabled, created_at, updated_at, identifier, entity, collection, organizational_unit)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(mapping.id.0)
     .bind(mapping.organization.0)
@@ -135,6 +177,10 @@ pub async fn insert(connection: &mut PgConnection, mapping: &Mapping) -> Result<
     .bind(mapping.include_disabled)
     .bind(mapping.created_at)
     .bind(mapping.updated_at)
+    .bind(identifier)
+    .bind(entity)
+    .bind(collection)
+    .bind(unit)
     .execute(&mut *connection)
     .await?;
     mapping_clause::replace(connection, mapping.id, &mapping.criteria).await?;
@@ -143,10 +189,12 @@ pub async fn insert(connection: &mut PgConnection, mapping: &Mapping) -> Result<
 
 /// Writes everything but id, organization, name and time of creation; the criteria and rows too.
 pub async fn update(connection: &mut PgConnection, mapping: &Mapping) -> Result<(), StoreError> {
+    let [identifier, entity, collection, unit] = mapping.target.columns();
     sqlx::query(
         "-- mapping.update
          UPDATE mapping
-         SET connection_id = $2, target = $3, role = $4, override_by_email = $5, include_disabled = $6, updated_at = $7
+         SET connection_id = $2, target = $3, role = $4, override_by_email = $5, include_disabled = $6, updated_at = $7,
+             identifier = $8, entity = $9, collection = $10, organizational_unit = $11
          WHERE id = $1",
     )
     .bind(mapping.id.0)
@@ -156,6 +204,10 @@ pub async fn update(connection: &mut PgConnection, mapping: &Mapping) -> Result<
     .bind(mapping.override_by_email)
     .bind(mapping.include_disabled)
     .bind(mapping.updated_at)
+    .bind(identifier)
+    .bind(entity)
+    .bind(collection)
+    .bind(unit)
     .execute(&mut *connection)
     .await?;
     mapping_clause::replace(connection, mapping.id, &mapping.criteria).await?;
@@ -186,7 +238,7 @@ async fn select(connection: &mut PgConnection, selection: Selection<'_>) -> Resu
     let stored: Vec<Stored> = sqlx::query_as(
         "-- mapping.select
          SELECT id, organization_id, connection_id, name, target, role, override_by_email, include_disabled,
-             created_at, updated_at
+             created_at, updated_at, identifier, entity, collection, organizational_unit
          FROM mapping
          WHERE ($1::uuid IS NULL OR organization_id = $1)
            AND ($2::uuid IS NULL OR connection_id = $2)
@@ -233,6 +285,28 @@ struct Stored {
     include_disabled: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    identifier: Option<String>,
+    entity: Option<String>,
+    collection: Option<String>,
+    organizational_unit: Option<String>,
+}
+
+impl Stored {
+    fn target(&self) -> Option<Target> {
+        match self.target.as_str() {
+            "accounts" => Some(Target::Accounts {
+                unit: self.organizational_unit.clone(),
+            }),
+            "people" => Some(Target::People {
+                identifier: Identifier::of_key(self.identifier.as_deref()?)?,
+                place: Place {
+                    entity: self.entity.clone()?,
+                    collection: self.collection.clone()?,
+                },
+            }),
+            _ => None,
+        }
+    }
 }
 
 impl TryFrom<Stored> for Mapping {
@@ -244,7 +318,7 @@ impl TryFrom<Stored> for Mapping {
             id: MappingId(stored.id),
             organization: OrganizationId(stored.organization_id),
             connection: ConnectionId(stored.connection_id),
-            target: Target::of_key(&stored.target).ok_or_else(|| bad("target"))?,
+            target: stored.target().ok_or_else(|| bad("target"))?,
             role: Role::of_key(&stored.role).ok_or_else(|| bad("role"))?,
             name: stored.name,
             override_by_email: stored.override_by_email,

@@ -42,6 +42,7 @@ pub async fn replace(
         let (attribute, constant, default) = match &row.source {
             Source::Attribute { reading, default } => (Some(reading.to_string()), None, default.as_deref()),
             Source::Constant(value) => (None, Some(value.as_str()), None),
+            Source::ObjectId => (Some(Source::OBJECT_ID.to_owned()), None, None),
         };
         sqlx::query(
             "-- mapping_field.insert
@@ -80,6 +81,7 @@ impl Stored {
         let key = format!("{} {}", self.mapping_id, self.position);
         let bad = |column| Inconsistent::new("mapping_field", column, &key);
         let source = match (self.attribute, self.constant) {
+            (Some(name), None) if name == Source::OBJECT_ID => Source::ObjectId,
             (Some(name), None) => Source::Attribute {
                 reading: Reading::of_name(&name).ok_or_else(|| bad("attribute"))?,
                 default: self.default_value,

@@ -60,7 +60,7 @@ pub async fn open(
          SELECT u.id, $1, $2, $3, u.account_id, u.object_id, u.cause, u.proposed, u.reason, 'open', $4
          FROM unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::smallint[], $9::text[], $10::text[])
              AS u (id, account_id, object_id, cause, proposed, reason)
-         ON CONFLICT (connection_id, object_id, cause) WHERE state = 'open' DO NOTHING",
+         ON CONFLICT (connection_id, object_id, account_id, cause) WHERE state = 'open' DO NOTHING",
     )
     .bind(organization.0)
     .bind(of.0)
@@ -81,23 +81,30 @@ pub async fn open(
 pub async fn close_obsolete(
     connection: &mut PgConnection,
     id: ConnectionId,
-    objects: &[(ObjectId, LinkStatus)],
+    objects: &[(ObjectId, Option<AccountId>, LinkStatus)],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "-- review.close_obsolete
          UPDATE review v SET state = 'obsolete', resolved_at = $2
-         FROM unnest($3::uuid[], $4::smallint[]) AS u (object_id, status)
+         FROM unnest($3::uuid[], $4::smallint[], $5::uuid[]) AS u (object_id, status, account_id)
          WHERE v.connection_id = $1 AND v.state = 'open' AND v.object_id = u.object_id
+           AND v.account_id = coalesce(u.account_id, v.account_id)
            AND v.cause <> CASE u.status WHEN 2 THEN 1 WHEN 3 THEN 2 WHEN 4 THEN 3 WHEN 5 THEN 4 ELSE 0 END",
     )
     .bind(id.0)
     .bind(now)
-    .bind(objects.iter().map(|(object, _)| object.0).collect::<Vec<_>>())
+    .bind(objects.iter().map(|(object, ..)| object.0).collect::<Vec<_>>())
     .bind(
         objects
             .iter()
-            .map(|(_, status)| *status as i16)
+            .map(|(.., status)| *status as i16)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        objects
+            .iter()
+            .map(|(_, account, _)| account.map(|account| account.0))
             .collect::<Vec<_>>(),
     )
     .execute(connection)

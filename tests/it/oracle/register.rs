@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::account::{Account, Role, Status, Values};
+use domain::account::{Account, Kind, Role, Status, Values};
 use domain::decision::{LinkStatus, Outcome, Skip};
 use domain::field::Field;
 use domain::id::{AccountId, ObjectId, OrganizationId, RunId};
@@ -272,6 +272,7 @@ fn account(row: &Value) -> Account {
         }
     }
     Account {
+        kind: Kind::Account,
         id: account_id(row),
         version: number(row, "version").try_into().unwrap(),
         role: Role::of_number(small(row, "role")).unwrap(),

@@ -1,7 +1,7 @@
 //! Applying documents: everything is checked first, then written in one transaction.
 
 use contracts::v1;
-use store::{Tx, connection, connection_view, credential, organization};
+use store::{Tx, connection, connection_view, credential, custom_field, organization};
 
 use super::check::{Wanted, check};
 use super::write::Writer;
@@ -17,10 +17,11 @@ pub async fn apply(
     request: &v1::ApplyConfigurationRequest,
 ) -> Result<v1::ApplyConfigurationResponse, Fault> {
     let (mut violations, mut warnings) = (Vec::new(), Vec::new());
-    let wanted = check(&request.documents, &mut violations, &mut warnings);
     let key = Key::of(caller, "ApplyConfiguration", &request.idempotency_key, request)?;
     let mut tx = app.store.begin("configuration.apply").await?;
     organization::lock(tx.connection(), caller.organization()).await?;
+    let custom = custom_field::list(tx.connection(), caller.organization()).await?;
+    let wanted = check(&request.documents, &custom, &mut violations, &mut warnings);
     if !request.dry_run
         && let Some(answer) = key.claim(app, &mut tx).await?
     {
@@ -109,6 +110,19 @@ async fn check_references(
                     ),
                 });
             }
+        }
+    }
+    for (index, wish) in &wanted.custom_fields {
+        let stored = custom_field::list(tx.connection(), organization).await?;
+        let other_type = stored
+            .0
+            .iter()
+            .any(|stored| stored.field == wish.field && stored.kind != wish.kind);
+        if other_type && custom_field::is_used(tx.connection(), organization, wish.field).await? {
+            violations.push(Violation {
+                path: format!("documents[{index}].customField.type"),
+                problem: "can't change any more: records have values in it; make another field".to_owned(),
+            });
         }
     }
     for (index, mapping) in wanted

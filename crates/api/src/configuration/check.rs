@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use contracts::v1;
 use domain::brake::Brake;
+use domain::custom_field::{CustomField, CustomFields};
 use domain::id::TenantId;
 use domain::leaver::{Policies, Policy};
 use secrecy::SecretString;
@@ -12,6 +13,7 @@ use store::settings::Settings;
 use uuid::Uuid;
 
 use super::address::{address, origin};
+use super::check_custom;
 use super::check_mapping::{self, WantedMapping};
 use crate::fault::Violation;
 use crate::view::connection::CLOUDS;
@@ -34,6 +36,8 @@ pub struct Wanted {
     pub credentials: Vec<(usize, WantedCredential)>,
     /// Connections.
     pub connections: Vec<(usize, WantedConnection)>,
+    /// Custom fields that are new or change their type.
+    pub custom_fields: Vec<(usize, CustomField)>,
     /// Mappings.
     pub mappings: Vec<(usize, WantedMapping)>,
     /// Settings.
@@ -134,8 +138,11 @@ impl<'a> Problems<'a> {
 }
 
 /// Checks all documents by themselves. What they refer to is judged with the stored configuration.
+///
+/// `stored` are the custom fields that are there.
 pub fn check(
     documents: &[v1::Document],
+    stored: &CustomFields,
     violations: &mut Vec<Violation>,
     warnings: &mut Vec<String>,
 ) -> Wanted {
@@ -151,13 +158,15 @@ pub fn check(
         });
         return wanted;
     }
+    let custom = check_custom::check(documents, stored, violations);
     let mut names: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (index, document) in documents.iter().enumerate() {
         let Some(kind) = &document.kind else {
             let path = format!("documents[{index}]");
             violations.push(Violation {
                 path,
-                problem: "has no kind; use credential, connection, mapping or settings".to_owned(),
+                problem: "has no kind; use credential, connection, customField, mapping or settings"
+                    .to_owned(),
             });
             continue;
         };
@@ -183,7 +192,12 @@ pub fn check(
             v1::document::Kind::Mapping(document) => {
                 wanted
                     .mappings
-                    .push((index, check_mapping::check(document, &mut problems)));
+                    .push((index, check_mapping::check(document, &custom, &mut problems)));
+            }
+            v1::document::Kind::CustomField(document) => {
+                if let Some(wish) = custom.named(&document.name) {
+                    wanted.custom_fields.push((index, wish.clone()));
+                }
             }
             v1::document::Kind::Settings(document) => {
                 wanted.settings = Some((index, settings(document, &mut problems)));
@@ -199,6 +213,7 @@ const fn word_and_name(kind: &v1::document::Kind) -> (&'static str, &str) {
         v1::document::Kind::Credential(document) => ("credential", document.name.as_str()),
         v1::document::Kind::Connection(document) => ("connection", document.name.as_str()),
         v1::document::Kind::Mapping(document) => ("mapping", document.name.as_str()),
+        v1::document::Kind::CustomField(document) => ("customField", document.name.as_str()),
         v1::document::Kind::Settings(_) => ("settings", ""),
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use contracts::v1;
-use domain::account::Role;
-use domain::attribute::{Attribute, Kind};
+use domain::account::{Kind, Role};
+use domain::attribute::{self, Attribute};
 use domain::criteria::Criteria;
+use domain::custom_field::CustomFields;
 use domain::field::{Field, Reading};
-use domain::mapping::{Authority, Row, Source};
+use domain::mapping::{Authority, Identifier, Place, Row, Source};
+use domain::value_kind::ValueKind;
 use store::mapping::Target;
 
 use super::check::Problems;
@@ -39,10 +41,7 @@ pub struct WantedMapping {
 }
 
 /// Checks a mapping by itself.
-pub fn check(document: &v1::Mapping, problems: &mut Problems<'_>) -> WantedMapping {
-    if v1::MappingTarget::try_from(document.target).is_err() {
-        problems.add("target", "is not available yet; use accounts");
-    }
+pub fn check(document: &v1::Mapping, custom: &CustomFields, problems: &mut Problems<'_>) -> WantedMapping {
     let role = match v1::Role::try_from(document.role) {
         Ok(v1::Role::Unspecified | v1::Role::User) => Role::User,
         Ok(v1::Role::Technician) => Role::Technician,
@@ -53,35 +52,103 @@ pub fn check(document: &v1::Mapping, problems: &mut Problems<'_>) -> WantedMappi
             Role::User
         }
     };
+    let target = target(document, problems);
     WantedMapping {
         name: problems.name("name", &document.name),
         connection: problems.name("connection", &document.connection),
-        target: Target::Accounts,
         role,
         override_by_email: document.override_by_email,
         include_disabled: document.include_disabled,
         criteria: check_criteria::check(&document.criteria, problems),
-        rows: rows(&document.fields, problems),
+        rows: rows(&document.fields, (&target, custom), problems),
+        target,
     }
 }
 
-fn rows(written: &[v1::MappingField], problems: &mut Problems<'_>) -> Vec<Row> {
+/// What it brings users in as, and what goes with that only (I2, M3).
+fn target(document: &v1::Mapping, problems: &mut Problems<'_>) -> Target {
+    let refuse = |problems: &mut Problems<'_>, key: &str, written: bool, why: &str| {
+        if written {
+            problems.add(key, format!("goes with {why} only; leave it out"));
+        }
+    };
+    match v1::MappingTarget::try_from(document.target) {
+        Ok(v1::MappingTarget::Unspecified | v1::MappingTarget::Accounts) => {
+            let identifier = document.unique_identifier != 0;
+            refuse(problems, "uniqueIdentifier", identifier, "target people");
+            refuse(problems, "entity", !document.entity.is_empty(), "target people");
+            refuse(
+                problems,
+                "collection",
+                !document.collection.is_empty(),
+                "target people",
+            );
+            let unit = &document.organizational_unit;
+            Target::Accounts {
+                unit: (!unit.is_empty()).then(|| problems.name("organizationalUnit", unit)),
+            }
+        }
+        Ok(v1::MappingTarget::People) => {
+            let unit = !document.organizational_unit.is_empty();
+            refuse(problems, "organizationalUnit", unit, "target accounts");
+            let role = !matches!(document.role(), v1::Role::Unspecified | v1::Role::User);
+            refuse(problems, "role", role, "target accounts");
+            refuse(
+                problems,
+                "overrideByEmail",
+                document.override_by_email,
+                "target accounts",
+            );
+            Target::People {
+                identifier: match v1::UniqueIdentifier::try_from(document.unique_identifier) {
+                    Ok(v1::UniqueIdentifier::ObjectId) => Identifier::ObjectId,
+                    Ok(v1::UniqueIdentifier::UserPrincipalName) => Identifier::UserPrincipalName,
+                    Ok(v1::UniqueIdentifier::Email) => Identifier::Email,
+                    Ok(v1::UniqueIdentifier::Unspecified) | Err(_) => {
+                        problems.add(
+                            "uniqueIdentifier",
+                            "is missing; people are told apart by objectId, userPrincipalName or email",
+                        );
+                        Identifier::ObjectId
+                    }
+                },
+                place: Place {
+                    entity: problems.name("entity", &document.entity),
+                    collection: problems.name("collection", &document.collection),
+                },
+            }
+        }
+        Err(_) => {
+            problems.add("target", "is not available yet; use accounts or people");
+            Target::Accounts { unit: None }
+        }
+    }
+}
+
+fn rows(
+    written: &[v1::MappingField],
+    (target, custom): (&Target, &CustomFields),
+    problems: &mut Problems<'_>,
+) -> Vec<Row> {
     let mut rows = Vec::with_capacity(written.len());
     let mut places: BTreeMap<Field, usize> = BTreeMap::new();
     let mut all_known = true;
     for (index, row) in written.iter().enumerate() {
         let path = format!("fields[{index}]");
-        let Some(field) = field(&row.field, &path, problems) else {
+        let Some(field) = field(&row.field, custom, &path, problems) else {
             all_known = false;
             continue;
         };
+        if let Some(problem) = misplaced(field, target) {
+            problems.add(&format!("{path}.field"), problem);
+        }
         if let Some(first) = places.insert(field, index) {
             problems.add(
                 &format!("{path}.field"),
                 format!("\"{field}\" is in fields[{first}] already; a field takes its value from one row"),
             );
         }
-        let source = source(field, row, &path, problems);
+        let source = source((field, custom), row, &path, problems);
         let authority = authority(row.authority, &path, problems);
         if let Some(source) = source {
             let clear = row.clear.unwrap_or(authority == Authority::Always);
@@ -95,15 +162,17 @@ fn rows(written: &[v1::MappingField], problems: &mut Problems<'_>) -> Vec<Row> {
     }
     // With an unknown field among them, the missing one may be that.
     if !written.is_empty() && all_known {
+        let people = target.kind() == Kind::Person;
         for (field, suggestion) in [
             (Field::Name, "displayName"),
             (Field::Login, "userPrincipalName.local"),
         ] {
-            if !places.contains_key(&field) {
+            let needed = field == Field::Name || !people;
+            if needed && !places.contains_key(&field) {
                 problems.add(
                     "fields",
                     format!(
-                        "has no row for {} ({field}), which every account needs; add {{ field: {field}, attribute: \
+                        "has no row for {} ({field}), which every record needs; add {{ field: {field}, attribute: \
                          {suggestion} }}, or leave fields out to map everything",
                         field.title()
                     ),
@@ -114,12 +183,34 @@ fn rows(written: &[v1::MappingField], problems: &mut Problems<'_>) -> Vec<Row> {
     rows
 }
 
-fn field(name: &str, path: &str, problems: &mut Problems<'_>) -> Option<Field> {
-    let found = Field::of_key(name);
+/// What is wrong with a row for this field.
+fn misplaced(field: Field, target: &Target) -> Option<String> {
+    let people = target.kind() == Kind::Person;
+    match field {
+        Field::Entity | Field::Collection => Some(format!(
+            "{field} takes no row; write {field} beside target: people"
+        )),
+        Field::Identifier => {
+            Some("identifier takes no row; write uniqueIdentifier beside target: people".to_owned())
+        }
+        Field::Login | Field::Domain if people => Some(format!(
+            "{field} goes with target accounts only: people have no login"
+        )),
+        _ => None,
+    }
+}
+
+fn field(name: &str, custom: &CustomFields, path: &str, problems: &mut Problems<'_>) -> Option<Field> {
+    let found = custom.field_of(name);
     if found.is_none() {
-        let known = Field::ALL.iter().map(|field| field.key());
+        let known: Vec<_> = custom.keys().collect();
+        let known = known.iter().map(AsRef::as_ref);
         let problem = match name {
             "" => "is missing".to_owned(),
+            name if is_status(name) => {
+                "is kept by the sync itself: the integration status is not mappable; leave the row out"
+                    .to_owned()
+            }
             name => format!(
                 "\"{name}\" is no field of the register{}",
                 did_you_mean(name, known)
@@ -131,7 +222,13 @@ fn field(name: &str, path: &str, problems: &mut Problems<'_>) -> Option<Field> {
 }
 
 /// An attribute or a constant, one of the two.
-fn source(field: Field, row: &v1::MappingField, path: &str, problems: &mut Problems<'_>) -> Option<Source> {
+fn source(
+    (field, custom): (Field, &CustomFields),
+    row: &v1::MappingField,
+    path: &str,
+    problems: &mut Problems<'_>,
+) -> Option<Source> {
+    let kind = custom.kind_of(field);
     let mut refuse = |part: &str, problem: String| {
         problems.add(&format!("{path}.{part}"), problem);
         None
@@ -139,7 +236,12 @@ fn source(field: Field, row: &v1::MappingField, path: &str, problems: &mut Probl
     match (row.attribute.as_str(), &row.constant) {
         ("", None) => refuse(
             "attribute",
-            format!("is missing; the field {field} needs an attribute or a constant"),
+            match field.default_reading() {
+                Some(reading) => {
+                    format!("is missing; what usually goes into {field} is {reading}, or write a constant")
+                }
+                None => format!("is missing; the field {field} needs an attribute or a constant"),
+            },
         ),
         ("", Some(_)) if row.default.is_some() => refuse(
             "default",
@@ -157,11 +259,19 @@ fn source(field: Field, row: &v1::MappingField, path: &str, problems: &mut Probl
             "constant",
             "holds control characters, or is longer than 1024 bytes".to_owned(),
         ),
-        ("", Some(constant)) => Some(Source::Constant(constant.clone())),
+        ("", Some(constant)) => match kind.objection(constant) {
+            None => Some(Source::Constant(constant.clone())),
+            Some(objection) => refuse("constant", format!("{constant:?} {objection}")),
+        },
         (_, Some(_)) => refuse(
             "constant",
             "can't go with an attribute; take one of them away".to_owned(),
         ),
+        (Source::OBJECT_ID, None)
+            if row.default.is_none() && kind == ValueKind::Text && field != Field::ReportingTo =>
+        {
+            Some(Source::ObjectId)
+        }
         (name, None) => {
             let Some(reading) = Reading::of_name(name) else {
                 let known = Attribute::ALL.iter().map(|attribute| attribute.name());
@@ -177,6 +287,16 @@ fn source(field: Field, row: &v1::MappingField, path: &str, problems: &mut Probl
             if let Err(problem) = fits(field, reading) {
                 return refuse("attribute", problem);
             }
+            if !kind.takes(reading.attribute().kind()) {
+                return refuse(
+                    "attribute",
+                    format!(
+                        "\"{reading}\" can't be: {} holds a {}, which it never is",
+                        custom.key_of(field),
+                        kind.key()
+                    ),
+                );
+            }
             match row.default.as_deref() {
                 Some(_) if field == Field::ReportingTo => refuse(
                     "default",
@@ -186,10 +306,13 @@ fn source(field: Field, row: &v1::MappingField, path: &str, problems: &mut Probl
                     "default",
                     "is empty, holds control characters, or is longer than 1024 bytes".to_owned(),
                 ),
-                default => Some(Source::Attribute {
-                    reading,
-                    default: default.map(str::to_owned),
-                }),
+                default => match default.and_then(|default| kind.objection(default)) {
+                    Some(objection) => refuse("default", objection.to_owned()),
+                    None => Some(Source::Attribute {
+                        reading,
+                        default: default.map(str::to_owned),
+                    }),
+                },
             }
         }
     }
@@ -197,7 +320,7 @@ fn source(field: Field, row: &v1::MappingField, path: &str, problems: &mut Probl
 
 /// Reporting to takes the manager only, and the manager goes nowhere else: it is an object, not a text (M2).
 fn fits(field: Field, reading: Reading) -> Result<(), String> {
-    let reference = reading.attribute().kind() == Kind::Reference;
+    let reference = reading.attribute().kind() == attribute::Kind::Reference;
     match (field == Field::ReportingTo, reference) {
         (true, true) | (false, false) => Ok(()),
         (true, false) => Err(format!(
@@ -205,6 +328,11 @@ fn fits(field: Field, reading: Reading) -> Result<(), String> {
         )),
         (false, true) => Err(format!("\"{reading}\" can only go into the field reportingTo")),
     }
+}
+
+fn is_status(name: &str) -> bool {
+    let plain: String = name.chars().filter(|c| c.is_ascii_alphabetic()).collect();
+    plain.eq_ignore_ascii_case("integrationStatus")
 }
 
 fn is_value(text: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use contracts::v1;
 use contracts::v1::document::Kind;
-use store::{connection, credential, mapping, settings};
+use store::{connection, credential, custom_field, mapping, settings};
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -20,6 +20,7 @@ pub async fn export(app: &App, caller: &Caller) -> Result<v1::ExportConfiguratio
     let connections = connection::list(tx.connection(), organization, None, MOST).await?;
     let mappings = mapping::list(tx.connection(), organization, None, None, MOST).await?;
     let settings = settings::find(tx.connection(), organization).await?;
+    let custom = custom_field::list(tx.connection(), organization).await?;
     let mut documents = Vec::new();
     for credential in credentials
         .iter()
@@ -45,11 +46,13 @@ pub async fn export(app: &App, caller: &Caller) -> Result<v1::ExportConfiguratio
             ..document
         }));
     }
+    let customs = custom.0.iter().map(view::field::custom);
+    documents.extend(customs.map(Kind::CustomField));
     for mapping in &mappings {
         let of = connections
             .iter()
             .find(|connection| connection.id == mapping.connection);
-        let document = view::mapping::mapping(mapping, of.map_or("", |of| &of.name));
+        let document = view::mapping::mapping(mapping, of.map_or("", |of| &of.name), &custom);
         documents.push(Kind::Mapping(v1::Mapping {
             id: String::new(),
             update_time: None,

@@ -1,5 +1,6 @@
 //! Says how many linked people would fall out of scope, when criteria are saved (F4).
 
+use domain::account::Kind;
 use domain::criteria::Truth;
 use domain::fallout::falls_out;
 use domain::id::ConnectionId;
@@ -41,12 +42,29 @@ pub async fn tell(
         return Ok(None);
     }
     let (id, name) = connection;
-    let before: Vec<Rules> = before.iter().map(Mapping::rules).collect();
-    let after: Vec<Rules> = after.iter().map(Mapping::rules).collect();
     let mut count = Count::default();
+    for kind in Kind::ALL {
+        count_kind(tx, (id, kind), before, after, &mut count).await?;
+    }
+    Ok((count.looked_at > 0).then(|| count.told(name)))
+}
+
+/// Those who are linked as one kind of record.
+async fn count_kind(
+    tx: &mut Tx,
+    of: (ConnectionId, Kind),
+    before: &[Mapping],
+    after: &[Mapping],
+    count: &mut Count,
+) -> Result<(), Fault> {
+    let of_kind = |mappings: &[Mapping]| -> Vec<Rules> {
+        let mappings = mappings.iter().filter(|mapping| mapping.target.kind() == of.1);
+        mappings.map(Mapping::rules).collect()
+    };
+    let (before, after) = (of_kind(before), of_kind(after));
     let mut last = Uuid::nil();
     loop {
-        let linked = link::in_scope(tx.connection(), id, last, BATCH).await?;
+        let linked = link::in_scope(tx.connection(), of, last, BATCH).await?;
         let Some((object, _)) = linked.last() else { break };
         last = object.0;
         if count.looked_at >= MOST {
@@ -67,7 +85,7 @@ pub async fn tell(
             }
         }
     }
-    Ok((count.looked_at > 0).then(|| count.told(name)))
+    Ok(())
 }
 
 impl Count {

@@ -4,6 +4,7 @@ mod address;
 pub mod apply;
 mod check;
 mod check_criteria;
+mod check_custom;
 mod check_mapping;
 pub mod disconnect;
 pub mod export;

@@ -2,11 +2,12 @@
 
 use contracts::v1;
 use domain::criteria::{Clause, Filter};
+use domain::custom_field::{CustomField, CustomFields};
 use domain::mapping::{Row, Source};
 use serde_json::{Map, Value};
 use store::connection::{Connection, DeletionMode};
 use store::credential::Credential;
-use store::mapping::Mapping;
+use store::mapping::{Mapping, Target};
 use store::settings::Settings;
 
 /// Path and value of each property, in the order in which YAML has them.
@@ -68,7 +69,7 @@ pub fn connection(connection: &Connection, credential: Option<&str>) -> Properti
 }
 
 /// Of a mapping of the connection of this name.
-pub fn mapping(mapping: &Mapping, connection: &str) -> Properties {
+pub fn mapping(mapping: &Mapping, connection: &str, custom: &CustomFields) -> Properties {
     let mut properties = listed([
         ("connection", connection.to_owned()),
         ("target", mapping.target.key().to_owned()),
@@ -76,15 +77,28 @@ pub fn mapping(mapping: &Mapping, connection: &str) -> Properties {
         ("overrideByEmail", mapping.override_by_email.to_string()),
         ("includeDisabled", mapping.include_disabled.to_string()),
     ]);
+    properties.extend(match &mapping.target {
+        Target::Accounts { unit } => listed([("organizationalUnit", unit.clone().unwrap_or_default())]),
+        Target::People { identifier, place } => listed([
+            ("uniqueIdentifier", identifier.key().to_owned()),
+            ("entity", place.entity.clone()),
+            ("collection", place.collection.clone()),
+        ]),
+    });
     let filters = mapping.criteria.filters.iter().enumerate();
     properties.extend(filters.map(|(place, filter)| (format!("criteria[{place}]"), asked(filter))));
     properties.extend(
         mapping
             .rows
             .iter()
-            .map(|row| (format!("fields.{}", row.field), in_words(row))),
+            .map(|row| (format!("fields.{}", custom.key_of(row.field)), in_words(row))),
     );
     properties
+}
+
+/// Of a custom field.
+pub fn custom_field(custom: &CustomField) -> Properties {
+    listed([("type", custom.kind.key().to_owned())])
 }
 
 /// Of the settings.
@@ -162,6 +176,7 @@ fn in_words(row: &Row) -> String {
             default: Some(default),
         } => format!("attribute {reading}, default \"{default}\""),
         Source::Constant(value) => format!("constant \"{value}\""),
+        Source::ObjectId => format!("attribute {}", Source::OBJECT_ID),
     };
     let clear = if row.clear { "clear" } else { "no clear" };
     format!("{source}, {}, {clear}", row.authority.key())

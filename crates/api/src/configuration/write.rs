@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use contracts::v1;
+use domain::custom_field::CustomField;
 use domain::id::{ConnectionId, CredentialId, MappingId};
 use secrecy::ExposeSecret;
 use store::connection::Connection;
 use store::credential::{Credential, SealedSecret};
 use store::mapping::Mapping;
 use store::settings::Settings;
-use store::{Tx, audit, connection, credential, mapping, settings};
+use store::{Tx, audit, connection, credential, custom_field, mapping, settings};
 use vault::Sealed;
 
 use super::SECRET_PURPOSE;
@@ -21,6 +22,9 @@ use super::properties::{self, Properties};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::fault::Fault;
+
+/// Connections of an organization at most.
+const MOST_CONNECTIONS: i64 = 10_000;
 
 /// Writes documents in a transaction and notes what changed.
 pub struct Writer<'a> {
@@ -44,6 +48,9 @@ impl Writer<'_> {
         }
         for (_, wish) in wanted.connections {
             self.connection(wish, warnings).await?;
+        }
+        for (_, wish) in wanted.custom_fields {
+            self.custom_field(wish).await?;
         }
         let before = self.mappings_before(&wanted.mappings).await?;
         for (_, wish) in wanted.mappings {
@@ -191,6 +198,7 @@ impl Writer<'_> {
             "a connection vanished while documents were applied",
         ))?;
         let stored = mapping::find_by_name(self.tx.connection(), organization, &wish.name).await?;
+        let custom = custom_field::list(self.tx.connection(), organization).await?;
         let row = Mapping {
             id: stored
                 .as_ref()
@@ -213,11 +221,12 @@ impl Writer<'_> {
                 Some(properties::mapping(
                     stored,
                     &before.map(|before| before.name).unwrap_or_default(),
+                    &custom,
                 ))
             }
             None => None,
         };
-        let new = properties::mapping(&row, &of.name);
+        let new = properties::mapping(&row, &of.name, &custom);
         if self.note("Mapping", &row.name, old.as_ref(), &new).await? {
             let why = why(&row.name, old.as_ref(), &new);
             match &stored {
@@ -234,7 +243,8 @@ impl Writer<'_> {
             }
         }
         // By name, as they are asked; whoever applies several documents is told once.
-        let all = mapping::of_connection(self.tx.connection(), of.id).await?;
+        let mut all = mapping::of_connection(self.tx.connection(), of.id).await?;
+        all.retain(|mapping| mapping.target.kind() == row.target.kind());
         if let Some(place) = all.iter().position(|mapping| mapping.criteria.take_everyone())
             && let Some(behind) = all.get(place + 1)
         {
@@ -265,6 +275,27 @@ impl Writer<'_> {
             }
         }
         Ok(before)
+    }
+
+    async fn custom_field(&mut self, wish: CustomField) -> Result<(), Fault> {
+        let organization = self.caller.organization();
+        let stored = custom_field::list(self.tx.connection(), organization).await?;
+        let stored = stored.0.into_iter().find(|stored| stored.field == wish.field);
+        let old = stored.as_ref().map(properties::custom_field);
+        let new = properties::custom_field(&wish);
+        if self.note("CustomField", &wish.name, old.as_ref(), &new).await? {
+            custom_field::put(self.tx.connection(), organization, &wish).await?;
+            if stored.is_some() {
+                // Whoever maps it decides by its type.
+                for connection in
+                    connection::list(self.tx.connection(), organization, None, MOST_CONNECTIONS).await?
+                {
+                    self.rules_changed(connection.id, &format!("custom field {} changed", wish.name))
+                        .await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn settings(&mut self, wish: Settings) -> Result<(), Fault> {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use contracts::internal::v1 as internal;
 use contracts::v1;
 use contracts::v1::accounts_server::Accounts;
+use domain::account::Kind;
 use domain::field::Field;
 use store::account_list::{self, Search};
+use store::custom_field;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -73,15 +75,15 @@ async fn list(
     let list = format!("accounts {} {}", request.include_deleted, request.search);
     let page = Page::read(list, request.page_size, &request.page_token)?;
     let after = page.after_parsed(|parts| parts.first()?.parse().ok())?;
-    let words: Vec<String> = request.search.split_whitespace().map(str::to_owned).collect();
-    if words.len() > MOST_WORDS {
-        return Err(Fault::invalid("search", "has more than 10 words"));
-    }
     let search = Search {
-        words,
+        kind: Kind::Account,
+        words: words(&request.search)?,
         include_deleted: request.include_deleted,
+        entity: None,
+        collection: None,
     };
     let mut connection = app.store.connection().await?;
+    let custom = custom_field::list(&mut connection, caller.organization()).await?;
     let rows = account_list::list(
         &mut connection,
         caller.organization(),
@@ -91,22 +93,35 @@ async fn list(
     )
     .await?;
     let key = |row: &account_list::Account| vec![row.id.to_string()];
-    let (accounts, next_page_token) = page.cut_messages(rows, key, view::account::account);
+    let (accounts, next_page_token) =
+        page.cut_messages(rows, key, |row| view::account::account(row, &custom));
     Ok(v1::ListAccountsResponse {
         accounts,
         next_page_token,
     })
 }
 
+/// The words of a search.
+pub(super) fn words(search: &str) -> Result<Vec<String>, Fault> {
+    let words: Vec<String> = search.split_whitespace().map(str::to_owned).collect();
+    if words.len() > MOST_WORDS {
+        return Err(Fault::invalid("search", "has more than 10 words"));
+    }
+    Ok(words)
+}
+
 async fn get(app: &App, caller: &Caller, id: &str) -> Result<v1::Account, Fault> {
     let id = lookup::parse("accountId", id)?;
     let mut connection = app.store.connection().await?;
-    let found = account_list::find(&mut connection, caller.organization(), id).await?;
-    found.map(view::account::account).ok_or_else(|| Fault::NotFound {
-        what: "account",
-        name: id.to_string(),
-        hint: "; find accounts with rollcall account list --search TEXT".to_owned(),
-    })
+    let found = account_list::find(&mut connection, caller.organization(), (Kind::Account, id)).await?;
+    let custom = custom_field::list(&mut connection, caller.organization()).await?;
+    found
+        .map(|account| view::account::account(account, &custom))
+        .ok_or_else(|| Fault::NotFound {
+            what: "account",
+            name: id.to_string(),
+            hint: "; find accounts with rollcall account list --search TEXT".to_owned(),
+        })
 }
 
 /// Hands the rows through to the reconciler as they come, a bounded number at a time.

@@ -7,6 +7,7 @@ mod credentials;
 mod links;
 mod mappings;
 mod notices;
+mod people;
 mod reviews;
 mod runs;
 mod tokens;
@@ -41,8 +42,8 @@ pub fn surface(app: &App) -> Surface {
     use v1::{
         accounts_server as accounts, configuration_server as configuration,
         connections_server as connections, credentials_server as credentials, links_server as links,
-        mappings_server as mappings, notices_server as notices, reviews_server as reviews,
-        runs_server as runs, tokens_server as tokens,
+        mappings_server as mappings, notices_server as notices, people_server as people,
+        reviews_server as reviews, runs_server as runs, tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
@@ -69,6 +70,10 @@ pub fn surface(app: &App) -> Surface {
             runs::RunsServer::new(self::runs::Service(app.clone())),
         ))
         .with(known(app, accounts.max_decoding_message_size(MAX_MESSAGE_BYTES)))
+        .with(known(
+            app,
+            people::PeopleServer::new(self::people::Service(app.clone())),
+        ))
         .with(known(
             app,
             links::LinksServer::new(self::links::Service(app.clone())),

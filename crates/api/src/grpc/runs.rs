@@ -5,6 +5,7 @@ use contracts::v1::runs_server::Runs;
 use domain::decision::Outcome;
 use domain::id::RunId;
 use store::change_list::{self, Change, Place};
+use store::custom_field;
 use store::run_view;
 use tonic::{Request, Response, Status};
 
@@ -134,9 +135,11 @@ async fn list_changes(
     let run = lookup::run(app, caller, &request.run_id).await?;
     let mut connection = app.store.connection().await?;
     let after = after.unwrap_or(Place::START);
+    let custom = custom_field::list(&mut connection, caller.organization()).await?;
     let changes = change_list::list(&mut connection, run.id, outcome, after, page.limit()).await?;
     let key = |change: &Change| vec![change.place.page.to_string(), change.place.position.to_string()];
-    let (changes, next_page_token) = page.cut_messages(changes, key, view::change::change);
+    let (changes, next_page_token) =
+        page.cut_messages(changes, key, |change| view::change::change(change, &custom));
     Ok(v1::ListChangesResponse {
         changes,
         next_page_token,

@@ -2,6 +2,7 @@
 
 use contracts::v1;
 use domain::account::{Role, Status};
+use domain::custom_field::CustomFields;
 use domain::decision::LinkStatus;
 use domain::field::Field;
 use store::account_list::Account;
@@ -10,7 +11,7 @@ use store::link_list::Link;
 use super::time;
 
 /// An account.
-pub fn account(account: Account) -> v1::Account {
+pub fn account(account: Account, custom: &CustomFields) -> v1::Account {
     let value = |field| account.value(field).unwrap_or_default().to_owned();
     let link = account.link.as_ref();
     v1::Account {
@@ -22,12 +23,7 @@ pub fn account(account: Account) -> v1::Account {
         upn: value(Field::Upn),
         lookup_guid: value(Field::LookupGuid),
         role: role(account.role).into(),
-        status: match account.status {
-            Status::Active => v1::AccountStatus::Active,
-            Status::Deactivated => v1::AccountStatus::Deactivated,
-            Status::Deleted => v1::AccountStatus::Deleted,
-        }
-        .into(),
+        status: status(account.status).into(),
         integration_status: link
             .map_or(v1::IntegrationStatus::Unspecified, |link| {
                 integration(link.status)
@@ -38,11 +34,49 @@ pub fn account(account: Account) -> v1::Account {
         reporting_to: account.reporting_to.map(|id| id.to_string()).unwrap_or_default(),
         create_time: Some(time(account.created_at)),
         update_time: Some(time(account.updated_at)),
-        fields: account
-            .fields
-            .into_iter()
-            .map(|(field, value)| (field.key().to_owned(), value))
-            .collect(),
+        fields: fields(account.fields, custom),
+    }
+}
+
+/// A person without a login.
+pub fn person(person: Account, custom: &CustomFields) -> v1::Person {
+    let value = |field| person.value(field).unwrap_or_default().to_owned();
+    let link = person.link.as_ref();
+    v1::Person {
+        id: person.id.to_string(),
+        name: value(Field::Name),
+        entity: value(Field::Entity),
+        collection: value(Field::Collection),
+        identifier: value(Field::Identifier),
+        email: value(Field::Email),
+        upn: value(Field::Upn),
+        status: status(person.status).into(),
+        integration_status: link
+            .map_or(v1::IntegrationStatus::Unspecified, |link| {
+                integration(link.status)
+            })
+            .into(),
+        connection: link.map(|link| link.connection.clone()).unwrap_or_default(),
+        object_id: link.map(|link| link.object.to_string()).unwrap_or_default(),
+        reporting_to: person.reporting_to.map(|id| id.to_string()).unwrap_or_default(),
+        create_time: Some(time(person.created_at)),
+        update_time: Some(time(person.updated_at)),
+        fields: fields(person.fields, custom),
+    }
+}
+
+fn fields(fields: Vec<(Field, String)>, custom: &CustomFields) -> std::collections::HashMap<String, String> {
+    fields
+        .into_iter()
+        .map(|(field, value)| (custom.key_of(field).into_owned(), value))
+        .collect()
+}
+
+const fn status(status: Status) -> v1::AccountStatus {
+    match status {
+        Status::Active => v1::AccountStatus::Active,
+        Status::Deactivated => v1::AccountStatus::Deactivated,
+        Status::Deleted => v1::AccountStatus::Deleted,
     }
 }
 

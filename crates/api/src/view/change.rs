@@ -1,12 +1,13 @@
 //! Changes: the decisions of a run.
 
 use contracts::v1;
+use domain::custom_field::CustomFields;
 use store::change_list::Change;
 
 use super::run::outcome;
 
 /// A decision of a run.
-pub fn change(change: Change) -> v1::Change {
+pub fn change(change: Change, custom: &CustomFields) -> v1::Change {
     v1::Change {
         object_id: change.object.map(|id| id.to_string()).unwrap_or_default(),
         account_id: change.account.map(|id| id.to_string()).unwrap_or_default(),
@@ -24,11 +25,12 @@ pub fn change(change: Change) -> v1::Change {
             .fields
             .into_iter()
             .map(|field| v1::FieldChange {
-                field: field.field.key().to_owned(),
+                field: custom.key_of(field.field).into_owned(),
                 old: field.old,
                 new: field.new,
             })
             .collect(),
         applied: change.applied,
+        target: change.kind.key().to_owned(),
     }
 }

@@ -2,28 +2,48 @@
 
 use contracts::v1;
 use domain::criteria::{Clause, Filter, Operator};
-use domain::mapping::{Authority, Row, Source};
+use domain::custom_field::CustomFields;
+use domain::mapping::{Authority, Identifier, Row, Source};
 use store::mapping::{Mapping, Target};
 
 use super::account::role;
 use super::time;
 
 /// A mapping of the connection of this name.
-pub fn mapping(mapping: &Mapping, connection: &str) -> v1::Mapping {
+pub fn mapping(mapping: &Mapping, connection: &str, custom: &CustomFields) -> v1::Mapping {
+    let bare = match &mapping.target {
+        Target::Accounts { unit } => v1::Mapping {
+            target: v1::MappingTarget::Accounts.into(),
+            role: role(mapping.role).into(),
+            organizational_unit: unit.clone().unwrap_or_default(),
+            ..v1::Mapping::default()
+        },
+        Target::People { identifier, place } => v1::Mapping {
+            target: v1::MappingTarget::People.into(),
+            unique_identifier: self::identifier(*identifier).into(),
+            entity: place.entity.clone(),
+            collection: place.collection.clone(),
+            ..v1::Mapping::default()
+        },
+    };
     v1::Mapping {
         id: mapping.id.to_string(),
         name: mapping.name.clone(),
         connection: connection.to_owned(),
-        target: match mapping.target {
-            Target::Accounts => v1::MappingTarget::Accounts,
-        }
-        .into(),
-        role: role(mapping.role).into(),
         override_by_email: mapping.override_by_email,
         include_disabled: mapping.include_disabled,
-        fields: mapping.rows.iter().map(field).collect(),
+        fields: mapping.rows.iter().map(|row| field(row, custom)).collect(),
         criteria: mapping.criteria.filters.iter().map(filter).collect(),
         update_time: Some(time(mapping.updated_at)),
+        ..bare
+    }
+}
+
+const fn identifier(identifier: Identifier) -> v1::UniqueIdentifier {
+    match identifier {
+        Identifier::ObjectId => v1::UniqueIdentifier::ObjectId,
+        Identifier::UserPrincipalName => v1::UniqueIdentifier::UserPrincipalName,
+        Identifier::Email => v1::UniqueIdentifier::Email,
     }
 }
 
@@ -60,13 +80,14 @@ const fn operator(operator: Operator) -> v1::Operator {
     }
 }
 
-fn field(row: &Row) -> v1::MappingField {
+fn field(row: &Row, custom: &CustomFields) -> v1::MappingField {
     let (attribute, constant, default) = match &row.source {
         Source::Attribute { reading, default } => (reading.to_string(), None, default.clone()),
         Source::Constant(value) => (String::new(), Some(value.clone()), None),
+        Source::ObjectId => (Source::OBJECT_ID.to_owned(), None, None),
     };
     v1::MappingField {
-        field: row.field.key().to_owned(),
+        field: custom.key_of(row.field).into_owned(),
         attribute,
         constant,
         default,

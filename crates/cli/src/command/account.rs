@@ -1,5 +1,7 @@
 //! `account`: accounts of the register.
 
+use std::collections::HashMap;
+
 use clap::Subcommand;
 use clap::builder::RangedU64ValueParser;
 use contracts::v1;
@@ -122,14 +124,19 @@ fn card(account: &v1::Account) -> String {
         .line("Changed", show::time(account.update_time.as_ref()))
         .into_text();
     text.push('\n');
+    text.push_str(&fields(&account.fields));
+    text
+}
+
+/// Every field that has a value, in the register's order; custom ones behind.
+pub fn fields(values: &HashMap<String, String>) -> String {
     let mut table = Table::whole(&[Column::Left("FIELD"), Column::Left("VALUE")]);
-    let mut fields: Vec<_> = account.fields.iter().collect();
-    fields.sort_by_key(|(key, _)| (Field::of_key(key), key.as_str()));
+    let mut fields: Vec<_> = values.iter().collect();
+    fields.sort_by_key(|(key, _)| (Field::of_key(key).is_none(), Field::of_key(key), key.as_str()));
     for (key, value) in fields {
         table.row([key.clone(), value.clone()]);
     }
-    text.push_str(&table.into_text("No field has a value."));
-    text
+    table.into_text("No field has a value.")
 }
 
 fn status(account: &v1::Account) -> String {

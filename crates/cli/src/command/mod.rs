@@ -9,7 +9,9 @@ mod export;
 mod follow;
 mod import;
 mod link;
+mod mapping;
 mod notice;
+mod person;
 mod review;
 mod run;
 mod token;
@@ -69,6 +71,12 @@ enum Command {
     /// Accounts of the register
     #[command(subcommand)]
     Account(account::Command),
+    /// People of the register without a login
+    #[command(subcommand)]
+    Person(person::Command),
+    /// Rule sets of connections, and the fields they can fill
+    #[command(subcommand)]
+    Mapping(mapping::Command),
     /// Which account belongs to which Entra user
     #[command(subcommand)]
     Link(link::Command),
@@ -113,6 +121,8 @@ impl Cli {
             Command::Run(command) => command.run(&session).await,
             Command::Import(command) => command.run(&session).await,
             Command::Account(command) => command.run(&session).await,
+            Command::Person(command) => command.run(&session).await,
+            Command::Mapping(command) => command.run(&session).await,
             Command::Link(command) => command.run(&session).await,
             Command::Review(command) => command.run(&session).await,
             Command::Notice(command) => command.run(&session).await,

@@ -6,7 +6,8 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_saphyr::FlowMap;
 
 use crate::words::{
-    AUTHORITIES, CLOUDS, DELETION_MODES, FIRST_RUNS, LEAVER_ACTIONS, OPERATORS, ROLES, word_of,
+    AUTHORITIES, CLOUDS, DELETION_MODES, FIELD_TYPES, FIRST_RUNS, IDENTIFIERS, LEAVER_ACTIONS, OPERATORS,
+    ROLES, TARGETS, word_of,
 };
 
 /// A YAML value whose keys keep their order.
@@ -32,6 +33,7 @@ pub fn to_yaml(documents: &[v1::Document]) -> Result<String, serde_saphyr::Seria
             Some(Kind::Credential(credential)) => of_credential(credential),
             Some(Kind::Connection(connection)) => (None, of_connection(connection)),
             Some(Kind::Mapping(mapping)) => (None, of_mapping(mapping)),
+            Some(Kind::CustomField(custom)) => (None, of_custom_field(custom)),
             Some(Kind::Settings(settings)) => (None, of_settings(settings)),
             None => continue,
         };
@@ -113,9 +115,20 @@ fn of_mapping(mapping: &v1::Mapping) -> Keys {
     Keys::of_kind("Mapping")
         .text("name", &mapping.name)
         .text("connection", &mapping.connection)
-        .text("target", "accounts")
+        .word("target", word_of(&TARGETS, mapping.target()))
         .word("role", word_of(&ROLES, mapping.role()))
-        .add("overrideByEmail", Yaml::Flag(mapping.override_by_email))
+        .text("organizationalUnit", &mapping.organizational_unit)
+        .word(
+            "uniqueIdentifier",
+            word_of(&IDENTIFIERS, mapping.unique_identifier()),
+        )
+        .text("entity", &mapping.entity)
+        .text("collection", &mapping.collection)
+        .maybe(
+            "overrideByEmail",
+            (mapping.target() == v1::MappingTarget::Accounts)
+                .then_some(Yaml::Flag(mapping.override_by_email)),
+        )
         .add("includeDisabled", Yaml::Flag(mapping.include_disabled))
         .list("fields", rows)
         .list("criteria", mapping.criteria.iter().map(of_filter).collect())
@@ -151,6 +164,12 @@ fn of_row(row: &v1::MappingField) -> Keys {
         .maybe("default", row.default.clone().map(Yaml::Text))
         .word("authority", word_of(&AUTHORITIES, row.authority()))
         .maybe("clear", row.clear.map(Yaml::Flag))
+}
+
+fn of_custom_field(custom: &v1::CustomField) -> Keys {
+    Keys::of_kind("CustomField")
+        .text("name", &custom.name)
+        .word("type", word_of(&FIELD_TYPES, custom.r#type()))
 }
 
 fn of_settings(settings: &v1::Settings) -> Keys {

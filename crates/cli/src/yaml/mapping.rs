@@ -3,22 +3,19 @@
 use contracts::v1;
 use domain::attribute::Attribute;
 use domain::field::{Field, Reading};
+use domain::mapping::Source;
 
 use crate::suggest::did_you_mean;
-use crate::words::{AUTHORITIES, OPERATORS, ROLES};
+use crate::words::{AUTHORITIES, IDENTIFIERS, OPERATORS, ROLES, TARGETS};
 use crate::yaml::section::Section;
 
 /// Keys of mappings to other targets.
-const LATER: [&str; 9] = [
+const LATER: [&str; 5] = [
     "filter",
     "excludeUnknown",
     "includeInactive",
     "staleAfterDays",
     "site",
-    "uniqueIdentifier",
-    "entity",
-    "collection",
-    "organizationalUnit",
 ];
 
 /// Reads the document.
@@ -32,6 +29,13 @@ pub fn read(section: &mut Section<'_>) -> v1::Mapping {
         include_disabled: section.flag("includeDisabled").unwrap_or_default(),
         fields: section.sections("fields", row),
         criteria: criteria(section),
+        unique_identifier: section
+            .word("uniqueIdentifier", &IDENTIFIERS)
+            .unwrap_or(v1::UniqueIdentifier::Unspecified)
+            .into(),
+        entity: section.text("entity").unwrap_or_default(),
+        collection: section.text("collection").unwrap_or_default(),
+        organizational_unit: section.text("organizationalUnit").unwrap_or_default(),
         ..v1::Mapping::default()
     };
     section.not_available(&LATER);
@@ -74,16 +78,17 @@ fn clause(section: &mut Section<'_>) -> v1::Clause {
 
 fn target(section: &mut Section<'_>) -> v1::MappingTarget {
     if let Some(later) = section.node("target").and_then(|node| node.text())
-        && ["people", "assets", "groups"].contains(&later)
+        && ["assets", "groups"].contains(&later)
     {
         section.problem_with(
             "target",
-            format_args!("{later:?} is not available in this version; only \"accounts\" is"),
+            format_args!("{later:?} is not available in this version; only \"accounts\" and \"people\" are"),
         );
-    } else {
-        section.word("target", &[("accounts", v1::MappingTarget::Accounts)]);
+        return v1::MappingTarget::Accounts;
     }
-    v1::MappingTarget::Accounts
+    section
+        .word("target", &TARGETS)
+        .unwrap_or(v1::MappingTarget::Accounts)
 }
 
 /// One row: register field ← attribute, constant, or attribute with a default for the empty (M1).
@@ -113,7 +118,9 @@ fn row(section: &mut Section<'_>) -> v1::MappingField {
 /// The register's field, by its name in the API.
 fn field(section: &mut Section<'_>) -> String {
     let name = section.required("field");
-    if !name.is_empty() && !Field::ALL.iter().any(|field| field.key() == name) {
+    // What custom fields there are, api knows.
+    let custom = name.starts_with("custom.");
+    if !name.is_empty() && !custom && !Field::ALL.iter().any(|field| field.key() == name) {
         let advice = did_you_mean(&name, Field::ALL.iter().map(|field| field.key()));
         section.problem_with(
             "field",
@@ -126,7 +133,7 @@ fn field(section: &mut Section<'_>) -> String {
 /// The attribute, or a part of an address such as `userPrincipalName.local`.
 fn attribute(section: &mut Section<'_>) -> Option<String> {
     let name = section.text("attribute")?;
-    if Reading::of_name(&name).is_none() {
+    if name != Source::OBJECT_ID && Reading::of_name(&name).is_none() {
         let parts = Attribute::ALL
             .iter()
             .flat_map(|attribute| ["local", "domain"].map(|part| format!("{attribute}.{part}")))

@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod credential;
+pub mod custom_field;
 pub mod export;
 pub mod mapping;
 pub mod node;
@@ -26,7 +27,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Kinds of the design that this version does not take yet.
 const LATER: [&str; 2] = ["Schedule", "RoleMapping"];
 
-const KINDS: [&str; 4] = ["Credential", "Connection", "Mapping", "Settings"];
+const KINDS: [&str; 5] = ["Credential", "Connection", "CustomField", "Mapping", "Settings"];
 
 /// A document and where it was written.
 #[derive(Debug)]
@@ -68,10 +69,10 @@ impl Placed {
     /// `fields[2].attribute`, and `mapping.criteria[0].clauses[1].values` is `criteria[0][1].value`.
     pub fn inner_path(&self, path: &str) -> String {
         let kind = self.label.split(' ').next().unwrap_or_default();
-        let inner = match path.strip_prefix(kind) {
-            Some("") => "",
-            Some(rest) => rest.strip_prefix('.').unwrap_or(path),
-            None => path,
+        let inner = match path.split_at_checked(kind.len()) {
+            Some((own, rest)) if own.eq_ignore_ascii_case(kind) && rest.is_empty() => "",
+            Some((own, rest)) if own.eq_ignore_ascii_case(kind) => rest.strip_prefix('.').unwrap_or(path),
+            _ => path,
         };
         if !inner.starts_with("criteria[") {
             return inner.to_owned();
@@ -197,6 +198,7 @@ fn read_document(node: &Node, environment: Environment<'_>, problems: &mut Probl
         "Credential" => Kind::Credential(credential::read(&mut section, environment)),
         "Connection" => Kind::Connection(connection::read(&mut section)),
         "Mapping" => Kind::Mapping(mapping::read(&mut section)),
+        "CustomField" => Kind::CustomField(custom_field::read(&mut section)),
         "Settings" => Kind::Settings(settings::read(&mut section)),
         "" => return None,
         later if LATER.contains(&later) => {
@@ -222,6 +224,7 @@ fn refuse_twins(documents: &[Placed], problems: &mut Vec<Problem>) {
             Some(Kind::Credential(credential)) => ("credential", credential.name.as_str()),
             Some(Kind::Connection(connection)) => ("connection", connection.name.as_str()),
             Some(Kind::Mapping(mapping)) => ("mapping", mapping.name.as_str()),
+            Some(Kind::CustomField(custom)) => ("customField", custom.name.as_str()),
             Some(Kind::Settings(_)) => ("settings", ""),
             None => continue,
         };

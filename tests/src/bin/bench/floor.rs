@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use contracts::observed;
-use domain::account::{Role, Status};
+use domain::account::{Kind, Role, Status};
 use domain::decision::LinkStatus;
 use domain::field::{Field, Reading};
 use domain::id::{AccountId, ConnectionId, OrganizationId};
@@ -96,7 +96,8 @@ async fn worker(
             Work::Remember => link::insert(&mut connection, links(&records.users)).await?,
             Work::Resync => {
                 let (objects, hashes) = keys(&records.users);
-                let found = link::look_up(&mut connection, CONNECTION, &objects, &hashes).await?;
+                let found =
+                    link::look_up(&mut connection, (CONNECTION, Kind::Account), &objects, &hashes).await?;
                 done.differ += found.len();
             }
         }
@@ -115,7 +116,7 @@ fn accounts(users: &[ObservedUser<'_>]) -> Rows {
         account::copy_row(
             &mut rows,
             ORGANIZATION,
-            id,
+            (Kind::Account, id),
             state,
             Some((&login, &domain)),
             &values,
@@ -140,6 +141,7 @@ fn links(users: &[ObservedUser<'_>]) -> Rows {
     let mut rows = Rows::new(link::COPY_COLUMNS);
     for (user, (object, hash)) in users.iter().zip(objects.into_iter().zip(hashes)) {
         let link = link::Written {
+            kind: Kind::Account,
             object: user.id,
             account: Some(AccountId(object)),
             hash: hash.cast_unsigned(),

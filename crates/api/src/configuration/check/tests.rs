@@ -7,7 +7,12 @@ fn checked(documents: Vec<Kind>) -> (Wanted, Vec<Violation>, Vec<String>) {
         .map(|kind| v1::Document { kind: Some(kind) })
         .collect();
     let (mut violations, mut warnings) = (Vec::new(), Vec::new());
-    let wanted = check(&documents, &mut violations, &mut warnings);
+    let wanted = check(
+        &documents,
+        &domain::custom_field::CustomFields::default(),
+        &mut violations,
+        &mut warnings,
+    );
     (wanted, violations, warnings)
 }
 
