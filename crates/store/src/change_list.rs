@@ -106,7 +106,7 @@ async fn decided(
          FROM decision
          JOIN run_page ON run_page.run_id = decision.run_id AND run_page.number = decision.page
          JOIN run_plan ON run_plan.run_id = decision.run_id AND run_plan.attempt = run_page.attempt
-         WHERE decision.run_id = $1 AND ($2::smallint IS NULL OR decision.outcome = $2)
+         WHERE decision.run_id = $1 AND ($2::smallint IS NULL OR decision.outcome = $2 AND decision.counts)
            AND (decision.page, decision.position) > ($3, $4)
          ORDER BY decision.page, decision.position LIMIT $5",
     )

@@ -298,6 +298,15 @@ pub async fn any_finished(connection: &mut PgConnection, id: ConnectionId) -> Re
 /// Derives the tallies from the stored outcomes (design §6, Counting). Held, failed and the rest stand as they are
 /// planned; a run that has been applied calls this again.
 pub async fn tally(connection: &mut PgConnection, id: RunId) -> Result<(), StoreError> {
+    if add_up(&mut *connection, id).await? {
+        count_once(&mut *connection, id).await?;
+        add_up(connection, id).await?;
+    }
+    Ok(())
+}
+
+/// Says whether it found decisions of both kinds.
+async fn add_up(connection: &mut PgConnection, id: RunId) -> Result<bool, StoreError> {
     let of_both_kinds: Option<bool> = sqlx::query_scalar(
         "-- run_plan.tally
          WITH decided AS (
@@ -327,46 +336,26 @@ pub async fn tally(connection: &mut PgConnection, id: RunId) -> Result<(), Store
     .bind(id.0)
     .fetch_optional(&mut *connection)
     .await?;
-    if of_both_kinds == Some(true) {
-        tally_by_object(connection, id).await?;
-    }
-    Ok(())
+    Ok(of_both_kinds == Some(true))
 }
 
-/// Someone who is decided on as an account and as a person counts once: as the first of failed, held, removed, added and
-/// updated (design §6, Counting).
-async fn tally_by_object(connection: &mut PgConnection, id: RunId) -> Result<(), StoreError> {
+/// Of someone who is decided on as an account and as a person one decision counts: the first of failed, held, removed,
+/// added and updated (design §6, Counting).
+async fn count_once(connection: &mut PgConnection, id: RunId) -> Result<(), StoreError> {
     sqlx::query(
-        "-- run_plan.tally_by_object
-         WITH object AS (
-             SELECT min(CASE outcome WHEN 7 THEN 1 WHEN 6 THEN 2 WHEN 5 THEN 3 WHEN 1 THEN 4 WHEN 2 THEN 5 WHEN 3 THEN 6
-                     ELSE 7 END) AS rank,
-                 bool_or(outcome = 2 AND rule > 1) AS overwritten, bool_or(outcome = 2 AND action = 5) AS reactivated,
-                 bool_and(page <= 0) AS gone
-             FROM decision WHERE run_id = $1 AND counts
-             GROUP BY object_id, CASE WHEN object_id IS NULL THEN page END, CASE WHEN object_id IS NULL THEN position END
+        "-- run_plan.count_once
+         WITH twice AS (
+             SELECT object_id FROM decision WHERE run_id = $1 AND object_id IS NOT NULL
+             GROUP BY object_id HAVING count(*) > 1
          ),
-         decided AS (
-             SELECT count(*) FILTER (WHERE rank = 4) AS added, count(*) FILTER (WHERE rank = 5) AS updated,
-                 count(*) FILTER (WHERE rank = 5 AND overwritten) AS overwritten,
-                 count(*) FILTER (WHERE rank = 5 AND reactivated) AS reactivated,
-                 count(*) FILTER (WHERE rank = 7) AS skipped, count(*) FILTER (WHERE rank = 3) AS removed,
-                 count(*) FILTER (WHERE rank = 2) AS held, count(*) FILTER (WHERE rank = 1) AS failed,
-                 count(*) FILTER (WHERE gone) AS gone
-             FROM object
-         ),
-         read AS (
-             SELECT coalesce(sum(cardinality(seen) + unusable) FILTER (WHERE number > 0), 0) AS seen,
-                 coalesce(sum(cardinality(skipped)), 0) AS skipped
-             FROM run_page WHERE run_id = $1
+         ranked AS (
+             SELECT page, position, 1 = row_number() OVER (PARTITION BY object_id ORDER BY
+                 CASE outcome WHEN 7 THEN 1 WHEN 6 THEN 2 WHEN 5 THEN 3 WHEN 1 THEN 4 WHEN 2 THEN 5 WHEN 3 THEN 6
+                     ELSE 7 END, page, position) AS first
+             FROM decision WHERE run_id = $1 AND object_id IN (SELECT object_id FROM twice)
          )
-         UPDATE run_plan SET seen = read.seen, gone = decided.gone, added = decided.added, updated = decided.updated,
-             overwritten = decided.overwritten, reactivated = decided.reactivated,
-             skipped = decided.skipped + read.skipped, removed = decided.removed, held = decided.held,
-             failed = decided.failed,
-             unchanged = read.seen + decided.gone - decided.added - decided.updated - decided.skipped - read.skipped
-                 - decided.removed - decided.held - decided.failed
-         FROM decided, read WHERE run_id = $1",
+         UPDATE decision d SET counts = r.first
+         FROM ranked r WHERE d.run_id = $1 AND d.page = r.page AND d.position = r.position AND d.counts <> r.first",
     )
     .bind(id.0)
     .execute(connection)
