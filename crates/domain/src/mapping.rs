@@ -424,6 +424,13 @@ impl Authority {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use proptest::{option, prop_oneof};
+
     use super::*;
     use crate::account::Status;
     use crate::id::{AccountId, ObjectId};
@@ -539,14 +546,74 @@ mod tests {
         );
     }
 
-    #[test]
-    fn applying_twice_changes_nothing() {
-        let mapping = mapping(Vec::new());
-        let user = observed(Completeness::Whole);
-        let mut account = account();
-        for change in mapping.update(&user, &account.clone()).unwrap() {
-            account.values[change.field as usize] = change.new.map(Cow::into_owned);
+    fn any_row() -> impl Strategy<Value = Row> {
+        let source = prop_oneof![
+            select(&Attribute::ALL[..]).prop_flat_map(|attribute| {
+                let readings = [
+                    Reading::Whole(attribute),
+                    Reading::Local(attribute),
+                    Reading::Domain(attribute),
+                ];
+                (select(readings.to_vec()), option::of("[a-z]{1,3}"))
+                    .prop_map(|(reading, default)| Source::Attribute { reading, default })
+            }),
+            "[a-z]{1,3}".prop_map(Source::Constant),
+            Just(Source::ObjectId),
+        ];
+        (
+            select(&Field::ALL[..]),
+            source,
+            select(&Authority::ALL[..]),
+            any::<bool>(),
+        )
+            .prop_map(|(field, source, authority, clear)| Row {
+                field,
+                source,
+                authority,
+                clear,
+            })
+    }
+
+    /// What a directory may say of an attribute, and values that fields of a type take or refuse.
+    fn any_mention() -> impl Strategy<Value = Mention<'static>> {
+        prop_oneof![
+            Just(Mention::Unmentioned),
+            Just(Mention::Cleared),
+            select(&["x", "true", "2020-03-01T00:00:00Z", "a@b.example", "one\ntwo"][..])
+                .prop_map(|value| Mention::Value(value.into())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_mapping_applied_twice_changes_nothing(
+            rows in vec(any_row(), 0..12),
+            mentions in vec(any_mention(), Attribute::COUNT),
+            held in vec(option::of("[a-z]{1,3}"), Field::COUNT),
+            whole in any::<bool>(),
+            people in any::<bool>(),
+        ) {
+            let mut seen = HashSet::new();
+            let rows: Vec<Row> = rows.into_iter().filter(|row| seen.insert(row.field)).collect();
+            let (id, name) = (MappingId(Uuid::nil()), "m".to_owned());
+            let mapping = if people {
+                let place = Place { entity: "e".to_owned(), collection: "c".to_owned() };
+                Mapping::of_people(id, name, Identifier::Email, place, rows)
+            } else {
+                Mapping::new(id, name, Role::User, rows)
+            };
+            let completeness = if whole { Completeness::Whole } else { Completeness::Partial };
+            let mut user = ObservedUser::new(ObjectId(Uuid::nil()), Presence::Present, completeness);
+            user.attributes = mentions.try_into().unwrap();
+            let mut account = account();
+            account.values = held.try_into().unwrap();
+            let before = account.clone();
+            if let Ok(changes) = mapping.update(&user, &before) {
+                for change in changes {
+                    account.values[change.field as usize] = change.new.map(Cow::into_owned);
+                }
+                prop_assert_eq!(mapping.update(&user, &account).unwrap(), []);
+            }
         }
-        assert_eq!(mapping.update(&user, &account).unwrap(), []);
     }
 }
