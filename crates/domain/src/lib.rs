@@ -15,5 +15,6 @@ pub mod lookup_guid;
 pub mod mapping;
 pub mod notice;
 pub mod observed;
+pub mod observed_group;
 pub mod overwrite;
 pub mod settle;
