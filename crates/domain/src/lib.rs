@@ -16,5 +16,6 @@ pub mod mapping;
 pub mod membership;
 pub mod notice;
 pub mod observed;
+pub mod observed_group;
 pub mod overwrite;
 pub mod settle;
