@@ -44,8 +44,14 @@ pub const AUTHORITIES: [(&str, v1::Authority); 4] = [
     ("never", v1::Authority::Never),
 ];
 
+/// What a mapping brings in, in YAML.
+pub const TARGETS: [(&str, v1::MappingTarget); 2] = [
+    ("accounts", v1::MappingTarget::Accounts),
+    ("groups", v1::MappingTarget::Groups),
+];
+
 /// How a clause of the criteria compares, in YAML.
-pub const OPERATORS: [(&str, v1::Operator); 13] = [
+pub const OPERATORS: [(&str, v1::Operator); 15] = [
     ("equals", v1::Operator::Equals),
     ("notEquals", v1::Operator::NotEquals),
     ("in", v1::Operator::In),
@@ -59,6 +65,8 @@ pub const OPERATORS: [(&str, v1::Operator); 13] = [
     ("isFalse", v1::Operator::IsFalse),
     ("greater", v1::Operator::Greater),
     ("less", v1::Operator::Less),
+    ("memberOf", v1::Operator::MemberOf),
+    ("transitiveMemberOf", v1::Operator::TransitiveMemberOf),
 ];
 
 /// The word for `value`; nothing for the unspecified one.

@@ -7,6 +7,7 @@ use domain::brake::Brake;
 use domain::decide::Rules;
 use domain::id::{ConnectionId, OrganizationId, RunId};
 use store::connection::FirstRun;
+use store::mapping::Target;
 use store::{Tx, connection, mapping};
 
 use crate::error::Error;
@@ -59,10 +60,12 @@ pub async fn load(tx: &mut Tx, id: ConnectionId) -> Result<RunRules, Error> {
     let row = connection::find(tx.connection(), id)
         .await?
         .ok_or_else(|| Error::Rules("the connection is not there any more".to_owned()))?;
-    let mappings = mapping::of_connection(tx.connection(), id).await?;
+    let mut mappings = mapping::of_connection(tx.connection(), id).await?;
+    // Of groups nothing is decided: the fetcher keeps them.
+    mappings.retain(|mapping| mapping.target == Target::Accounts);
     if mappings.is_empty() {
         return Err(Error::Rules(format!(
-            "the connection {} has no mapping; add one with `rollcall apply`",
+            "the connection {} has no mapping with target accounts; add one with `rollcall apply`",
             row.name
         )));
     }

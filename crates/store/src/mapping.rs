@@ -44,6 +44,8 @@ pub struct Mapping {
 pub enum Target {
     /// People with a login.
     Accounts,
+    /// Groups and their members, as an inventory (I7).
+    Groups,
 }
 
 impl Target {
@@ -52,11 +54,14 @@ impl Target {
     pub const fn key(self) -> &'static str {
         match self {
             Self::Accounts => "accounts",
+            Self::Groups => "groups",
         }
     }
 
     fn of_key(key: &str) -> Option<Self> {
-        (key == Self::Accounts.key()).then_some(Self::Accounts)
+        [Self::Accounts, Self::Groups]
+            .into_iter()
+            .find(|target| target.key() == key)
     }
 }
 

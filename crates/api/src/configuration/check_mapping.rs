@@ -40,9 +40,17 @@ pub struct WantedMapping {
 
 /// Checks a mapping by itself.
 pub fn check(document: &v1::Mapping, problems: &mut Problems<'_>) -> WantedMapping {
-    if v1::MappingTarget::try_from(document.target).is_err() {
-        problems.add("target", "is not available yet; use accounts");
-    }
+    let target = match v1::MappingTarget::try_from(document.target) {
+        Ok(v1::MappingTarget::Unspecified | v1::MappingTarget::Accounts) => Target::Accounts,
+        Ok(v1::MappingTarget::Groups) => {
+            only_inventory(document, problems);
+            Target::Groups
+        }
+        Err(_) => {
+            problems.add("target", "is not available yet; use accounts or groups");
+            Target::Accounts
+        }
+    };
     let role = match v1::Role::try_from(document.role) {
         Ok(v1::Role::Unspecified | v1::Role::User) => Role::User,
         Ok(v1::Role::Technician) => Role::Technician,
@@ -56,12 +64,30 @@ pub fn check(document: &v1::Mapping, problems: &mut Problems<'_>) -> WantedMappi
     WantedMapping {
         name: problems.name("name", &document.name),
         connection: problems.name("connection", &document.connection),
-        target: Target::Accounts,
+        target,
         role,
         override_by_email: document.override_by_email,
         include_disabled: document.include_disabled,
         criteria: check_criteria::check(&document.criteria, problems),
         rows: rows(&document.fields, problems),
+    }
+}
+
+/// Groups are kept as they are, all of them: there is nothing to choose or to translate.
+fn only_inventory(document: &v1::Mapping, problems: &mut Problems<'_>) {
+    for (key, given) in [
+        ("role", document.role() != v1::Role::Unspecified),
+        ("overrideByEmail", document.override_by_email),
+        ("includeDisabled", document.include_disabled),
+        ("fields", !document.fields.is_empty()),
+        ("criteria", !document.criteria.is_empty()),
+    ] {
+        if given {
+            problems.add(
+                key,
+                "can't go with the target groups, which keeps every group as it is; remove it",
+            );
+        }
     }
 }
 

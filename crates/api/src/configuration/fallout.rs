@@ -1,11 +1,14 @@
 //! Says how many linked people would fall out of scope, when criteria are saved (F4).
 
+use std::collections::HashMap;
+
 use domain::criteria::Truth;
 use domain::fallout::falls_out;
-use domain::id::ConnectionId;
+use domain::id::{AccountId, ConnectionId, ObjectId};
 use domain::mapping::Mapping as Rules;
-use store::mapping::Mapping;
-use store::{Tx, account, link};
+use domain::membership::{Membership, Reach};
+use store::mapping::{Mapping, Target};
+use store::{Tx, account, group_mirror, link};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -32,17 +35,27 @@ pub async fn tell(
     before: &[Mapping],
     after: &[Mapping],
 ) -> Result<Option<String>, Fault> {
+    let rules = |mappings: &[Mapping]| -> Vec<Rules> {
+        let accounts = mappings
+            .iter()
+            .filter(|mapping| mapping.target == Target::Accounts);
+        accounts.map(Mapping::rules).collect()
+    };
+    let (before, after) = (rules(before), rules(after));
     let same = before.len() == after.len()
         && before
             .iter()
-            .zip(after)
+            .zip(&after)
             .all(|(old, new)| old.criteria == new.criteria);
     if same {
         return Ok(None);
     }
     let (id, name) = connection;
-    let before: Vec<Rules> = before.iter().map(Mapping::rules).collect();
-    let after: Vec<Rules> = after.iter().map(Mapping::rules).collect();
+    let asked: Vec<ObjectId> = after
+        .iter()
+        .flat_map(|mapping| mapping.criteria.groups())
+        .collect();
+    let reach = reach(tx, id, &asked).await?;
     let mut count = Count::default();
     let mut last = Uuid::nil();
     loop {
@@ -53,6 +66,7 @@ pub async fn tell(
             count.more = true;
             break;
         }
+        let groups = memberships(tx, id, reach.as_ref(), &linked).await?;
         let ids: Vec<Uuid> = linked.iter().map(|(_, account)| account.0).collect();
         let accounts = account::load(tx.connection(), &ids).await?;
         for (object, account) in &linked {
@@ -60,7 +74,10 @@ pub async fn tell(
                 continue;
             };
             count.looked_at += 1;
-            match falls_out(*object, account, &before, &after) {
+            let groups = groups
+                .as_ref()
+                .map(|groups| groups.get(object).map_or(&[][..], Vec::as_slice));
+            match falls_out(*object, account, groups, &before, &after) {
                 Truth::Yes => count.out += 1,
                 Truth::Unknown => count.unknown += 1,
                 Truth::No => (),
@@ -68,6 +85,36 @@ pub async fn tell(
         }
     }
     Ok((count.looked_at > 0).then(|| count.told(name)))
+}
+
+/// How far the groups asked for reach, if they are known: a group that was never read says nothing of anybody.
+async fn reach(tx: &mut Tx, of: ConnectionId, asked: &[ObjectId]) -> Result<Option<Reach>, Fault> {
+    let reach = group_mirror::reach(tx.connection(), of, asked).await?;
+    Ok(asked.iter().all(|group| reach.has(*group)).then_some(reach))
+}
+
+/// What these people belong to, where that is known.
+async fn memberships(
+    tx: &mut Tx,
+    of: ConnectionId,
+    reach: Option<&Reach>,
+    linked: &[(ObjectId, AccountId)],
+) -> Result<Option<HashMap<ObjectId, Vec<Membership>>>, Fault> {
+    let Some(reach) = reach else { return Ok(None) };
+    if reach.is_empty() {
+        return Ok(Some(HashMap::new()));
+    }
+    let ids: Vec<Uuid> = linked.iter().map(|(object, _)| object.0).collect();
+    let edges = group_mirror::edges_of(tx.connection(), of, &ids).await?;
+    let of_members = edges.chunk_by(|one, next| one.member == next.member);
+    Ok(Some(
+        of_members
+            .filter_map(|edges| {
+                let member = edges.first()?.member;
+                Some((member, reach.memberships(edges.iter().map(|edge| edge.group))))
+            })
+            .collect(),
+    ))
 }
 
 impl Count {

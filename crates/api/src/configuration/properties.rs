@@ -6,7 +6,7 @@ use domain::mapping::{Row, Source};
 use serde_json::{Map, Value};
 use store::connection::{Connection, DeletionMode};
 use store::credential::Credential;
-use store::mapping::Mapping;
+use store::mapping::{Mapping, Target};
 use store::settings::Settings;
 
 /// Path and value of each property, in the order in which YAML has them.
@@ -72,10 +72,15 @@ pub fn mapping(mapping: &Mapping, connection: &str) -> Properties {
     let mut properties = listed([
         ("connection", connection.to_owned()),
         ("target", mapping.target.key().to_owned()),
+    ]);
+    if mapping.target == Target::Groups {
+        return properties;
+    }
+    properties.extend(listed([
         ("role", mapping.role.key().to_owned()),
         ("overrideByEmail", mapping.override_by_email.to_string()),
         ("includeDisabled", mapping.include_disabled.to_string()),
-    ]);
+    ]));
     let filters = mapping.criteria.filters.iter().enumerate();
     properties.extend(filters.map(|(place, filter)| (format!("criteria[{place}]"), asked(filter))));
     properties.extend(
@@ -138,7 +143,10 @@ fn listed<const N: usize>(pairs: [(&str, String); N]) -> Properties {
 /// All of it, so that two filters that differ are told apart.
 fn asked(filter: &Filter) -> String {
     let clauses = filter.clauses.iter().map(|clause| {
-        let Clause::Attribute(clause) = clause;
+        let clause = match clause {
+            Clause::Attribute(clause) => clause,
+            Clause::Membership(clause) => return format!("{} {}", clause.key(), clause.group),
+        };
         let values: Vec<String> = clause.values().iter().map(|value| format!("{value:?}")).collect();
         let told = format!(
             "{} {} {}",

@@ -8,7 +8,7 @@ use domain::id::{ConnectionId, CredentialId, MappingId};
 use secrecy::ExposeSecret;
 use store::connection::Connection;
 use store::credential::{Credential, SealedSecret};
-use store::mapping::Mapping;
+use store::mapping::{Mapping, Target};
 use store::settings::Settings;
 use store::{Tx, audit, connection, credential, mapping, settings};
 use vault::Sealed;
@@ -234,7 +234,8 @@ impl Writer<'_> {
             }
         }
         // By name, as they are asked; whoever applies several documents is told once.
-        let all = mapping::of_connection(self.tx.connection(), of.id).await?;
+        let mut all = mapping::of_connection(self.tx.connection(), of.id).await?;
+        all.retain(|mapping| mapping.target == Target::Accounts);
         if let Some(place) = all.iter().position(|mapping| mapping.criteria.take_everyone())
             && let Some(behind) = all.get(place + 1)
         {

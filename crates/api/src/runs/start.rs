@@ -57,15 +57,16 @@ async fn insert(
             ),
         });
     }
-    if mapping::of_connection(tx.connection(), connection.id)
-        .await?
-        .is_empty()
+    let mappings = mapping::of_connection(tx.connection(), connection.id).await?;
+    if mappings
+        .iter()
+        .all(|mapping| mapping.target != mapping::Target::Accounts)
     {
         return Err(Fault::Precondition {
             reason: "NO_MAPPING",
             message: format!(
-                "the connection {} has no mapping, so a run could bring nobody in; apply a document of kind \
-                 Mapping (target: accounts) with rollcall apply -f FILE",
+                "the connection {} has no mapping with target accounts, so a run could bring nobody in; apply a \
+                 document of kind Mapping (target: accounts) with rollcall apply -f FILE",
                 connection.name
             ),
         });

@@ -16,9 +16,14 @@ pub fn mapping(mapping: &Mapping, connection: &str) -> v1::Mapping {
         connection: connection.to_owned(),
         target: match mapping.target {
             Target::Accounts => v1::MappingTarget::Accounts,
+            Target::Groups => v1::MappingTarget::Groups,
         }
         .into(),
-        role: role(mapping.role).into(),
+        role: match mapping.target {
+            Target::Accounts => role(mapping.role),
+            Target::Groups => v1::Role::Unspecified,
+        }
+        .into(),
         override_by_email: mapping.override_by_email,
         include_disabled: mapping.include_disabled,
         fields: mapping.rows.iter().map(field).collect(),
@@ -34,11 +39,25 @@ fn filter(filter: &Filter) -> v1::Filter {
 }
 
 fn clause(clause: &Clause) -> v1::Clause {
-    let Clause::Attribute(clause) = clause;
-    v1::Clause {
-        attribute: clause.attribute().name().to_owned(),
-        operator: operator(clause.operator()).into(),
-        values: clause.values().to_vec(),
+    match clause {
+        Clause::Attribute(clause) => v1::Clause {
+            attribute: clause.attribute().name().to_owned(),
+            operator: operator(clause.operator()).into(),
+            values: clause.values().to_vec(),
+        },
+        Clause::Membership(clause) => v1::Clause {
+            attribute: String::new(),
+            operator: membership(clause.transitive).into(),
+            values: vec![clause.group.to_string()],
+        },
+    }
+}
+
+const fn membership(transitive: bool) -> v1::Operator {
+    if transitive {
+        v1::Operator::TransitiveMemberOf
+    } else {
+        v1::Operator::MemberOf
     }
 }
 

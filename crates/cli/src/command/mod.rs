@@ -7,6 +7,7 @@ mod connection;
 mod diff;
 mod export;
 mod follow;
+mod group;
 mod import;
 mod link;
 mod notice;
@@ -69,6 +70,9 @@ enum Command {
     /// Accounts of the register
     #[command(subcommand)]
     Account(account::Command),
+    /// Groups of the directory and their members
+    #[command(subcommand)]
+    Group(group::Command),
     /// Which account belongs to which Entra user
     #[command(subcommand)]
     Link(link::Command),
@@ -113,6 +117,7 @@ impl Cli {
             Command::Run(command) => command.run(&session).await,
             Command::Import(command) => command.run(&session).await,
             Command::Account(command) => command.run(&session).await,
+            Command::Group(command) => command.run(&session).await,
             Command::Link(command) => command.run(&session).await,
             Command::Review(command) => command.run(&session).await,
             Command::Notice(command) => command.run(&session).await,

@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_saphyr::FlowMap;
 
 use crate::words::{
-    AUTHORITIES, CLOUDS, DELETION_MODES, FIRST_RUNS, LEAVER_ACTIONS, OPERATORS, ROLES, word_of,
+    AUTHORITIES, CLOUDS, DELETION_MODES, FIRST_RUNS, LEAVER_ACTIONS, OPERATORS, ROLES, TARGETS, word_of,
 };
 
 /// A YAML value whose keys keep their order.
@@ -105,16 +105,19 @@ fn of_brake(brake: &v1::Brake) -> Keys {
 }
 
 fn of_mapping(mapping: &v1::Mapping) -> Keys {
+    let keys = Keys::of_kind("Mapping")
+        .text("name", &mapping.name)
+        .text("connection", &mapping.connection)
+        .word("target", word_of(&TARGETS, mapping.target()));
+    if mapping.target() == v1::MappingTarget::Groups {
+        return keys;
+    }
     let rows = mapping
         .fields
         .iter()
         .map(|row| Yaml::Line(FlowMap(of_row(row))))
         .collect();
-    Keys::of_kind("Mapping")
-        .text("name", &mapping.name)
-        .text("connection", &mapping.connection)
-        .text("target", "accounts")
-        .word("role", word_of(&ROLES, mapping.role()))
+    keys.word("role", word_of(&ROLES, mapping.role()))
         .add("overrideByEmail", Yaml::Flag(mapping.override_by_email))
         .add("includeDisabled", Yaml::Flag(mapping.include_disabled))
         .list("fields", rows)
