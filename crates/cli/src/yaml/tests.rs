@@ -363,7 +363,7 @@ fn i7_a_mapping_of_groups_has_nothing_to_choose() {
             "contoso.yaml:5:7: mapping m: role: can't go with target: groups, which keeps every group as it is; remove it",
             "contoso.yaml:6:9: mapping m: fields: can't go with target: groups, which keeps every group as it is; remove \
              it",
-            "contoso.yaml:7:1: mapping m: \"site\" is not available in this version",
+            "contoso.yaml:7:1: mapping m: \"site\" is not available in this version; remove it",
         ]
     );
 }
