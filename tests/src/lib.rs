@@ -18,4 +18,6 @@ pub mod people;
 
 pub mod documents;
 
+pub mod groups;
+
 pub mod wait;

@@ -227,6 +227,8 @@ mod tests {
                 "ListConnections",
                 "ListCredentials",
                 "ListDeliveries",
+                "ListGroupMembers",
+                "ListGroups",
                 "ListLinks",
                 "ListMappings",
                 "ListNotices",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use contracts::v1::accounts_client::AccountsClient;
 use contracts::v1::configuration_client::ConfigurationClient;
 use contracts::v1::connections_client::ConnectionsClient;
+use contracts::v1::groups_client::GroupsClient;
 use contracts::v1::links_client::LinksClient;
 use contracts::v1::mappings_client::MappingsClient;
 use contracts::v1::notices_client::NoticesClient;
@@ -155,6 +156,10 @@ impl Api {
 
     pub fn reviews(&self) -> ReviewsClient<Channel> {
         ReviewsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn groups(&self) -> GroupsClient<Channel> {
+        GroupsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 
     pub fn runs(&self) -> RunsClient<Channel> {

@@ -52,9 +52,10 @@ pub const IDENTIFIERS: [(&str, v1::UniqueIdentifier); 3] = [
 ];
 
 /// What a mapping brings users in as, in YAML.
-pub const TARGETS: [(&str, v1::MappingTarget); 2] = [
+pub const TARGETS: [(&str, v1::MappingTarget); 3] = [
     ("accounts", v1::MappingTarget::Accounts),
     ("people", v1::MappingTarget::People),
+    ("groups", v1::MappingTarget::Groups),
 ];
 
 /// What a field holds, in YAML.
@@ -66,7 +67,7 @@ pub const FIELD_TYPES: [(&str, v1::FieldType); 4] = [
 ];
 
 /// How a clause of the criteria compares, in YAML.
-pub const OPERATORS: [(&str, v1::Operator); 13] = [
+pub const OPERATORS: [(&str, v1::Operator); 15] = [
     ("equals", v1::Operator::Equals),
     ("notEquals", v1::Operator::NotEquals),
     ("in", v1::Operator::In),
@@ -80,6 +81,8 @@ pub const OPERATORS: [(&str, v1::Operator); 13] = [
     ("isFalse", v1::Operator::IsFalse),
     ("greater", v1::Operator::Greater),
     ("less", v1::Operator::Less),
+    ("memberOf", v1::Operator::MemberOf),
+    ("transitiveMemberOf", v1::Operator::TransitiveMemberOf),
 ];
 
 /// The word for `value`; nothing for the unspecified one.

@@ -8,13 +8,18 @@ use std::borrow::Cow;
 use bytes::Buf;
 use domain::attribute::Attribute;
 use domain::id::ObjectId;
+use domain::membership::Membership;
 use domain::observed::{Completeness, Mention, ObservedUser, Presence};
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
+use uuid::Uuid;
 
 const PRESENCE: u32 = 1;
 const CLEARED: u32 = 2;
 const PROBLEM: u32 = 3;
+const GROUPS: u32 = 4;
 const FIRST_ATTRIBUTE: u32 = 16;
+/// Of one membership: the group's id, then 1 for a direct one.
+const MEMBERSHIP_BYTES: usize = 17;
 
 /// Bytes that are not an observed user.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +68,7 @@ pub fn encode(user: &ObservedUser<'_>, out: &mut Vec<u8>) {
     if let Some(problem) = &user.problem {
         encode_text(PROBLEM, problem, out);
     }
+    encode_groups(user.groups.as_deref().unwrap_or_default(), out);
     for (number, mention) in (FIRST_ATTRIBUTE..).zip(&user.attributes) {
         if let Mention::Value(value) = mention {
             encode_text(number, value, out);
@@ -102,6 +108,9 @@ pub fn decode(
             (PROBLEM, WireType::LengthDelimited) => {
                 user.problem = Some(Cow::Borrowed(take_text(field, &mut wire)?));
             }
+            (GROUPS, WireType::LengthDelimited) => {
+                user.groups = Some(decode_groups(take(field, &mut wire)?)?.into());
+            }
             (FIRST_ATTRIBUTE.., WireType::LengthDelimited) => {
                 let text = take_text(field, &mut wire)?;
                 if let Some(mention) = user.attributes.get_mut((field - FIRST_ATTRIBUTE) as usize) {
@@ -134,6 +143,30 @@ fn encode_cleared(user: &ObservedUser<'_>, out: &mut Vec<u8>) {
     }
 }
 
+fn encode_groups(groups: &[Membership], out: &mut Vec<u8>) {
+    if groups.is_empty() {
+        return;
+    }
+    encode_key(GROUPS, WireType::LengthDelimited, out);
+    encode_varint((groups.len() * MEMBERSHIP_BYTES) as u64, out);
+    for membership in groups {
+        out.extend_from_slice(membership.group.0.as_bytes());
+        out.push(u8::from(membership.direct));
+    }
+}
+
+fn decode_groups(bytes: &[u8]) -> Result<Vec<Membership>, DecodeError> {
+    let (memberships, rest) = bytes.as_chunks::<MEMBERSHIP_BYTES>();
+    if !rest.is_empty() {
+        return Err(DecodeError::Truncated { field: GROUPS });
+    }
+    let membership = |[id @ .., direct]: &[u8; MEMBERSHIP_BYTES]| Membership {
+        group: ObjectId(Uuid::from_bytes(*id)),
+        direct: *direct != 0,
+    };
+    Ok(memberships.iter().map(membership).collect())
+}
+
 fn encode_text(field: u32, text: &str, out: &mut Vec<u8>) {
     encode_key(field, WireType::LengthDelimited, out);
     encode_varint(text.len() as u64, out);
@@ -159,14 +192,21 @@ mod tests {
     use super::*;
     use crate::bus::v1 as wire;
     use prost::Message;
-    use uuid::Uuid;
 
     fn user(completeness: Completeness) -> ObservedUser<'static> {
         let mut user = ObservedUser::new(ObjectId(Uuid::from_u128(7)), Presence::SoftDeleted, completeness);
         user.attributes[Attribute::DisplayName as usize] = Mention::Value("Zoë Ångström".into());
         user.attributes[Attribute::Manager as usize] =
             Mention::Value("11111111-2222-3333-4444-555555555555".into());
+        user.groups = Some(vec![membership(8, true), membership(9, false)].into());
         user
+    }
+
+    fn membership(group: u128, direct: bool) -> Membership {
+        Membership {
+            group: ObjectId(Uuid::from_u128(group)),
+            direct,
+        }
     }
 
     #[test]
@@ -186,6 +226,9 @@ mod tests {
             Some("11111111-2222-3333-4444-555555555555")
         );
         assert_eq!(read.city, None);
+        let (one, other) = read.groups.split_at(MEMBERSHIP_BYTES);
+        assert_eq!((&one[..16], one[16]), (&Uuid::from_u128(8).as_bytes()[..], 1));
+        assert_eq!((&other[..16], other[16]), (&Uuid::from_u128(9).as_bytes()[..], 0));
     }
 
     #[test]
@@ -193,6 +236,7 @@ mod tests {
         let written = wire::ObservedUser {
             presence: wire::Presence::Gone.into(),
             cleared: vec![Attribute::Mail as u32, 200],
+            groups: [&Uuid::from_u128(3).as_bytes()[..], &[1]].concat(),
             mobile_phone: Some("+1 425 555 0109".into()),
             ..Default::default()
         }
@@ -202,6 +246,25 @@ mod tests {
         assert_eq!(*read.mention(Attribute::Mail), Mention::Cleared);
         assert_eq!(read.value(Attribute::MobilePhone), Some("+1 425 555 0109"));
         assert_eq!(*read.mention(Attribute::City), Mention::Unmentioned);
+        assert_eq!(read.groups.as_deref(), Some(&[membership(3, true)][..]));
+    }
+
+    #[test]
+    fn who_is_in_no_group_that_is_asked_for_is_written_as_before() {
+        let mut bytes = Vec::new();
+        encode(
+            &ObservedUser::new(ObjectId(Uuid::nil()), Presence::Present, Completeness::Whole),
+            &mut bytes,
+        );
+        assert!(bytes.is_empty());
+        let read = decode(ObjectId(Uuid::nil()), Completeness::Whole, &bytes).unwrap();
+        assert_eq!(read.groups.as_deref(), Some(&[][..]));
+        let half = wire::ObservedUser {
+            groups: vec![1; 20],
+            ..Default::default()
+        }
+        .encode_to_vec();
+        assert!(decode(ObjectId(Uuid::nil()), Completeness::Whole, &half).is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Whom a mapping takes in: filters of clauses over what the directory says of a user (F1, F2).
+//! Whom a mapping takes in: filters of clauses over what the directory says of a user and of the groups that they belong
+//! to (F1, F2).
 //!
 //! A filter takes in whoever all its clauses hold for; criteria take in whoever one of their filters does, and everyone
 //! when there is none. A clause can be true, false, or unknown: a delta's row may be silent about what it asks for, and
@@ -10,12 +11,13 @@ mod operator;
 mod pattern;
 mod value;
 
-pub use clause::{AttributeClause, Clause, Misfit, Part};
+pub use clause::{AttributeClause, Clause, MembershipClause, Misfit, Part};
 pub use operator::{Arity, Operator};
 
 use std::fmt;
 
 use crate::attribute::Attribute;
+use crate::id::ObjectId;
 use crate::observed::ObservedUser;
 
 /// Filters of a mapping at most.
@@ -95,6 +97,14 @@ impl Criteria {
             .iter()
             .flat_map(|filter| &filter.clauses)
             .any(|clause| clause.attribute() == Some(attribute))
+    }
+
+    /// The groups that its clauses ask for.
+    pub fn groups(&self) -> impl Iterator<Item = ObjectId> {
+        self.filters
+            .iter()
+            .flat_map(|filter| &filter.clauses)
+            .filter_map(Clause::group)
     }
 }
 

@@ -1,18 +1,29 @@
 //! Who would fall out of scope if criteria changed, as far as the register knows: told when they are saved, before
 //! anything is read (F4).
 
+use std::borrow::Cow;
+
 use crate::account::Account;
 use crate::attribute::{Attribute, Kind};
 use crate::criteria::{Scope, Truth};
 use crate::field::{Field, Reading};
 use crate::id::ObjectId;
 use crate::mapping::{Authority, Mapping, Row, Source};
+use crate::membership::Membership;
 use crate::observed::{Completeness, Mention, ObservedUser, Presence};
 
-/// Whether someone whom the mappings `before` brought in falls out of the mappings `after`.
+/// Whether someone whom the mappings `before` brought in, and who is known to belong to these groups, falls out of the
+/// mappings `after`.
 #[must_use]
-pub fn falls_out(object: ObjectId, account: &Account, before: &[Mapping], after: &[Mapping]) -> Truth {
-    let user = recalled(object, account, before);
+pub fn falls_out(
+    object: ObjectId,
+    account: &Account,
+    groups: Option<&[Membership]>,
+    before: &[Mapping],
+    after: &[Mapping],
+) -> Truth {
+    let mut user = recalled(object, account, before);
+    user.groups = groups.map(Cow::Borrowed);
     let scope = after
         .iter()
         .map(|mapping| mapping.criteria.scope(&user))
@@ -68,7 +79,7 @@ mod tests {
 
     use super::*;
     use crate::account::{Kind, Role, Status};
-    use crate::criteria::{AttributeClause, Clause, Filter, Operator};
+    use crate::criteria::{AttributeClause, Clause, Filter, MembershipClause, Operator};
     use crate::id::{AccountId, MappingId};
 
     fn mapping(rows: Vec<Row>) -> Mapping {
@@ -103,11 +114,11 @@ mod tests {
         let (before, object) = (vec![mapping(Vec::new())], ObjectId(Uuid::nil()));
         let legal = only(Attribute::Department, "Legal");
         assert_eq!(
-            falls_out(object, &of_department("Legal"), &before, &legal),
+            falls_out(object, &of_department("Legal"), None, &before, &legal),
             Truth::No
         );
         assert_eq!(
-            falls_out(object, &of_department("Sales"), &before, &legal),
+            falls_out(object, &of_department("Sales"), None, &before, &legal),
             Truth::Yes
         );
     }
@@ -126,9 +137,33 @@ mod tests {
                 legal.clone()
             };
             assert_eq!(
-                falls_out(object, &account, &[mapping(before)], &asked),
+                falls_out(object, &account, Some(&[]), &[mapping(before)], &asked),
                 Truth::Unknown
             );
+        }
+    }
+
+    #[test]
+    fn f4_memberships_tell_who_falls_out_where_they_are_known() {
+        let (before, object) = (vec![mapping(Vec::new())], ObjectId(Uuid::nil()));
+        let account = of_department("Sales");
+        let group = ObjectId(Uuid::from_u128(7));
+        let mut after = mapping(Vec::new());
+        let clause = MembershipClause {
+            group,
+            transitive: false,
+        };
+        after.criteria.filters = vec![Filter {
+            clauses: vec![Clause::Membership(clause)],
+        }];
+        let after = [after];
+        let member = [Membership { group, direct: true }];
+        for (groups, expected) in [
+            (None, Truth::Unknown),
+            (Some(&[][..]), Truth::Yes),
+            (Some(&member[..]), Truth::No),
+        ] {
+            assert_eq!(falls_out(object, &account, groups, &before, &after), expected);
         }
     }
 }

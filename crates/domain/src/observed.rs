@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::attribute::Attribute;
 use crate::id::ObjectId;
+use crate::membership::Membership;
 
 /// What an answer said of one attribute.
 ///
@@ -51,13 +52,16 @@ pub struct ObservedUser<'a> {
     pub completeness: Completeness,
     /// By [`Attribute`] number.
     pub attributes: [Mention<'a>; Attribute::COUNT],
+    /// Of the groups that criteria ask for, those that the user belongs to, in their order. `None` where nobody knows;
+    /// otherwise it is the whole truth, in a delta's row too.
+    pub groups: Option<Cow<'a, [Membership]>>,
     /// Why this record can't be used (a wrong type, too large, …), naming the attribute. Such a record fails; the
     /// others go on (B8).
     pub problem: Option<Cow<'a, str>>,
 }
 
 impl<'a> ObservedUser<'a> {
-    /// An object of which nothing is known yet.
+    /// An object of which nothing is known yet, and which is in no group that anyone asks for.
     #[must_use]
     pub fn new(id: ObjectId, presence: Presence, completeness: Completeness) -> Self {
         Self {
@@ -65,6 +69,7 @@ impl<'a> ObservedUser<'a> {
             presence,
             completeness,
             attributes: [const { Mention::Unmentioned }; Attribute::COUNT],
+            groups: Some(Cow::Borrowed(&[])),
             problem: None,
         }
     }

@@ -19,6 +19,9 @@ struct Arguments {
     /// How many soft-deleted users; one for two hundred users when not given.
     #[arg(long)]
     deleted: Option<u32>,
+    /// How many groups.
+    #[arg(long, default_value_t = 0)]
+    groups: u32,
     /// All users follow from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -66,6 +69,7 @@ async fn main() -> anyhow::Result<()> {
 fn tenant(arguments: Arguments) -> TenantOptions {
     let mut tenant = TenantOptions::generate(arguments.seed, arguments.users);
     tenant.deleted = arguments.deleted.unwrap_or(tenant.deleted);
+    tenant.groups = arguments.groups;
     tenant.id = arguments.tenant_id.unwrap_or(tenant.id);
     tenant.client_id = arguments.client_id.unwrap_or(tenant.client_id);
     tenant.client_secret = arguments.client_secret.unwrap_or(tenant.client_secret);

@@ -9,8 +9,12 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Milliseconds that every Graph answer takes at least. A real page takes 300 to 1,000.
     pub latency_ms: u64,
-    /// Users on a page of a delta: the server's choice (graph-facts §3.2).
+    /// Users or groups on a page of a delta: the server's choice (graph-facts §3.2).
     pub delta_page_size: u32,
+    /// Members in one row of a delta of groups at most; a page ends once it has so many.
+    pub delta_member_page_size: u32,
+    /// Deltas of groups don't tell that a member was deleted for good, as has been seen (graph-facts §4).
+    pub purged_members_untold: bool,
     /// Delta rows hold only what changed, as with `Prefer: return=minimal`.
     pub delta_changed_only: bool,
     /// An initial delta round tells of users in the deleted items, too (§3.1).
@@ -42,6 +46,8 @@ impl Default for Settings {
         Self {
             latency_ms: 0,
             delta_page_size: 200,
+            delta_member_page_size: 2_000,
+            purged_members_untold: false,
             delta_changed_only: false,
             initial_delta_removed: false,
             expired_delta_gone: false,

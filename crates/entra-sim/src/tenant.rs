@@ -7,6 +7,8 @@ use crate::directory::Directory;
 use crate::directory::operation::{Applied, Operation, OperationError};
 use crate::directory::snapshot::Snapshot;
 use crate::fault::{Fault, Faults};
+use crate::groups::snapshot::GroupSnapshot;
+use crate::groups::{self, Group, GroupKind, MemberKind};
 use crate::held::{lock, read, write};
 use crate::people::Generation;
 use crate::settings::Settings;
@@ -41,6 +43,8 @@ pub struct TenantOptions {
     pub users: u32,
     /// How many soft-deleted ones beside them.
     pub deleted: u32,
+    /// How many groups.
+    pub groups: u32,
     /// When the tenant started: recent dates count back from it. None: now.
     pub started: Option<DateTime<Utc>>,
     /// How it behaves.
@@ -69,6 +73,7 @@ impl TenantOptions {
             seed,
             users,
             deleted: users / 200,
+            groups: 0,
             started: None,
             settings: Settings::default(),
         }
@@ -113,13 +118,15 @@ impl fmt::Debug for Tenant {
     }
 }
 
-/// How many users a tenant has.
+/// How many users and groups a tenant has.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// In the directory.
     pub live: u32,
     /// In the deleted items.
     pub deleted: usize,
+    /// Groups in the directory.
+    pub groups: usize,
 }
 
 impl Tenant {
@@ -131,6 +138,8 @@ impl Tenant {
         let started = options.started.unwrap_or_else(clock::real);
         let domains = options.domains.clone();
         let generation = Generation::new(options.seed, options.users, options.deleted, domains, started);
+        let groups =
+            groups::generate(&generation, options.groups).expect("nothing is given that a group can't have");
         let app = App {
             client_id: options.client_id.clone(),
             secret: options.client_secret.clone(),
@@ -139,7 +148,7 @@ impl Tenant {
             disabled: false,
         };
         Self {
-            directory: RwLock::new(Directory::new(generation)),
+            directory: RwLock::new(Directory::new(generation, groups)),
             app: RwLock::new(app),
             settings: RwLock::new(options.settings.clone()),
             clock: Clock::default(),
@@ -163,7 +172,9 @@ impl Tenant {
     /// Changes the directory. Refused operations change nothing.
     pub fn apply(&self, operation: &Operation) -> Result<Applied, OperationError> {
         let now = self.clock.now();
+        let tells_purged = !read(&self.settings).purged_members_untold;
         let mut directory = write(&self.directory);
+        directory.tells_purged = tells_purged;
         let before = directory.changes.len();
         let applied = directory.apply(operation, now);
         let touched: Vec<u32> = directory.changes.slots_since(before).collect();
@@ -242,6 +253,86 @@ impl Tenant {
         self.about(&Operation::Recreate { user: user.into() })
     }
 
+    /// Creates a group of this kind and these attributes, and returns its object id.
+    pub fn create_group(
+        &self,
+        kind: GroupKind,
+        attributes: Map<String, Value>,
+    ) -> Result<String, OperationError> {
+        self.about(&Operation::CreateGroup {
+            id: None,
+            kind,
+            attributes,
+        })
+    }
+
+    /// Sets one attribute of a group; null clears it.
+    pub fn update_group(&self, group: &str, attribute: &str, value: Value) -> Result<(), OperationError> {
+        let attributes = Map::from_iter([(attribute.to_owned(), value)]);
+        self.apply(&Operation::UpdateGroup {
+            group: group.into(),
+            attributes,
+        })
+        .map(drop)
+    }
+
+    /// Moves a group to the deleted items; one that Exchange runs is gone for good.
+    pub fn delete_group(&self, group: &str) -> Result<(), OperationError> {
+        self.apply(&Operation::DeleteGroup { group: group.into() })
+            .map(drop)
+    }
+
+    /// Brings a group back from the deleted items.
+    pub fn restore_group(&self, group: &str) -> Result<(), OperationError> {
+        self.apply(&Operation::RestoreGroup { group: group.into() })
+            .map(drop)
+    }
+
+    /// Removes a group from the deleted items for good.
+    pub fn purge_group(&self, group: &str) -> Result<(), OperationError> {
+        self.apply(&Operation::PurgeGroup { group: group.into() })
+            .map(drop)
+    }
+
+    /// Adds members of one kind to a group.
+    pub fn add_members(
+        &self,
+        group: &str,
+        kind: MemberKind,
+        members: Vec<String>,
+    ) -> Result<(), OperationError> {
+        self.apply(&Operation::AddMembers {
+            group: group.into(),
+            kind,
+            members,
+        })
+        .map(drop)
+    }
+
+    /// Removes members from a group.
+    pub fn remove_members(&self, group: &str, members: Vec<String>) -> Result<(), OperationError> {
+        self.apply(&Operation::RemoveMembers {
+            group: group.into(),
+            members,
+        })
+        .map(drop)
+    }
+
+    /// All live groups, in the order of lists.
+    pub fn groups(&self) -> Vec<GroupSnapshot> {
+        read(&self.directory).groups.snapshots(false)
+    }
+
+    /// All groups in the deleted items.
+    pub fn deleted_groups(&self) -> Vec<GroupSnapshot> {
+        read(&self.directory).groups.snapshots(true)
+    }
+
+    /// One live group.
+    pub fn group(&self, group: &str) -> Option<GroupSnapshot> {
+        read(&self.directory).groups.find(group).map(Group::snapshot)
+    }
+
     fn about(&self, operation: &Operation) -> Result<String, OperationError> {
         Ok(self.apply(operation)?.id.unwrap_or_default())
     }
@@ -283,6 +374,7 @@ impl Tenant {
         Counts {
             live: directory.live(),
             deleted: directory.deleted(),
+            groups: directory.groups.live(),
         }
     }
 
@@ -322,10 +414,13 @@ impl Tenant {
         self.clock.now()
     }
 
-    /// Moves the tenant's time forward: tokens expire, deleted users are purged.
+    /// Moves the tenant's time forward: tokens expire, deleted users and groups are purged.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
-        write(&self.directory).purge_expired(self.clock.now());
+        let tells_purged = !read(&self.settings).purged_members_untold;
+        let mut directory = write(&self.directory);
+        directory.tells_purged = tells_purged;
+        directory.purge_expired(self.clock.now());
     }
 
     /// How many requests there were: `GET /v1.0/users` and so on, ids left out, the token endpoint as

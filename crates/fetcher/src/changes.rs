@@ -13,6 +13,7 @@ use graph::PageBody;
 use uuid::Uuid;
 
 use crate::failure::FetchError;
+use crate::memberships::Memberships;
 use crate::page;
 use crate::pipeline::unusable_reason;
 
@@ -24,6 +25,8 @@ pub struct Changes {
     rows: Vec<Row>,
     places: HashMap<ObjectId, usize>,
     unusable: Vec<String>,
+    /// What users belong to; none where no group is asked for, or the round is still being read.
+    memberships: Option<Memberships>,
     buffer: Vec<u8>,
 }
 
@@ -31,6 +34,8 @@ pub struct Changes {
 struct Row {
     id: ObjectId,
     user: Box<[u8]>,
+    /// Whether it is in the directory.
+    present: bool,
     /// Whether the object may be brought in: it is in the directory, can be read, and is not certainly out of scope.
     may_come: bool,
     /// Whether it tells too little of its object to decide on it, whoever that is.
@@ -68,16 +73,44 @@ impl Changes {
     /// Takes one row over.
     pub fn merge(&mut self, later: ObservedUser<'_>) -> Result<(), DecodeError> {
         let Some(&place) = self.places.get(&later.id) else {
-            self.places.insert(later.id, self.rows.len());
-            let row = self.row(&later);
-            self.rows.push(row);
+            self.add(later);
             return Ok(());
         };
         let before = std::mem::take(&mut self.rows[place].user);
         let mut user = observed::decode(later.id, Completeness::Partial, &before)?;
         user.merge(later);
-        self.rows[place] = self.row(&user);
+        self.rows[place] = self.row(user);
         Ok(())
+    }
+
+    /// All objects.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectId> {
+        self.rows.iter().map(|row| row.id)
+    }
+
+    /// Whether the round says that this object is no longer in the directory.
+    pub fn has_left(&self, object: ObjectId) -> bool {
+        let place = self.places.get(&object);
+        place.is_some_and(|place| !self.rows[*place].present)
+    }
+
+    /// Gives every row what its user belongs to, and judges it by that. For all rows, when the round has been read.
+    pub fn attach(&mut self, memberships: Memberships) -> Result<(), DecodeError> {
+        self.memberships = Some(memberships);
+        for place in 0..self.rows.len() {
+            let wire = std::mem::take(&mut self.rows[place].user);
+            let user = observed::decode(self.rows[place].id, Completeness::Partial, &wire)?;
+            self.rows[place] = self.row(user);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, user: ObservedUser<'_>) -> &mut Row {
+        let place = self.rows.len();
+        self.places.insert(user.id, place);
+        let row = self.row(user);
+        self.rows.push(row);
+        &mut self.rows[place]
     }
 
     /// The objects that may be brought in.
@@ -97,13 +130,17 @@ impl Changes {
             .collect()
     }
 
-    /// Puts the whole object in place of what its row told.
+    /// Puts the whole object in place of what its row told, if it has one.
     pub fn complete(&mut self, whole: ObservedUser<'_>) {
-        if let Some(&place) = self.places.get(&whole.id) {
-            let mut row = self.row(&as_partial(whole));
-            row.part = false;
-            self.rows[place] = row;
-        }
+        let whole = as_partial(whole);
+        let row = match self.places.get(&whole.id).copied() {
+            Some(place) => {
+                self.rows[place] = self.row(whole);
+                &mut self.rows[place]
+            }
+            None => self.add(whole),
+        };
+        row.part = false;
     }
 
     /// Everything, in the order in which the objects first came.
@@ -114,7 +151,12 @@ impl Changes {
         )
     }
 
-    fn row(&mut self, user: &ObservedUser<'_>) -> Row {
+    fn row(&mut self, user: ObservedUser<'_>) -> Row {
+        let mut user = user;
+        if let Some(memberships) = &self.memberships {
+            user.groups = Some(memberships.of(user.id).into());
+        }
+        let user = &user;
         page::encode(user, &mut self.buffer);
         let readable = user.presence == Presence::Present && user.problem.is_none();
         // As they are asked when it is decided: the first one that does not say no.
@@ -130,6 +172,7 @@ impl Changes {
         Row {
             id: user.id,
             user: self.buffer.as_slice().into(),
+            present: user.presence == Presence::Present,
             may_come: readable && (self.criteria.is_empty() || self.criteria.iter().any(in_scope)),
             part: readable && (is_part(user) || self.criteria.iter().any(undecided)),
         }

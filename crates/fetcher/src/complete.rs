@@ -22,8 +22,12 @@ const AT_A_TIME: usize = 8;
 /// Objects that the register is asked about at once.
 const ASKED_AT_ONCE: usize = 5_000;
 
-/// The objects of which the round does not tell enough.
-pub async fn lacking(job: &Job, changes: &Changes) -> Result<Vec<ObjectId>, FetchError> {
+/// The objects of which the round does not tell enough, and those that a change of groups has touched.
+pub async fn lacking(
+    job: &Job,
+    changes: &Changes,
+    touched: &[ObjectId],
+) -> Result<Vec<ObjectId>, FetchError> {
     let may_come = changes.may_come();
     let kinds: Vec<Kind> = job.criteria.iter().map(|(kind, _)| *kind).collect();
     let mut newcomers = HashSet::new();
@@ -31,10 +35,14 @@ pub async fn lacking(job: &Job, changes: &Changes) -> Result<Vec<ObjectId>, Fetc
     for objects in may_come.chunks(ASKED_AT_ONCE) {
         newcomers.extend(link::newcomers(&mut database, (job.connection.id, &kinds), objects).await?);
     }
-    Ok(changes.lacking(&newcomers))
+    let mut lacking = changes.lacking(&newcomers);
+    lacking.extend(touched.iter().filter(|user| !changes.has_left(**user)));
+    lacking.sort_unstable();
+    lacking.dedup();
+    Ok(lacking)
 }
 
-/// Looks these objects up. One that is no longer there stays as it was told.
+/// Looks these objects up. One that is no longer there stays as it was told, if it was.
 pub async fn complete(job: &Job, changes: &mut Changes, lacking: &[ObjectId]) -> Result<(), FetchError> {
     let mut found = futures::stream::iter(lacking.chunks(graph::MOST_IDS))
         .map(|ids| look_up(job, ids))

@@ -1,18 +1,20 @@
 //! A delta run: one round from where the last one ended, merged by object, rows that tell too little completed (R5,
-//! graph-facts §3).
+//! graph-facts §3). Where groups matter, their changes come first, and with them the people whom they bring in or take
+//! out without a change of their own.
 //! Whatever speaks against the cursor or the round makes it a full run, which says why (R6).
 
 use contracts::bus::v1::Source;
-use graph::{Reading, Round};
-use store::delta_cursor::DeltaCursor;
+use graph::{DeltaLink, Reading, Round};
 use store::run_fetch::Outcome;
 use tracing::Instrument;
 
 use crate::changes::Changes;
 use crate::complete;
 use crate::failure::FetchError;
+use crate::groups;
 use crate::job::Job;
-use crate::kind;
+use crate::kind::{self, Cursors};
+use crate::memberships::Memberships;
 use crate::page;
 
 /// What came of a delta.
@@ -24,10 +26,9 @@ pub enum Delta {
     ReadEverything(String),
 }
 
-/// Reads what has changed since `cursor`.
-pub async fn read(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError> {
-    job.steps.at(Reading::UserChanges.title());
-    match read_round(job, cursor).await {
+/// Reads what has changed since these cursors.
+pub async fn read(job: &Job, since: &Cursors) -> Result<Delta, FetchError> {
+    match read_rounds(job, since).await {
         Err(FetchError::Graph(error)) => match kind::resync(&error) {
             Some(reason) => Ok(Delta::ReadEverything(reason)),
             None => Err(error.into()),
@@ -36,9 +37,9 @@ pub async fn read(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError> 
     }
 }
 
-async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError> {
-    let link = match job.directories.open_link(cursor, job.connection.id) {
-        Ok(link) => link,
+async fn read_rounds(job: &Job, since: &Cursors) -> Result<Delta, FetchError> {
+    let (link, groups_link) = match open(job, since) {
+        Ok(links) => links,
         Err(error) => {
             return Ok(Delta::ReadEverything(format!(
                 "the delta link can't be opened: {error}"
@@ -46,6 +47,15 @@ async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError
         }
     };
     job.lease.describe(true, None, None).await?;
+    let groups = match (&job.groups, groups_link) {
+        (Some(wanted), Some(link)) => Some(groups::read_changes(job, wanted, &link).await?),
+        _ => None,
+    };
+    let touched = groups.as_ref().map_or(&[][..], |groups| &groups.touched);
+    if touched.len() > kind::MOST_LOOKED_UP {
+        return Ok(Delta::ReadEverything(kind::too_many_touched()));
+    }
+    job.steps.at(Reading::UserChanges.title());
     let taken_at = job.clock.now();
     let mut round = job.graph.changes(&link)?;
     let mut changes = Changes::decided_by(
@@ -63,7 +73,13 @@ async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError
     let Some(end) = round.end() else {
         return Err(graph::Error::Broken.into());
     };
-    let lacking = complete::lacking(job, &changes).await?;
+    if let Some(groups) = &groups {
+        let users = changes.objects().chain(touched.iter().copied());
+        let users = users.map(|user| user.0).collect();
+        let memberships = groups::memberships_of(job, &groups.reach, users).await?;
+        changes = attach(changes, memberships).await?;
+    }
+    let lacking = complete::lacking(job, &changes, touched).await?;
     if lacking.len() > kind::MOST_LOOKED_UP {
         return Ok(Delta::ReadEverything(kind::too_many_to_look_up()));
     }
@@ -71,7 +87,18 @@ async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError
     // The deltaLink is the proof of a round's end (design §6).
     let totals = publish(job, changes).await?;
     let cursor = job.seal(&end, taken_at)?;
-    Ok(Delta::Read(Box::new(job.outcome(totals, Some(cursor), None))))
+    let groups = groups.map(|groups| groups.read);
+    Ok(Delta::Read(Box::new(job.outcome(
+        totals,
+        Some(cursor),
+        groups,
+        None,
+    ))))
+}
+
+fn open(job: &Job, since: &Cursors) -> Result<(DeltaLink, Option<DeltaLink>), vault::OpenError> {
+    let open = |cursor| job.directories.open_link(cursor, job.connection.id);
+    Ok((open(&since.users)?, since.groups.as_ref().map(open).transpose()?))
 }
 
 async fn next(round: &mut Round) -> Result<Option<graph::PageBody>, graph::Error> {
@@ -89,8 +116,14 @@ async fn merge(mut changes: Changes, page: graph::PageBody) -> Result<Changes, F
     merged.await?
 }
 
+/// Off the async threads, too: every row is encoded anew.
+async fn attach(mut changes: Changes, memberships: Memberships) -> Result<Changes, FetchError> {
+    let attached = tokio::task::spawn_blocking(move || changes.attach(memberships).map(|()| changes));
+    Ok(attached.await??)
+}
+
 async fn publish(job: &Job, changes: Changes) -> Result<crate::pipeline::Totals, FetchError> {
-    let mut pipeline = job.pipeline().await;
+    let mut pipeline = job.pipeline(None).await;
     let (rows, unusable) = changes.into_rows();
     let mut rows = rows.into_iter();
     while rows.len() > 0 {

@@ -48,6 +48,9 @@ pub enum FetchError {
         #[source]
         last: graph::Error,
     },
+    /// Groups are wanted of a tenant that tells no changes, by which they are read.
+    #[error("the tenant offers no delta, by which groups are read")]
+    NoGroups,
     /// The run, or its connection, is no longer there.
     #[error("the run's {what} is no longer there")]
     Missing {
@@ -91,6 +94,11 @@ impl FetchError {
             Self::Publish(_) => self.with(
                 "bus_unavailable",
                 "Check that NATS and the reconciler are running, then start the run again.",
+            ),
+            Self::NoGroups => self.with(
+                "not_offered",
+                "Take the mappings with target groups, and clauses of memberOf and transitiveMemberOf, away from this \
+                 connection.",
             ),
             Self::Missing { .. } => self.with("missing", "Start the run again if it is still wanted."),
             Self::Store(_)

@@ -18,7 +18,7 @@ use service::telemetry::{TraceContext, set_parent};
 use store::mapping::{self, Mapping};
 use store::run::{self, Run};
 use store::run_fetch::{self, Hold, Outcome, State};
-use store::{Store, StoreError, connection, delta_cursor};
+use store::{Store, StoreError, connection, delta_cursor, group_mirror};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +28,9 @@ use crate::config::FetchConfig;
 use crate::delta::{self, Delta};
 use crate::directory::{self, Directories};
 use crate::failure::FetchError;
+use crate::groups::{self, Wanted};
 use crate::job::Job;
-use crate::kind::{self, Reading};
+use crate::kind::{self, Cursors, Reading};
 use crate::lease::{Lease, Over, Terms};
 use crate::listing;
 use crate::metrics::{Metrics, STATE};
@@ -159,10 +160,11 @@ impl Fetcher {
             job.cursor.clone(),
             &job.connection,
             job.last_full,
+            job.groups.as_ref(),
             now,
         ) {
             Reading::Full(reason) => listing::read(&job, reason, &organization).await,
-            Reading::Delta(cursor) => self.read_changes(&job, &cursor, &organization).await,
+            Reading::Delta(cursors) => self.read_changes(&job, &cursors, &organization).await,
         }
     }
 
@@ -170,10 +172,10 @@ impl Fetcher {
     async fn read_changes(
         &self,
         job: &Job,
-        cursor: &store::delta_cursor::DeltaCursor,
+        cursors: &Cursors,
         organization: &Organization,
     ) -> Result<Outcome, FetchError> {
-        match delta::read(job, cursor).await? {
+        match delta::read(job, cursors).await? {
             Delta::Read(outcome) => Ok(*outcome),
             Delta::ReadEverything(reason) => {
                 tracing::info!(reason, "the delta becomes a full run");
@@ -192,13 +194,28 @@ impl Fetcher {
                 };
                 let mappings = mapping::of_connection(&mut database, run.connection).await?;
                 let cursor = delta_cursor::find(&mut database, run.connection, delta_cursor::USERS).await?;
+                let groups = match groups::asked(&mappings, &[]) {
+                    None => None,
+                    Some(asked) => Some(Wanted {
+                        asked,
+                        cursor: delta_cursor::find(&mut database, run.connection, delta_cursor::GROUPS)
+                            .await?,
+                        version: group_mirror::version(&mut database, run.connection).await?,
+                    }),
+                };
                 let last_full = run_fetch::last_full(&mut database, run.id).await?;
                 drop(database);
                 let credential = directory::credential(&self.store, connection.credential).await?;
-                Ok(Some((connection, mappings, credential, cursor, last_full)))
+                Ok(Some((
+                    connection,
+                    mappings,
+                    credential,
+                    (cursor, groups),
+                    last_full,
+                )))
             })
             .await?;
-        let Some((connection, mappings, credential, cursor, last_full)) = found else {
+        let Some((connection, mappings, credential, (cursor, groups), last_full)) = found else {
             return Err(FetchError::Missing { what: "connection" });
         };
         let graph = self.directories.open(&connection, credential.as_ref())?;
@@ -211,6 +228,7 @@ impl Fetcher {
             run,
             connection,
             criteria: by_kind(mappings),
+            groups,
             lease: Arc::clone(lease),
             cursor,
             last_full,
@@ -339,7 +357,7 @@ fn by_kind(mappings: Vec<Mapping>) -> Vec<(Kind, Vec<Criteria>)> {
     for mapping in mappings {
         let of = mapping.target.kind();
         for (kind, criteria) in &mut kinds {
-            if *kind == of {
+            if Some(*kind) == of {
                 criteria.push(mapping.criteria.clone());
             }
         }

@@ -11,12 +11,14 @@ use store::Store;
 use store::connection::Connection;
 use store::delta_cursor::DeltaCursor;
 use store::run::Run;
-use store::run_fetch::{Cursor, LastFull, Outcome};
+use store::run_fetch::{Cursor, GroupsRead, LastFull, Outcome};
 
 use crate::directory::Directories;
 use crate::failure::FetchError;
+use crate::groups::Wanted;
 use crate::kind;
 use crate::lease::Lease;
+use crate::memberships::Memberships;
 use crate::metrics::Metrics;
 use crate::pipeline::{Outlet, Pipeline, Totals};
 use crate::status::Steps;
@@ -29,6 +31,8 @@ pub struct Job {
     pub connection: Connection,
     /// The kinds of records that its mappings bring users in as, and whom those take in: changes must tell that.
     pub criteria: Vec<(Kind, Vec<Criteria>)>,
+    /// What is wanted of groups, if anything is.
+    pub groups: Option<Wanted>,
     /// Its directory; the calls are counted with the lease.
     pub graph: Graph,
     /// The hold on it.
@@ -52,14 +56,15 @@ pub struct Job {
 }
 
 impl Job {
-    /// A way for the pages of the present attempt.
-    pub async fn pipeline(&self) -> Pipeline {
+    /// A way for the pages of the present attempt. Listed users are given these memberships on the way.
+    pub async fn pipeline(&self, memberships: Option<Arc<Memberships>>) -> Pipeline {
         Pipeline::start(Outlet {
             bus: self.bus.clone(),
             run: self.run.id,
             attempt: self.lease.attempt().await,
             counts: Arc::clone(&self.lease.counts),
             metrics: Arc::clone(&self.metrics),
+            memberships,
         })
     }
 
@@ -73,7 +78,13 @@ impl Job {
     }
 
     /// The end of a reading that got everything.
-    pub fn outcome(&self, totals: Totals, cursor: Option<Cursor>, doubt: Option<String>) -> Outcome {
+    pub fn outcome(
+        &self,
+        totals: Totals,
+        cursor: Option<Cursor>,
+        groups: Option<GroupsRead>,
+        doubt: Option<String>,
+    ) -> Outcome {
         let mut progress = self.lease.progress();
         progress.pages = totals.pages;
         progress.records = totals.records;
@@ -82,6 +93,7 @@ impl Job {
             unproved_reason: doubt,
             cursor,
             selection: kind::selection(),
+            groups,
         }
     }
 }

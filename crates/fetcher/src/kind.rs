@@ -2,10 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::attribute::Attribute;
+use graph::Graph;
 use store::connection::Connection;
 use store::delta_cursor::DeltaCursor;
 use store::run::Kind;
 use store::run_fetch::LastFull;
+
+use crate::groups::Wanted;
 
 /// Delta tokens live for seven days (graph-facts §3.4); the last hours are left for the run itself and for clocks.
 const TOKEN_LIFE: TimeDelta = TimeDelta::hours(6 * 24 + 20);
@@ -20,8 +23,17 @@ pub const MOST_LOOKED_UP: usize = 15_000;
 pub enum Reading {
     /// Everything; with a reason where changes were asked for.
     Full(Option<String>),
-    /// What has changed since the cursor.
-    Delta(DeltaCursor),
+    /// What has changed since the cursors.
+    Delta(Cursors),
+}
+
+/// Where the last rounds ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursors {
+    /// That of users.
+    pub users: DeltaCursor,
+    /// That of groups, where they are wanted.
+    pub groups: Option<DeltaCursor>,
 }
 
 /// The selected attributes: a cursor of another selection is of no use (graph-facts §11, trap 31).
@@ -35,16 +47,23 @@ pub fn choose(
     cursor: Option<DeltaCursor>,
     connection: &Connection,
     last_full: Option<LastFull>,
+    groups: Option<&Wanted>,
     now: DateTime<Utc>,
 ) -> Reading {
     match kind {
         Kind::Full | Kind::Preview => Reading::Full(None),
         Kind::Delta => match cursor {
             None => Reading::Full(Some(no_cursor(last_full))),
-            Some(cursor) => match objection(&cursor, connection, now) {
-                Some(reason) => Reading::Full(Some(reason)),
-                None => Reading::Delta(cursor),
-            },
+            Some(cursor) => {
+                let objection = objection(&cursor, connection, now);
+                match objection.or_else(|| groups.and_then(|groups| objection_of_groups(groups, now))) {
+                    Some(reason) => Reading::Full(Some(reason)),
+                    None => Reading::Delta(Cursors {
+                        users: cursor,
+                        groups: groups.and_then(|groups| groups.cursor.clone()),
+                    }),
+                }
+            }
         },
     }
 }
@@ -76,6 +95,22 @@ fn objection(cursor: &DeltaCursor, connection: &Connection, now: DateTime<Utc>) 
     (age > TOKEN_LIFE).then(|| too_old(age))
 }
 
+/// What speaks against going on from where the groups were last read.
+fn objection_of_groups(groups: &Wanted, now: DateTime<Utc>) -> Option<String> {
+    let Some(cursor) = &groups.cursor else {
+        return Some("the groups have not been read yet".to_owned());
+    };
+    if cursor.selection != Graph::group_selection() {
+        return Some("the selected attributes of groups have changed".to_owned());
+    }
+    // What that run found out about people would be known to nobody.
+    if cursor.groups_version.is_none() || cursor.groups_version != groups.version {
+        return Some("the groups were last read by a run that was not applied to its end".to_owned());
+    }
+    let age = now - cursor.taken_at;
+    (age > TOKEN_LIFE).then(|| format!("of the groups: {}", too_old(age)))
+}
+
 fn too_old(age: TimeDelta) -> String {
     let days = age.num_days();
     if days < 7 {
@@ -96,6 +131,14 @@ pub fn too_many_changes() -> String {
 pub fn too_many_to_look_up() -> String {
     format!(
         "more than {} of the changed objects come back in, or came without the rest; reading everything is cheaper",
+        thousands(MOST_LOOKED_UP)
+    )
+}
+
+/// The reason of a round of groups that has touched too many people.
+pub fn too_many_touched() -> String {
+    format!(
+        "more than {} people are touched by changed groups; reading everything is cheaper",
         thousands(MOST_LOOKED_UP)
     )
 }
@@ -181,11 +224,66 @@ mod tests {
             selection: selection(),
             run: RunId(Uuid::nil()),
             full_at: noon() - TimeDelta::days(3),
+            groups_version: None,
         }
     }
 
+    fn wanted(version: Option<i64>) -> Wanted {
+        Wanted {
+            asked: Vec::new(),
+            cursor: Some(DeltaCursor {
+                selection: Graph::group_selection().to_owned(),
+                groups_version: Some(3),
+                ..cursor()
+            }),
+            version,
+        }
+    }
+
+    fn reason_with(groups: &Wanted) -> String {
+        match choose(
+            Kind::Delta,
+            Some(cursor()),
+            &connection(),
+            None,
+            Some(groups),
+            noon(),
+        ) {
+            Reading::Full(reason) => reason.unwrap(),
+            Reading::Delta(cursors) => {
+                assert_eq!(cursors.groups, groups.cursor);
+                "delta".into()
+            }
+        }
+    }
+
+    #[test]
+    fn b10_groups_must_be_as_they_were_where_their_cursor_goes_on() {
+        assert_eq!(reason_with(&wanted(Some(3))), "delta");
+        let unfinished = "the groups were last read by a run that was not applied to its end";
+        assert_eq!(reason_with(&wanted(Some(4))), unfinished);
+        assert_eq!(reason_with(&wanted(None)), unfinished);
+        let never = Wanted {
+            cursor: None,
+            ..wanted(Some(3))
+        };
+        assert_eq!(reason_with(&never), "the groups have not been read yet");
+        let mut other = wanted(Some(3));
+        other.cursor.as_mut().unwrap().selection = "members".into();
+        assert_eq!(
+            reason_with(&other),
+            "the selected attributes of groups have changed"
+        );
+        let mut old = wanted(Some(3));
+        old.cursor.as_mut().unwrap().taken_at = noon() - TimeDelta::days(8);
+        assert_eq!(
+            reason_with(&old),
+            "of the groups: the delta token is 8 days old; they are believed for 7"
+        );
+    }
+
     fn reason(cursor: Option<DeltaCursor>, connection: &Connection, last: Option<LastFull>) -> String {
-        match choose(Kind::Delta, cursor, connection, last, noon()) {
+        match choose(Kind::Delta, cursor, connection, last, None, noon()) {
             Reading::Full(reason) => reason.unwrap(),
             Reading::Delta(_) => "delta".into(),
         }
@@ -195,7 +293,7 @@ mod tests {
     fn a_good_cursor_makes_a_delta_but_only_of_a_delta() {
         assert_eq!(reason(Some(cursor()), &connection(), None), "delta");
         for kind in [Kind::Full, Kind::Preview] {
-            let reading = choose(kind, Some(cursor()), &connection(), None, noon());
+            let reading = choose(kind, Some(cursor()), &connection(), None, None, noon());
             assert_eq!(reading, Reading::Full(None));
         }
     }
@@ -288,6 +386,10 @@ mod tests {
                 answer: answer(&[])
             }),
             None
+        );
+        assert_eq!(
+            too_many_touched(),
+            "more than 15,000 people are touched by changed groups; reading everything is cheaper"
         );
         assert_eq!(
             too_many_changes(),

@@ -90,6 +90,11 @@ impl Lease {
         *self.attempt.lock().await
     }
 
+    /// The hold as it is now, for writes of the reading's own that only its holder may do.
+    pub async fn held(&self) -> Hold {
+        self.hold(self.attempt().await)
+    }
+
     /// Gives signs of life until the run is lost or to end.
     ///
     /// While the database is away the run goes on, but not for longer than the lease, since then somebody else may

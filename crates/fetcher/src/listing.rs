@@ -1,5 +1,7 @@
-//! A full run: the delta token first, so that nothing falls between, then everyone, then the deleted items, then whether
-//! that was all (I1, B3, design §3).
+//! A full run: the groups, where they matter, then the delta token before anyone, so that nothing falls between, then
+//! everyone, then the deleted items, then whether that was all (I1, B3, design §3).
+
+use std::sync::Arc;
 
 use contracts::bus::v1::Source;
 use graph::{Error, Organization, Pages, Reading};
@@ -7,6 +9,7 @@ use store::run_fetch::{Cursor, Outcome};
 use tracing::Instrument;
 
 use crate::failure::FetchError;
+use crate::groups::{self, All};
 use crate::job::Job;
 use crate::pipeline::{Pipeline, Totals};
 use crate::proof::{self, Listing};
@@ -20,6 +23,14 @@ pub async fn read(
     reason: Option<String>,
     organization: &Organization,
 ) -> Result<Outcome, FetchError> {
+    let groups = match &job.groups {
+        None => None,
+        Some(_) if !organization.offers_delta() => return Err(FetchError::NoGroups),
+        Some(wanted) => {
+            job.lease.describe(false, reason.as_deref(), None).await?;
+            Some(groups::read_all(job, wanted).await?)
+        }
+    };
     job.steps.at(Reading::Users.title());
     let cursor = latest_cursor(job, organization).await?;
     let before = job.graph.count_users().await?;
@@ -29,7 +40,7 @@ pub async fn read(
     let mut users = job.graph.users();
     let mut restarts = 0;
     loop {
-        let broke = match read_once(job, &mut users).await {
+        let broke = match read_once(job, &mut users, groups.as_ref()).await {
             Ok(totals) => {
                 let after = job.graph.count_users().await?;
                 let listed = totals.listed;
@@ -41,7 +52,7 @@ pub async fn read(
                 if let Some(doubt) = &doubt {
                     tracing::warn!(doubt, listed, before, after, "the listing's end is not proved");
                 }
-                return Ok(job.outcome(totals, cursor, doubt));
+                return Ok(job.outcome(totals, cursor, groups.map(|groups| groups.read), doubt));
             }
             Err(FetchError::Graph(error)) if may_begin_again(&error) => error,
             Err(error) => return Err(error),
@@ -69,8 +80,9 @@ pub async fn read(
 }
 
 /// One attempt: every page of users, then of deleted ones.
-async fn read_once(job: &Job, users: &mut Pages) -> Result<Totals, FetchError> {
-    let mut pipeline = job.pipeline().await;
+async fn read_once(job: &Job, users: &mut Pages, groups: Option<&All>) -> Result<Totals, FetchError> {
+    let memberships = groups.map(|groups| Arc::clone(&groups.memberships));
+    let mut pipeline = job.pipeline(memberships).await;
     while let Some(page) = next(users, Source::Listing).await? {
         pipeline.page(page, Source::Listing).await?;
     }

@@ -9,11 +9,13 @@ mod lease;
 
 mod complete;
 mod delta;
+mod groups;
 mod kind;
 mod listing;
 mod proof;
 
 mod changes;
+mod memberships;
 mod page;
 mod pipeline;
 

@@ -1,6 +1,7 @@
 //! Where pages go on the way to the bus: decoded, packed and compressed on a thread of their own, published with several
 //! in flight, while the next answer of Graph is on its way. Bounded everywhere, so that a slow bus slows the reading.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +17,7 @@ use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::failure::FetchError;
+use crate::memberships::Memberships;
 use crate::metrics::Metrics;
 use crate::page::{Message, Packer};
 
@@ -69,6 +71,8 @@ pub struct Outlet {
     pub counts: Arc<Counts>,
     /// Counts it for everyone.
     pub metrics: Arc<Metrics>,
+    /// What listed users belong to of what is asked for; none where nothing is.
+    pub memberships: Option<Arc<Memberships>>,
 }
 
 impl Pipeline {
@@ -81,6 +85,7 @@ impl Pipeline {
         let packer = Packing {
             packer: Packer::new(outlet.run, outlet.attempt),
             packed,
+            memberships: outlet.memberships.clone(),
             before: HashSet::new(),
             listed: 0,
         };
@@ -188,6 +193,7 @@ impl Outlet {
 struct Packing {
     packer: Packer,
     packed: mpsc::Sender<Result<Message, FetchError>>,
+    memberships: Option<Arc<Memberships>>,
     /// The objects of the page before: Graph may begin a page with the end of the last one (graph-facts §2.1).
     before: HashSet<Uuid>,
     listed: u64,
@@ -240,8 +246,11 @@ impl Packing {
     }
 
     fn page(&mut self, page: &PageBody, source: Source) -> Result<(), Stop> {
-        let records = page.users()?;
-        for user in &records.users {
+        let mut records = page.users()?;
+        for user in &mut records.users {
+            if let Some(memberships) = self.memberships.as_deref().filter(|_| source == Source::Listing) {
+                user.groups = Some(Cow::Borrowed(memberships.of(user.id)));
+            }
             let full = self.packer.add(source, user)?;
             self.give(full)?;
         }

@@ -11,11 +11,13 @@ use graph::{Error, Graph, Organization, Reading};
 use store::connection::{self, Connection};
 use store::connection_status::{Check, Status};
 use store::credential::Credential;
+use store::mapping;
 use store::{Store, StoreError};
 use tonic::{Request, Response};
 
 use crate::directory::{self, Directories};
-use crate::failure::{Told, of_graph};
+use crate::failure::{FetchError, Told, of_graph};
+use crate::groups;
 use crate::status::{self, ORGANIZATION, TOKEN, failed, passed};
 
 /// For the whole test; someone waits for the answer.
@@ -41,12 +43,17 @@ impl ConnectionTests {
         }
     }
 
-    async fn test(&self, connection: &Connection, credential: Option<&Credential>) -> Status {
+    async fn test(
+        &self,
+        connection: &Connection,
+        credential: Option<&Credential>,
+        readings: &[Reading],
+    ) -> Status {
         let mut findings = Findings::default();
         match self.directories.open_anew(connection, credential) {
             Err(error) => findings.checks.push(failed(TOKEN, &error.told())),
             Ok(graph) => {
-                if tokio::time::timeout(PATIENCE, findings.gather(&graph))
+                if tokio::time::timeout(PATIENCE, findings.gather(&graph, readings))
                     .await
                     .is_err()
                 {
@@ -57,12 +64,24 @@ impl ConnectionTests {
         status::status(findings.checks, findings.organization.as_ref(), self.clock.now())
     }
 
-    async fn load(&self, id: ConnectionId) -> Result<Option<(Connection, Option<Credential>)>, StoreError> {
-        let Some(connection) = connection::find(&mut *self.store.connection().await?, id).await? else {
+    async fn load(&self, id: ConnectionId) -> Result<Option<Loaded>, StoreError> {
+        let mut database = self.store.connection().await?;
+        let Some(connection) = connection::find(&mut database, id).await? else {
             return Ok(None);
         };
+        let mappings = mapping::of_connection(&mut database, id).await?;
+        drop(database);
+        let mut readings = Reading::USERS.to_vec();
+        // Who needs no groups needs no permission for them (C11).
+        if groups::asked(&mappings, &[]).is_some() {
+            readings.extend(Reading::GROUPS);
+        }
         let credential = directory::credential(&self.store, connection.credential).await?;
-        Ok(Some((connection, credential)))
+        Ok(Some(Loaded {
+            connection,
+            credential,
+            readings,
+        }))
     }
 }
 
@@ -77,16 +96,29 @@ impl Directory for ConnectionTests {
             .connection_id
             .parse()
             .map_err(|_| tonic::Status::invalid_argument("connection_id is not a UUID"))?;
-        let Some((connection, credential)) = self.load(id).await.map_err(|error| refused(&error))? else {
+        let Some(loaded) = self.load(id).await.map_err(|error| refused(&error))? else {
             return Err(tonic::Status::not_found(format!("there is no connection {id}")));
         };
-        let status = self.test(&connection, credential.as_ref()).await;
+        let Loaded {
+            connection,
+            credential,
+            readings,
+        } = loaded;
+        let status = self.test(&connection, credential.as_ref(), &readings).await;
         status::put(&self.store, id, &status)
             .await
             .map_err(|error| refused(&error))?;
         tracing::info!(connection.id = %id, passed = status.passed, "connection tested");
         Ok(Response::new(answer(connection.name, status)))
     }
+}
+
+/// What a test needs.
+struct Loaded {
+    connection: Connection,
+    credential: Option<Credential>,
+    /// What its runs read.
+    readings: Vec<Reading>,
 }
 
 /// What a test has found so far.
@@ -101,7 +133,7 @@ struct Findings {
 impl Findings {
     /// Step after step; one that fails for another reason than a missing permission ends the test, since those behind
     /// it would fail the same way.
-    async fn gather(&mut self, graph: &Graph) {
+    async fn gather(&mut self, graph: &Graph, readings: &[Reading]) {
         self.at = TOKEN;
         let signed_in = graph.sign_in().await;
         if !self.file(signed_in) {
@@ -122,9 +154,9 @@ impl Findings {
                 }
             }
         }
-        for reading in Reading::USERS {
+        for reading in readings {
             self.at = reading.title();
-            if !self.probe(graph, reading).await {
+            if !self.probe(graph, *reading).await {
                 return;
             }
         }
@@ -132,12 +164,15 @@ impl Findings {
 
     async fn probe(&mut self, graph: &Graph, reading: Reading) -> bool {
         let changes = reading == Reading::UserChanges;
-        if changes
-            && self
-                .organization
-                .as_ref()
-                .is_some_and(|organization| !organization.offers_delta())
-        {
+        let no_delta = self
+            .organization
+            .as_ref()
+            .is_some_and(|organization| !organization.offers_delta());
+        if no_delta && reading == Reading::GroupChanges {
+            self.checks.push(failed(self.at, &FetchError::NoGroups.told()));
+            return true;
+        }
+        if changes && no_delta {
             self.checks.push(Check {
                 message: NO_DELTA.to_owned(),
                 ..passed(self.at)

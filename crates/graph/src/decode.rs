@@ -1,15 +1,19 @@
 //! An answer's JSON into users, borrowed from it: quick, tolerant of what one record does wrong, strict about the rest.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 
 use domain::attribute::Attribute;
 use domain::id::ObjectId;
 use domain::observed::{Completeness, Mention, ObservedUser, Presence};
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{DeserializeSeed, MapAccess};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::expect::{Expect, Found, Into, Key, Text};
+use crate::expect::Into;
 use crate::key::Keys;
+use crate::listed::{self, Listed, Page, Record};
+use crate::probe::{READ_GROUPS, READ_USERS};
 use crate::row::Row;
 use crate::text;
 
@@ -20,8 +24,20 @@ pub enum Shape {
     Listing,
     /// Users in deleted items. Their manager is not asked for, so they are partial.
     Deleted,
-    /// Rows of a delta round.
+    /// Rows of a round of users.
     Round,
+    /// Rows of a round of groups.
+    Groups,
+}
+
+impl Shape {
+    /// The application permission that it takes to read it.
+    pub(crate) const fn permission(self) -> &'static str {
+        match self {
+            Self::Listing | Self::Deleted | Self::Round => READ_USERS,
+            Self::Groups => READ_GROUPS,
+        }
+    }
 }
 
 /// The users of one page.
@@ -33,31 +49,25 @@ pub struct Records<'a> {
     pub unusable: Vec<Unusable>,
 }
 
-/// A record without a usable id. It counts as failed (B8).
+/// A record, or a member of a group, without a usable id. It counts as failed (B8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable {
     /// Its place in the page, from 0.
     pub index: usize,
-    /// Its user principal name or display name, if it has one.
+    /// Its user principal name or display name, if it has one; a group's name, else its id.
     pub label: Option<String>,
     /// Why, and what to do.
     pub reason: String,
 }
 
-/// A page as it is read.
-pub(crate) struct Page<'de> {
+/// The users of a page as they are read.
+pub(crate) struct Users<'de> {
     pub records: Records<'de>,
-    /// `@odata.nextLink`
-    pub next: Found<'de>,
-    /// `@odata.deltaLink`
-    pub delta: Found<'de>,
-    /// Kind of `value`, if it is not a list; `Some("missing")` if there is none.
-    pub no_list: Option<&'static str>,
-    pub(crate) reader: Reader,
+    reader: Reader,
 }
 
 /// What all records of a page are read with.
-pub(crate) struct Reader {
+struct Reader {
     shape: Shape,
     mended: bool,
     plain: bool,
@@ -65,7 +75,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(text: &str, shape: Shape, mended: bool) -> Self {
+    fn new(text: &str, shape: Shape, mended: bool) -> Self {
         Self {
             shape,
             mended,
@@ -78,21 +88,9 @@ impl Reader {
         let (presence, completeness) = match self.shape {
             Shape::Listing => (Presence::Present, Completeness::Whole),
             Shape::Deleted => (Presence::SoftDeleted, Completeness::Partial),
-            Shape::Round => (Presence::Present, Completeness::Partial),
+            Shape::Round | Shape::Groups => (Presence::Present, Completeness::Partial),
         };
         ObservedUser::new(ObjectId(Uuid::nil()), presence, completeness)
-    }
-}
-
-impl Page<'_> {
-    pub(crate) fn new(text: &str, shape: Shape, mended: bool) -> Self {
-        Self {
-            records: Records::with_room_for(text),
-            next: Found::Nothing,
-            delta: Found::Nothing,
-            no_list: Some("missing"),
-            reader: Reader::new(text, shape, mended),
-        }
     }
 }
 
@@ -113,7 +111,7 @@ impl<'de> Records<'de> {
     }
 
     /// Reads one record with `read`, and files it by how that went.
-    pub(crate) fn add<E>(
+    fn add<E>(
         &mut self,
         reader: &Reader,
         read: impl FnOnce(&mut Row<'_, 'de>, &Keys) -> Result<(), E>,
@@ -125,7 +123,10 @@ impl<'de> Records<'de> {
             return Ok(());
         };
         let mut row = Row::new(user, reader.mended, reader.plain);
-        read(&mut row, &reader.keys)?;
+        if let Err(error) = read(&mut row, &reader.keys) {
+            self.users.pop();
+            return Err(error);
+        }
         let finished = row.finish();
         if finished.is_ok() {
             if reader.shape == Shape::Deleted {
@@ -141,27 +142,6 @@ impl<'de> Records<'de> {
         self.users.pop();
         self.unusable.extend(unusable);
         Ok(())
-    }
-
-    /// Adds the records that were read apart.
-    pub(crate) fn append(&mut self, mut others: Self) {
-        let before = self.count();
-        self.users.append(&mut others.users);
-        self.unusable
-            .extend(others.unusable.into_iter().map(|one| Unusable {
-                index: before + one.index,
-                ..one
-            }));
-    }
-
-    /// Files a record that is not even an object.
-    pub(crate) fn add_unusable(&mut self, reason: String) {
-        let index = self.count();
-        self.unusable.push(Unusable {
-            index,
-            label: None,
-            reason,
-        });
     }
 }
 
@@ -191,97 +171,56 @@ fn strip_own_id(user: &mut ObservedUser<'_>) {
     }
 }
 
-/// Reads a page's object.
-pub(crate) struct PageObject<'p, 'de>(pub &'p mut Page<'de>);
-
-impl<'de> Expect<'de> for PageObject<'_, 'de> {
-    fn wrong(self, found: &'static str) {
-        self.0.no_list = Some(found);
-    }
-
-    fn object<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let page = self.0;
-        while let Some(Key(key)) = entries.next_key()? {
-            match key.as_ref() {
-                "value" => entries.next_value_seed(Into(List(page)))?,
-                "@odata.nextLink" => entries.next_value_seed(Into(Text(&mut page.next)))?,
-                "@odata.deltaLink" => entries.next_value_seed(Into(Text(&mut page.delta)))?,
-                _ => drop(entries.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads a page's `value`.
-struct List<'p, 'de>(&'p mut Page<'de>);
-
-impl<'de> Expect<'de> for List<'_, 'de> {
-    fn wrong(self, found: &'static str) {
-        self.0.no_list = Some(found);
-    }
-
-    fn list<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Page {
-            records,
-            reader,
-            no_list,
-            ..
-        } = self.0;
-        *no_list = None;
-        while items
-            .next_element_seed(Into(Record { records, reader }))?
-            .is_some()
-        {}
-        Ok(())
-    }
-}
-
-/// Reads one record.
-pub(crate) struct Record<'p, 'de> {
-    pub records: &'p mut Records<'de>,
-    pub reader: &'p Reader,
-}
-
-impl<'de> Expect<'de> for Record<'_, 'de> {
-    fn wrong(self, found: &'static str) {
-        self.records
-            .add_unusable(format!("the record is {found}, expected a user"));
-    }
+impl<'de> Listed<'de> for Users<'de> {
+    const ONE: &'static str = "a user";
 
     #[inline]
-    fn object<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
-        self.records.add(self.reader, |row, keys| row.read(keys, entries))
+    fn read<A: MapAccess<'de>>(&mut self, entries: A) -> Result<(), A::Error> {
+        self.records
+            .add(&self.reader, |row, keys| row.read(keys, entries))
+    }
+
+    fn salvage(&mut self, entries: Vec<(String, &'de RawValue)>) {
+        let Ok(()) = self.records.add::<Infallible>(&self.reader, |row, keys| {
+            row.salvage(keys, entries);
+            Ok(())
+        });
+    }
+
+    fn add_unusable(&mut self, reason: String) {
+        let index = self.records.count();
+        self.records.unusable.push(Unusable {
+            index,
+            label: None,
+            reason,
+        });
     }
 }
 
-/// Reads a page. What the parser can't get over (a number too large, half of a surrogate pair) is told apart record by
-/// record in a second, slower pass.
-pub(crate) fn page(text: &str, shape: Shape, mended: bool) -> Result<Page<'_>, serde_json::Error> {
-    let mut page = Page::new(text, shape, mended);
-    let mut json = serde_json::Deserializer::from_str(text);
-    match Into(PageObject(&mut page))
-        .deserialize(&mut json)
-        .and_then(|()| json.end())
-    {
-        Ok(()) => Ok(page),
-        Err(_) => crate::salvage::page(text, shape, mended),
-    }
+/// Reads a page of users.
+pub(crate) fn page(text: &str, shape: Shape, mended: bool) -> Result<Page<'_, Users<'_>>, serde_json::Error> {
+    listed::page(text, || Users {
+        records: Records::with_room_for(text),
+        reader: Reader::new(text, shape, mended),
+    })
 }
 
 /// Reads one user that is the whole answer.
 pub(crate) fn single(text: &str, mended: bool) -> Result<Records<'_>, serde_json::Error> {
-    let mut records = Records::default();
-    let reader = Reader::new(text, Shape::Listing, mended);
-    let mut json = serde_json::Deserializer::from_str(text);
-    let record = Record {
-        records: &mut records,
-        reader: &reader,
+    let mut users = Users {
+        records: Records::default(),
+        reader: Reader::new(text, Shape::Listing, mended),
     };
-    match Into(record).deserialize(&mut json).and_then(|()| json.end()) {
-        Ok(()) => Ok(records),
-        Err(_) => crate::salvage::single(text, mended),
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = Into(Record(&mut users)).deserialize(&mut json);
+    match read.and_then(|()| json.end()) {
+        Ok(()) => {}
+        Err(_) => {
+            users.records = Records::default();
+            crate::salvage::single(text, &mut users)?;
+        }
     }
+    Ok(users.records)
 }
 
 #[cfg(test)]

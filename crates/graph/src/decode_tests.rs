@@ -1,6 +1,7 @@
 use domain::observed::ObservedUser;
 
 use super::*;
+use crate::expect::Found;
 
 const ID: &str = "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0";
 const BOSS: &str = "99789584-a1e1-4232-90e5-866170e3d4e7";
@@ -8,7 +9,7 @@ const BOSS: &str = "99789584-a1e1-4232-90e5-866170e3d4e7";
 fn records(text: &str, shape: Shape) -> Records<'_> {
     let page = page(text, shape, false).unwrap();
     assert_eq!(page.no_list, None);
-    page.records
+    page.list.records
 }
 
 /// A page of one user with these further keys, between two good users who must not suffer from it.
@@ -267,8 +268,8 @@ fn what_the_parser_stumbles_over_is_found_record_by_record() {
     let text = format!(r#"{{"value":[{{"id":"\ud800"}},7,{{"id":"{ID}"}}],"@odata.nextLink":"n"}}"#);
     let page = page(&text, Shape::Listing, false).unwrap();
     assert_eq!(page.next, Found::Text("n".into()));
-    assert_eq!(page.records.users.len(), 1);
-    let places: Vec<_> = page.records.unusable.iter().map(|one| one.index).collect();
+    assert_eq!(page.list.records.users.len(), 1);
+    let places: Vec<_> = page.list.records.unusable.iter().map(|one| one.index).collect();
     assert_eq!(places, [0, 1]);
 }
 

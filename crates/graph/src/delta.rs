@@ -1,8 +1,10 @@
 //! What has changed since the last time (R5, graph-facts §3).
 
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use crate::client::Graph;
+use crate::decode::Shape;
 use crate::error::Error;
 use crate::key::selectable;
 use crate::page::PageBody;
@@ -25,21 +27,30 @@ impl Graph {
             "$deltatoken=latest&$select={},manager",
             names.join(",")
         )));
-        let mut round = Round(Pages::new(self.clone(), Source::Round { url }));
+        let mut round = self.user_round(url);
         // Rows that come all the same are in the listing that follows.
         while round.next().await?.is_some() {}
         round.end().ok_or(Error::Broken)
     }
 
-    /// Begins a round where the last one ended. Nothing is sent before the first [`Round::next`]. A link that does
+    /// Begins a round of users where the last one ended. Nothing is sent before the first [`Round::next`]. A link that does
     /// not lead to Graph is refused.
     pub fn changes(&self, since: &DeltaLink) -> Result<Round, Error> {
         let url = check_link(self, since.0.expose_secret())?;
-        Ok(Round(Pages::new(self.clone(), Source::Round { url })))
+        Ok(self.user_round(url))
+    }
+
+    fn user_round(&self, url: Url) -> Round {
+        let shape = Shape::Round;
+        Round::new(Pages::new(self.clone(), Source::Round { url, shape }))
     }
 }
 
 impl Round {
+    pub(crate) fn new(pages: Pages) -> Self {
+        Self(pages)
+    }
+
     /// The next page, or `None` after the last one. After an error the round is void: nothing of it may count.
     /// [`Error::Resync`] means that only a full run helps.
     pub async fn next(&mut self) -> Result<Option<PageBody>, Error> {

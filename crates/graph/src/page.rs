@@ -1,19 +1,21 @@
-//! One page of a listing or round: its bytes, its users, and the link it leads on with.
+//! One page of a listing or round: its bytes, its users or groups, and the link it leads on with.
 
 use domain::observed::ObservedUser;
 use memchr::memmem;
 use serde::Deserialize;
 
-use crate::decode::{self, Page, Records, Shape};
+use crate::decode::{self, Records, Shape};
 use crate::error::Error;
 use crate::expect::Found;
+use crate::group_row::{self, Groups};
 use crate::http::Reply;
+use crate::listed::{self, Page, Skipped};
 use crate::text;
 
 const NEXT: &str = "\"@odata.nextLink\"";
 const DELTA: &str = "\"@odata.deltaLink\"";
 
-/// A page as it came. Its users borrow from it.
+/// A page as it came. Its users or groups borrow from it.
 pub struct PageBody {
     number: u32,
     shape: Shape,
@@ -39,7 +41,7 @@ impl PageBody {
     /// A page from the bytes of an answer.
     pub fn of_bytes(body: Vec<u8>, shape: Shape, number: u32, request_id: String) -> Result<Self, Error> {
         let (text, mended) = text::of_bytes(body);
-        let links = match Links::find(&text, shape, mended) {
+        let links = match Links::find(&text) {
             Ok(links) => links,
             Err(source) => return Err(Error::Malformed { request_id, source }),
         };
@@ -63,25 +65,43 @@ impl PageBody {
         self.text.len()
     }
 
-    /// Whether the listing or round ends with it. Only a page whose users could be read proves that.
+    /// Whether the listing or round ends with it. Only a page whose list could be read proves that.
     pub fn is_last(&self) -> bool {
         self.links.next.is_none()
     }
 
     /// Its users. A page that can't be read at all is an error; a record that can't is not.
     pub fn users(&self) -> Result<Records<'_>, Error> {
-        let page = decode::page(&self.text, self.shape, self.mended).map_err(|source| Error::Malformed {
+        if self.shape == Shape::Groups {
+            return Err(self.unexpected("it is a page of groups".to_owned()));
+        }
+        let page = decode::page(&self.text, self.shape, self.mended);
+        Ok(self.proved(page, "users")?.records)
+    }
+
+    /// Its groups, if it is a page of [`Graph::group_changes`](crate::Graph::group_changes). A page that can't be
+    /// read at all is an error; a record that can't is not.
+    pub fn groups(&self) -> Result<Groups<'_>, Error> {
+        if self.shape != Shape::Groups {
+            return Err(self.unexpected("it is a page of users".to_owned()));
+        }
+        let page = group_row::page(&self.text, self.mended);
+        Ok(self.proved(page, "groups")?.into_groups())
+    }
+
+    fn proved<L>(&self, page: Result<Page<'_, L>, serde_json::Error>, what: &str) -> Result<L, Error> {
+        let page = page.map_err(|source| Error::Malformed {
             request_id: self.request_id.clone(),
             source,
         })?;
         if let Some(found) = page.no_list {
-            return Err(self.unexpected(format!("its list of users is {found}")));
+            return Err(self.unexpected(format!("its list of {what} is {found}")));
         }
         // The links were found by a scan that does not know where it is; this reading does.
         if Links::of(&page) != self.links {
             return Err(self.unexpected("its page link is not where it belongs".to_owned()));
         }
-        Ok(page.records)
+        Ok(page.list)
     }
 
     pub(crate) fn links(&self) -> &Links {
@@ -97,16 +117,16 @@ impl PageBody {
 }
 
 impl Links {
-    /// Finds the links without reading the users, so that the next request is on its way while they are read. What
-    /// the quick look is not sure of is read in full.
-    fn find(text: &str, shape: Shape, mended: bool) -> Result<Self, serde_json::Error> {
+    /// Finds the links without reading the list, so that the next request is on its way while it is read. What the
+    /// quick look is not sure of is gone through in full.
+    fn find(text: &str) -> Result<Self, serde_json::Error> {
         if let (Ok(next), Ok(delta)) = (scan(text, NEXT), scan(text, DELTA)) {
             return Ok(Self { next, delta });
         }
-        Ok(Self::of(&decode::page(text, shape, mended)?))
+        Ok(Self::of(&listed::page(text, || Skipped)?))
     }
 
-    fn of(page: &Page<'_>) -> Self {
+    fn of<L>(page: &Page<'_, L>) -> Self {
         let link = |found: &Found<'_>| match found {
             Found::Text(link) => Some(link.clone().into_owned()),
             Found::Nothing | Found::Null | Found::Wrong(_) => None,
@@ -182,7 +202,7 @@ mod tests {
     use super::*;
 
     fn links(text: &str) -> Links {
-        Links::find(text, Shape::Listing, false).unwrap()
+        Links::find(text).unwrap()
     }
 
     #[test]

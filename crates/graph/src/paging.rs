@@ -43,7 +43,15 @@ pub(crate) enum Source {
     /// A listing; the page size is added.
     Listing { url: Url, shape: Shape },
     /// A delta round.
-    Round { url: Url },
+    Round { url: Url, shape: Shape },
+}
+
+impl Source {
+    fn shape(&self) -> Shape {
+        match self {
+            Self::Listing { shape, .. } | Self::Round { shape, .. } => *shape,
+        }
+    }
 }
 
 enum State {
@@ -139,7 +147,7 @@ impl Pages {
 
     fn first(&self) -> Url {
         match &self.source {
-            Source::Round { url } => url.clone(),
+            Source::Round { url, .. } => url.clone(),
             Source::Listing { url, .. } => {
                 let mut url = url.clone();
                 let query = url.query().unwrap_or_default();
@@ -169,15 +177,15 @@ impl Pages {
     }
 
     fn call(&self, url: Url) -> Call {
-        let (part, permission) = match self.source {
-            Source::Listing { .. } => (Part::Listing, crate::probe::READ_USERS),
-            Source::Round { .. } => (Part::Round, crate::probe::READ_USERS),
+        let part = match self.source {
+            Source::Listing { .. } => Part::Listing,
+            Source::Round { .. } => Part::Round,
         };
         let smaller = part == Part::Listing && self.size + 1 < SIZES.len();
         Call {
             part,
             gateway_timeouts: if smaller { GATEWAY_TIMEOUTS } else { u32::MAX },
-            ..Call::single(url, permission)
+            ..Call::single(url, self.source.shape().permission())
         }
     }
 
@@ -191,11 +199,7 @@ impl Pages {
 
     /// Makes a page of an answer and sends the next request.
     fn take(&mut self, reply: Reply) -> Result<PageBody, Error> {
-        let shape = match self.source {
-            Source::Listing { shape, .. } => shape,
-            Source::Round { .. } => Shape::Round,
-        };
-        let page = PageBody::new(reply, shape, self.read + 1)?;
+        let page = PageBody::new(reply, self.source.shape(), self.read + 1)?;
         self.read += 1;
         let links = page.links();
         match (&links.next, &links.delta, &self.source) {

@@ -11,6 +11,8 @@ use crate::error::Error;
 pub const READ_USERS: &str = "User.Read.All";
 /// The application permission for the tenant's own name and domains; the one for users serves, too.
 pub const READ_ORGANIZATION: &str = "Organization.Read.All";
+/// The application permissions for groups with their members: either serves.
+pub const READ_GROUPS: &str = "GroupMember.Read.All (or Group.Read.All)";
 
 /// Something that a connection reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub enum Reading {
     DeletedUsers,
     /// Changes of users.
     UserChanges,
+    /// Groups.
+    Groups,
+    /// Changes of groups and of their members.
+    GroupChanges,
 }
 
 /// What came of trying.
@@ -36,12 +42,17 @@ impl Reading {
     /// All that an import of users reads.
     pub const USERS: [Self; 3] = [Self::Users, Self::DeletedUsers, Self::UserChanges];
 
+    /// All that an import of groups reads. Only for connections that need groups: users need no permission for them.
+    pub const GROUPS: [Self; 2] = [Self::Groups, Self::GroupChanges];
+
     /// What is read, for people.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Users => "users",
             Self::DeletedUsers => "deleted users",
             Self::UserChanges => "changes of users",
+            Self::Groups => "groups",
+            Self::GroupChanges => "changes of groups",
         }
     }
 
@@ -49,6 +60,7 @@ impl Reading {
     pub const fn permission(self) -> &'static str {
         match self {
             Self::Users | Self::DeletedUsers | Self::UserChanges => READ_USERS,
+            Self::Groups | Self::GroupChanges => READ_GROUPS,
         }
     }
 }
@@ -96,6 +108,8 @@ impl Graph {
                 "$top=1&$select=id",
             ),
             Reading::UserChanges => (&["users", "delta"], "$deltatoken=latest&$select=id"),
+            Reading::Groups => (&["groups"], "$top=1&$select=id"),
+            Reading::GroupChanges => (&["groups", "delta"], "$deltatoken=latest&$select=members"),
         };
         let mut url = self.endpoints.graph_url(path);
         url.set_query(Some(query));

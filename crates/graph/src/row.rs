@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use domain::attribute::{Attribute, Kind};
-use domain::id::ObjectId;
-use domain::observed::{Mention, ObservedUser, Presence};
+use domain::observed::{Mention, ObservedUser};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess};
-use uuid::Uuid;
+use serde_json::value::RawValue;
 
 use crate::expect::{Expect, Found, Into, Key, Text};
 use crate::key::{KeySeed, Keys, Slot};
+use crate::link::{Link, LinkEntry, Removed, fail, own_id};
+use crate::salvage::unreadable;
 use crate::text;
 
 /// Bytes of one user's values.
@@ -26,14 +27,8 @@ pub(crate) struct Row<'x, 'de> {
     mended: bool,
     /// Whether a text that stands in the answer as it is can hold no control character.
     plain: bool,
-    id: Id,
+    id: Found<'de>,
     size: usize,
-}
-
-enum Id {
-    Missing,
-    Unusable(String),
-    Good,
 }
 
 impl<'x, 'de> Row<'x, 'de> {
@@ -42,7 +37,7 @@ impl<'x, 'de> Row<'x, 'de> {
             user,
             mended,
             plain,
-            id: Id::Missing,
+            id: Found::Nothing,
             size: 0,
         }
     }
@@ -56,13 +51,20 @@ impl<'x, 'de> Row<'x, 'de> {
         Ok(())
     }
 
+    /// Reads keys and values that the parser can't get through together.
+    pub(crate) fn salvage(&mut self, keys: &Keys, entries: Vec<(String, &'de RawValue)>) {
+        keys.begin();
+        for (key, raw) in entries {
+            let slot = keys.slot(&key);
+            if let Err(error) = (SlotSeed { row: self, slot }).deserialize(raw) {
+                self.fail(unreadable(&key, &error));
+            }
+        }
+    }
+
     /// Ends the record. A record without a usable id can't be told apart from others: it gives its reason back.
     pub(crate) fn finish(self) -> Result<(), String> {
-        match self.id {
-            Id::Missing => return Err("id is missing; select id, then run again".to_owned()),
-            Id::Unusable(reason) => return Err(reason),
-            Id::Good => {}
-        }
+        self.user.id = own_id(&self.id)?;
         if self.size > RECORD {
             self.give_up_size();
         }
@@ -70,10 +72,8 @@ impl<'x, 'de> Row<'x, 'de> {
     }
 
     /// Marks the record as one that can't be used; the first reason stays.
-    pub(crate) fn fail(&mut self, reason: String) {
-        if self.user.problem.is_none() {
-            self.user.problem = Some(Cow::Owned(reason));
-        }
+    fn fail(&mut self, reason: String) {
+        fail(&mut self.user.problem, reason);
     }
 
     fn wrong(&mut self, attribute: Attribute, found: &str) {
@@ -118,28 +118,6 @@ impl<'x, 'de> Row<'x, 'de> {
         self.mention(attribute, Mention::Value(value));
     }
 
-    fn set_id(&mut self, found: &Found<'de>) {
-        let text = match found {
-            Found::Text(text) => text,
-            Found::Nothing => return,
-            Found::Null => {
-                self.id = Id::Unusable("id is null, expected a GUID".to_owned());
-                return;
-            }
-            Found::Wrong(found) => {
-                self.id = Id::Unusable(format!("id is {found}, expected a GUID"));
-                return;
-            }
-        };
-        self.id = match object_id(text) {
-            Some(id) => {
-                self.user.id = id;
-                Id::Good
-            }
-            None => Id::Unusable(format!("id is \"{}\", expected a GUID", text::shown(text))),
-        };
-    }
-
     /// A record over the limit keeps only what tells whose it is: the rest would burden every step that follows.
     fn give_up_size(self) {
         let length = |mention: &Mention<'_>| match mention {
@@ -162,15 +140,10 @@ impl<'x, 'de> Row<'x, 'de> {
     }
 }
 
-/// A GUID as Graph writes it; other spellings are not ids.
-fn object_id(text: &str) -> Option<ObjectId> {
-    (text.len() == 36).then(|| Uuid::try_parse(text).ok().map(ObjectId))?
-}
-
 /// Reads the value of a key.
-pub(crate) struct SlotSeed<'r, 'x, 'de> {
-    pub row: &'r mut Row<'x, 'de>,
-    pub slot: Slot,
+struct SlotSeed<'r, 'x, 'de> {
+    row: &'r mut Row<'x, 'de>,
+    slot: Slot,
 }
 
 impl<'de> DeserializeSeed<'de> for SlotSeed<'_, '_, 'de> {
@@ -182,15 +155,14 @@ impl<'de> DeserializeSeed<'de> for SlotSeed<'_, '_, 'de> {
         match self.slot {
             Slot::Attribute(Attribute::Manager) => Into(Manager(row)).deserialize(deserializer),
             Slot::Attribute(attribute) => Into(Value { row, attribute }).deserialize(deserializer),
-            Slot::Id => {
-                let mut found = Found::Nothing;
-                Into(Text(&mut found)).deserialize(deserializer)?;
-                row.set_id(&found);
-                Ok(())
-            }
+            Slot::Id => Into(Text(&mut row.id)).deserialize(deserializer),
             Slot::OrgData => Into(OrgData(row)).deserialize(deserializer),
             Slot::ManagerChanges => Into(ManagerChanges(row)).deserialize(deserializer),
-            Slot::Removed => Into(Removed(row)).deserialize(deserializer),
+            Slot::Removed => Into(Removed {
+                presence: &mut row.user.presence,
+                problem: &mut row.user.problem,
+            })
+            .deserialize(deserializer),
             Slot::Other => serde::Deserialize::deserialize(deserializer).map(|IgnoredAny| ()),
         }
     }
@@ -323,8 +295,7 @@ impl<'de> Expect<'de> for Manager<'_, '_, 'de> {
     }
 
     fn object<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
-        let link = read_link(entries)?;
-        match link.target() {
+        match Link::read(entries)?.target_text() {
             Ok(id) => self.0.put(Attribute::Manager, id),
             Err(found) => self.0.wrong(Attribute::Manager, &found),
         }
@@ -352,7 +323,7 @@ impl<'de> Expect<'de> for ManagerChanges<'_, '_, 'de> {
         while items.next_element_seed(Into(LinkEntry(&mut link)))?.is_some() {
             let entry = std::mem::take(&mut link);
             let removed = entry.removed;
-            match (entry.target(), removed) {
+            match (entry.target_text(), removed) {
                 (Ok(id), false) => current = Some(id),
                 (Ok(id), true) => current = current.filter(|current| *current != id),
                 (Err(found), _) => row.wrong(Attribute::Manager, &found),
@@ -362,89 +333,6 @@ impl<'de> Expect<'de> for ManagerChanges<'_, '_, 'de> {
             Some(id) => row.put(Attribute::Manager, id),
             None => row.mention(Attribute::Manager, Mention::Cleared),
         }
-        Ok(())
-    }
-}
-
-/// A link to another object.
-#[derive(Default)]
-struct Link<'de> {
-    id: Found<'de>,
-    removed: bool,
-    odd: Option<&'static str>,
-}
-
-impl<'de> Link<'de> {
-    /// The id in Graph's own spelling, so that equal ids are equal texts.
-    fn target(self) -> Result<Cow<'de, str>, String> {
-        if let Some(odd) = self.odd {
-            return Err(format!("a link that is {odd}"));
-        }
-        match self.id {
-            Found::Text(text) if object_id(&text).is_none() => {
-                Err(format!("a link to \"{}\"", text::shown(&text)))
-            }
-            Found::Text(text) if text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
-                Ok(Cow::Owned(text.to_ascii_lowercase()))
-            }
-            Found::Text(text) => Ok(text),
-            Found::Nothing | Found::Null | Found::Wrong(_) => Err("a link without an id".to_owned()),
-        }
-    }
-}
-
-struct LinkEntry<'l, 'de>(&'l mut Link<'de>);
-
-impl<'de> Expect<'de> for LinkEntry<'_, 'de> {
-    fn wrong(self, found: &'static str) {
-        self.0.odd = Some(found);
-    }
-
-    fn object<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
-        *self.0 = read_link(entries)?;
-        Ok(())
-    }
-}
-
-fn read_link<'de, A: MapAccess<'de>>(mut entries: A) -> Result<Link<'de>, A::Error> {
-    let mut link = Link::default();
-    while let Some(Key(key)) = entries.next_key()? {
-        match key.as_ref() {
-            "id" => entries.next_value_seed(Into(Text(&mut link.id)))?,
-            "@removed" => {
-                link.removed = entries.next_value::<Option<IgnoredAny>>()?.is_some();
-            }
-            _ => drop(entries.next_value::<IgnoredAny>()?),
-        }
-    }
-    Ok(link)
-}
-
-/// `@removed`: `deleted` is for good; `changed`, and any reason that is not known, can be undone.
-struct Removed<'r, 'x, 'de>(&'r mut Row<'x, 'de>);
-
-impl<'de> Expect<'de> for Removed<'_, '_, 'de> {
-    fn wrong(self, found: &'static str) {
-        self.0.fail(format!(
-            "@removed is {found}, expected an object with a reason; run again, or give Microsoft's support the request"
-        ));
-    }
-
-    fn null(self) {}
-
-    fn object<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let mut reason = Found::Nothing;
-        while let Some(Key(key)) = entries.next_key()? {
-            if key == "reason" {
-                entries.next_value_seed(Into(Text(&mut reason)))?;
-            } else {
-                entries.next_value::<IgnoredAny>()?;
-            }
-        }
-        self.0.user.presence = match reason {
-            Found::Text(reason) if reason.eq_ignore_ascii_case("deleted") => Presence::Gone,
-            _ => Presence::SoftDeleted,
-        };
         Ok(())
     }
 }

@@ -7,9 +7,29 @@ const MEND: char = '\u{FDD0}';
 /// Characters of a bad value that are shown.
 const SHOWN: usize = 40;
 
-/// Control characters are refused: all of them in what people log in, are called or are written to by, in the others
-/// all but tab, carriage return and line feed. Tells what was found.
+/// What control characters a text may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allowed {
+    /// None: what people log in, are called or are written to by.
+    None,
+    /// The line feeds between the entries of a list.
+    LineFeeds,
+    /// Tab, carriage return and line feed: prose.
+    Layout,
+}
+
+/// Tells what control character was found that the attribute may not hold.
 pub(crate) fn check(attribute: Attribute, text: &str) -> Result<(), String> {
+    let allowed = match (is_strict(attribute), attribute.kind() == Kind::List) {
+        (true, false) => Allowed::None,
+        (true, true) => Allowed::LineFeeds,
+        (false, _) => Allowed::Layout,
+    };
+    check_for(allowed, text)
+}
+
+/// Tells what control character was found that is not allowed.
+pub(crate) fn check_for(allowed: Allowed, text: &str) -> Result<(), String> {
     // The careful look is for the few that have something.
     if text
         .bytes()
@@ -17,11 +37,9 @@ pub(crate) fn check(attribute: Attribute, text: &str) -> Result<(), String> {
     {
         return Ok(());
     }
-    let strict = is_strict(attribute);
-    let list = attribute.kind() == Kind::List;
     let refused = |c: char| match c {
-        '\n' if list => false,
-        '\t' | '\r' | '\n' | '\u{80}'..='\u{9F}' => strict,
+        '\n' if allowed == Allowed::LineFeeds => false,
+        '\t' | '\r' | '\n' | '\u{80}'..='\u{9F}' => allowed != Allowed::Layout,
         c => c.is_control(),
     };
     match text.chars().find(|c| refused(*c)) {

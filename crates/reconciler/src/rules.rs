@@ -64,21 +64,22 @@ pub async fn load(tx: &mut Tx, id: ConnectionId) -> Result<RunRules, Error> {
     let row = connection::find(tx.connection(), id)
         .await?
         .ok_or_else(|| Error::Rules("the connection is not there any more".to_owned()))?;
-    let mappings = mapping::of_connection(tx.connection(), id).await?;
+    let custom = custom_field::list(tx.connection(), row.organization).await?;
+    let mappings: Vec<Mapping> = mapping::of_connection(tx.connection(), id)
+        .await?
+        .iter()
+        .filter_map(mapping::Mapping::rules)
+        .map(|rules| Mapping {
+            custom: custom.clone(),
+            ..rules
+        })
+        .collect();
     if mappings.is_empty() {
         return Err(Error::Rules(format!(
-            "the connection {} has no mapping; add one with `rollcall apply`",
+            "the connection {} has no mapping with target accounts or people; add one with `rollcall apply`",
             row.name
         )));
     }
-    let custom = custom_field::list(tx.connection(), row.organization).await?;
-    let mappings: Vec<Mapping> = mappings
-        .iter()
-        .map(|mapping| Mapping {
-            custom: custom.clone(),
-            ..mapping.rules()
-        })
-        .collect();
     let of_kind = |kind: Kind| Rules {
         connection: id,
         kind,

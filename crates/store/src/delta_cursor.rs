@@ -9,6 +9,8 @@ use crate::StoreError;
 
 /// The resource of users' changes.
 pub const USERS: &str = "users";
+/// The resource of changes of groups and of their members.
+pub const GROUPS: &str = "groups";
 
 /// Where the next delta begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct DeltaCursor {
     pub run: RunId,
     /// When the last full run that it stands on was read.
     pub full_at: DateTime<Utc>,
+    /// Of groups: the version of the mirror that it goes on from.
+    pub groups_version: Option<i64>,
 }
 
 /// The connection's cursor for a resource, if a full run has brought one.
@@ -35,7 +39,7 @@ pub async fn find(
 ) -> Result<Option<DeltaCursor>, StoreError> {
     let row: Option<Row> = sqlx::query_as(
         "-- delta_cursor.find
-         SELECT key_id, ciphertext, taken_at, selection, run_id, full_at
+         SELECT key_id, ciphertext, taken_at, selection, run_id, full_at, groups_version
          FROM delta_cursor WHERE connection_id = $1 AND resource = $2",
     )
     .bind(of.0)
@@ -53,6 +57,7 @@ struct Row {
     selection: String,
     run_id: Uuid,
     full_at: DateTime<Utc>,
+    groups_version: Option<i64>,
 }
 
 impl From<Row> for DeltaCursor {
@@ -64,6 +69,7 @@ impl From<Row> for DeltaCursor {
             selection: row.selection,
             run: RunId(row.run_id),
             full_at: row.full_at,
+            groups_version: row.groups_version,
         }
     }
 }

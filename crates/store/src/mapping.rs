@@ -54,6 +54,8 @@ pub enum Target {
         /// Where they belong.
         place: Place,
     },
+    /// Groups and their members, as an inventory (I7).
+    Groups,
 }
 
 impl Target {
@@ -63,15 +65,17 @@ impl Target {
         match self {
             Self::Accounts { .. } => "accounts",
             Self::People { .. } => "people",
+            Self::Groups => "groups",
         }
     }
 
-    /// What its records are.
+    /// What its records are, if they are somebody.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Accounts { .. } => Kind::Account,
-            Self::People { .. } => Kind::Person,
+            Self::Accounts { .. } => Some(Kind::Account),
+            Self::People { .. } => Some(Kind::Person),
+            Self::Groups => None,
         }
     }
 
@@ -79,6 +83,7 @@ impl Target {
     fn columns(&self) -> [Option<&str>; 4] {
         match self {
             Self::Accounts { unit } => [None, None, None, unit.as_deref()],
+            Self::Groups => [None; 4],
             Self::People { identifier, place } => [
                 Some(identifier.key()),
                 Some(&place.entity),
@@ -90,9 +95,9 @@ impl Target {
 }
 
 impl Mapping {
-    /// What deciding needs of it, with the default rows where none were written.
+    /// What deciding needs of it, with the default rows where none were written; of groups nothing is decided.
     #[must_use]
-    pub fn rules(&self) -> mapping::Mapping {
+    pub fn rules(&self) -> Option<mapping::Mapping> {
         let (name, rows) = (self.name.clone(), self.rows.clone());
         let mut rules = match &self.target {
             Target::Accounts { unit } => {
@@ -105,11 +110,12 @@ impl Mapping {
             Target::People { identifier, place } => {
                 mapping::Mapping::of_people(self.id, name, *identifier, place.clone(), rows)
             }
+            Target::Groups => return None,
         };
         rules.override_by_email = self.override_by_email;
         rules.include_disabled = self.include_disabled;
         rules.criteria = self.criteria.clone();
-        rules
+        Some(rules)
     }
 }
 
@@ -304,6 +310,7 @@ impl Stored {
                     collection: self.collection.clone()?,
                 },
             }),
+            "groups" => Some(Target::Groups),
             _ => None,
         }
     }

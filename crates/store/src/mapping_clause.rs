@@ -1,7 +1,7 @@
 //! `mapping_clause`: the criteria of a mapping (F1). Written by api.
 
 use domain::attribute::Attribute;
-use domain::criteria::{AttributeClause, Clause, Criteria, Filter, Operator};
+use domain::criteria::{AttributeClause, Clause, Criteria, Filter, MembershipClause, Operator};
 use domain::id::MappingId;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -57,7 +57,7 @@ pub async fn replace(
         .await?;
     for (number, filter) in (0_i16..).zip(&criteria.filters) {
         for (position, clause) in (0_i16..).zip(&filter.clauses) {
-            let Clause::Attribute(clause) = clause;
+            let (attribute, operator, operands) = written(clause);
             sqlx::query(
                 "-- mapping_clause.insert
                  INSERT INTO mapping_clause (mapping_id, filter, position, attribute, operator, operands)
@@ -66,14 +66,26 @@ pub async fn replace(
             .bind(mapping.0)
             .bind(number)
             .bind(position)
-            .bind(clause.attribute().name())
-            .bind(clause.operator().key())
-            .bind(clause.values())
+            .bind(attribute)
+            .bind(operator)
+            .bind(operands)
             .execute(&mut *connection)
             .await?;
         }
     }
     Ok(())
+}
+
+/// Attribute, operator and operands.
+fn written(clause: &Clause) -> (Option<&'static str>, &'static str, Vec<String>) {
+    match clause {
+        Clause::Attribute(clause) => (
+            Some(clause.attribute().name()),
+            clause.operator().key(),
+            clause.values().to_vec(),
+        ),
+        Clause::Membership(clause) => (None, clause.key(), vec![clause.group.to_string()]),
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -90,6 +102,11 @@ impl Stored {
     fn read(self) -> Result<(MappingId, i16, Clause), Inconsistent> {
         let key = format!("{} {} {}", self.mapping_id, self.filter, self.position);
         let bad = |column| Inconsistent::new("mapping_clause", column, &key);
+        if let Some(transitive) = MembershipClause::transitive_of_key(&self.operator) {
+            let clause = MembershipClause::new(transitive, &self.operands).map_err(|_| bad("operands"))?;
+            let clause = Clause::Membership(clause);
+            return Ok((MappingId(self.mapping_id), self.filter, clause));
+        }
         let attribute = self.attribute.as_deref().and_then(Attribute::of_name);
         let attribute = attribute.ok_or_else(|| bad("attribute"))?;
         let operator = Operator::of_key(&self.operator).ok_or_else(|| bad("operator"))?;

@@ -111,6 +111,21 @@ pub struct Outcome {
     pub cursor: Option<Cursor>,
     /// The attributes that were selected.
     pub selection: String,
+    /// What was read of groups, where they are asked for.
+    pub groups: Option<GroupsRead>,
+}
+
+/// How groups were read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupsRead {
+    /// How many, or how many of them had changed.
+    pub groups: u32,
+    /// Where their next delta begins.
+    pub cursor: Cursor,
+    /// The attributes that were selected.
+    pub selection: String,
+    /// The version of the mirror that it goes on from.
+    pub version: i64,
 }
 
 /// What a reader learns when it renews its lease.
@@ -252,12 +267,16 @@ pub async fn succeed(
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let (progress, cursor) = (outcome.progress, outcome.cursor.as_ref());
+    let groups = outcome.groups.as_ref();
+    let groups_cursor = groups.map(|groups| &groups.cursor);
     let done = sqlx::query(
         "-- run_fetch.succeed
          UPDATE run_fetch
          SET state = 'fetched', lease_until = $4, progress_at = $4, ended_at = $4, pages = $5, records = $6, calls = $7,
              resource_units = $8, waits = $9, wait_ms = $10, proved = $11 IS NULL, unproved_reason = $11,
-             cursor_key_id = $12, cursor_ciphertext = $13, cursor_taken_at = $14, selection = $15
+             cursor_key_id = $12, cursor_ciphertext = $13, cursor_taken_at = $14, selection = $15, groups = $16,
+             groups_cursor_key_id = $17, groups_cursor_ciphertext = $18, groups_cursor_taken_at = $19,
+             groups_selection = $20, groups_version = $21
          WHERE run_id = $1 AND attempt = $2 AND holder = $3 AND state = 'fetching'",
     )
     .bind(hold.run.0)
@@ -275,6 +294,12 @@ pub async fn succeed(
     .bind(cursor.map(|cursor| &cursor.ciphertext))
     .bind(cursor.map(|cursor| cursor.taken_at))
     .bind(&outcome.selection)
+    .bind(groups.map(|groups| signed(groups.groups)))
+    .bind(groups_cursor.map(|cursor| &cursor.key_id))
+    .bind(groups_cursor.map(|cursor| &cursor.ciphertext))
+    .bind(groups_cursor.map(|cursor| cursor.taken_at))
+    .bind(groups.map(|groups| &groups.selection))
+    .bind(groups.map(|groups| groups.version))
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)

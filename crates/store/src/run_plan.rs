@@ -488,14 +488,20 @@ pub async fn lock_connection(connection: &mut PgConnection, id: ConnectionId) ->
 pub async fn advance_cursor(connection: &mut PgConnection, id: RunId) -> Result<(), StoreError> {
     sqlx::query(
         "-- run_plan.advance_cursor
-         INSERT INTO delta_cursor (connection_id, resource, key_id, ciphertext, taken_at, selection, run_id, full_at)
-         SELECT r.connection_id, 'users', f.cursor_key_id, f.cursor_ciphertext, f.cursor_taken_at, f.selection, r.id,
-             f.started_at
+         INSERT INTO delta_cursor (connection_id, resource, key_id, ciphertext, taken_at, selection, run_id, full_at,
+             groups_version)
+         SELECT r.connection_id, of.resource, of.key_id, of.ciphertext, of.taken_at, of.selection, r.id, f.started_at,
+             of.groups_version
          FROM run_fetch f JOIN run r ON r.id = f.run_id
-         WHERE f.run_id = $1 AND f.proved AND f.cursor_ciphertext IS NOT NULL
+         CROSS JOIN LATERAL (VALUES
+             ('users', f.cursor_key_id, f.cursor_ciphertext, f.cursor_taken_at, f.selection, NULL::bigint),
+             ('groups', f.groups_cursor_key_id, f.groups_cursor_ciphertext, f.groups_cursor_taken_at,
+                 f.groups_selection, f.groups_version)
+         ) AS of (resource, key_id, ciphertext, taken_at, selection, groups_version)
+         WHERE f.run_id = $1 AND f.proved AND of.ciphertext IS NOT NULL
          ON CONFLICT (connection_id, resource) DO UPDATE
          SET key_id = excluded.key_id, ciphertext = excluded.ciphertext, taken_at = excluded.taken_at,
-             selection = excluded.selection, run_id = excluded.run_id,
+             selection = excluded.selection, run_id = excluded.run_id, groups_version = excluded.groups_version,
              full_at = CASE WHEN (SELECT delta FROM run_fetch WHERE run_id = $1) THEN delta_cursor.full_at
                  ELSE excluded.full_at END",
     )

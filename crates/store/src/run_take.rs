@@ -45,7 +45,9 @@ pub async fn begin_anew(
          UPDATE run_fetch
          SET attempt = attempt + 1, state = 'fetching', holder = $3, lease_until = $6, progress_at = $5,
              ended_at = NULL, pages = 0, records = 0, expected = NULL, proved = false, unproved_reason = NULL,
-             cursor_key_id = NULL, cursor_ciphertext = NULL, cursor_taken_at = NULL, cause = NULL, error = NULL
+             cursor_key_id = NULL, cursor_ciphertext = NULL, cursor_taken_at = NULL, groups = NULL,
+             groups_cursor_key_id = NULL, groups_cursor_ciphertext = NULL, groups_cursor_taken_at = NULL,
+             groups_selection = NULL, groups_version = NULL, cause = NULL, error = NULL
          WHERE run_id = $1 AND attempt = $2 AND state = $4 AND (state <> 'fetching' OR lease_until < $5)",
     )
     .bind(hold.run.0)

@@ -120,6 +120,8 @@ pub struct Progress {
     pub records_read: u32,
     /// What the directory said it holds.
     pub records_expected: Option<u32>,
+    /// Groups read, or how many of them had changed; 0 where none are asked for.
+    pub groups_read: u32,
     /// Pages whose decisions are in the register.
     pub pages_applied: u32,
     /// Pages with decisions.
@@ -194,7 +196,7 @@ const SELECT: &str = "
         run.trigger, run.requested_by, run.created_at, run.cancel_requested_at, run.cancel_requested_by,
         run.traceparent,
         fetched.state AS fetch_state, fetched.delta, fetched.reason, fetched.started_at, fetched.ended_at AS fetch_ended_at,
-        fetched.pages, fetched.records, fetched.expected, fetched.calls, fetched.resource_units, fetched.waits, fetched.wait_ms,
+        fetched.pages, fetched.records, fetched.expected, fetched.groups, fetched.calls, fetched.resource_units, fetched.waits, fetched.wait_ms,
         fetched.cause, fetched.error AS fetch_error,
         plan.state AS plan_state, plan.preview, plan.planned_at, plan.apply_requested_at,
         plan.ended_at AS plan_ended_at, plan.removals_note, plan.error AS plan_error,
@@ -264,6 +266,7 @@ struct Work {
     pages: Option<i32>,
     records: Option<i32>,
     expected: Option<i32>,
+    groups: Option<i32>,
     calls: Option<i32>,
     resource_units: Option<i32>,
     waits: Option<i32>,
@@ -376,6 +379,7 @@ impl Work {
                 .expected
                 .map(|expected| count("expected", Some(expected)))
                 .transpose()?,
+            groups_read: count("groups", self.groups)?,
             pages_applied: pages(self.applied)?,
             pages_to_apply: pages(self.to_apply)?,
             waits: count("waits", self.waits)?,

@@ -3,7 +3,8 @@
 use contracts::v1;
 use domain::attribute::Attribute;
 use domain::criteria::{
-    AttributeClause, Clause, Criteria, Filter, MOST_CLAUSES, MOST_FILTERS, Operator, Part,
+    AttributeClause, Clause, Criteria, Filter, MOST_CLAUSES, MOST_FILTERS, MembershipClause, Misfit,
+    Operator, Part,
 };
 
 use super::check::Problems;
@@ -58,10 +59,21 @@ fn filter(written: &v1::Filter, path: &str, problems: &mut Problems<'_>) -> Filt
 }
 
 fn clause(written: &v1::Clause, path: &str, problems: &mut Problems<'_>) -> Option<Clause> {
+    let operator = match written.operator() {
+        v1::Operator::MemberOf => return membership(false, written, path, problems),
+        v1::Operator::TransitiveMemberOf => return membership(true, written, path, problems),
+        other => operator(other),
+    };
     let attribute = attribute(&written.attribute, path, problems);
-    let operator = operator(written.operator());
     if operator.is_none() {
-        let known: Vec<&str> = Operator::ALL.iter().map(|operator| operator.key()).collect();
+        let known: Vec<&str> = Operator::ALL
+            .iter()
+            .map(|operator| operator.key())
+            .chain([
+                MembershipClause::MEMBER_OF,
+                MembershipClause::TRANSITIVE_MEMBER_OF,
+            ])
+            .collect();
         problems.add(
             &format!("{path}.operator"),
             format!("is none of {}", known.join(", ")),
@@ -69,15 +81,37 @@ fn clause(written: &v1::Clause, path: &str, problems: &mut Problems<'_>) -> Opti
     }
     match AttributeClause::new(attribute?, operator?, written.values.clone()) {
         Ok(clause) => Some(Clause::Attribute(clause)),
-        Err(misfit) => {
-            let part = match misfit.part {
-                Part::Operator => "operator",
-                Part::Value => "values",
-            };
-            problems.add(&format!("{path}.{part}"), misfit.problem);
-            None
-        }
+        Err(misfit) => refuse(misfit, path, problems),
     }
+}
+
+/// Of a group nothing but who belongs to it can be asked.
+fn membership(
+    transitive: bool,
+    written: &v1::Clause,
+    path: &str,
+    problems: &mut Problems<'_>,
+) -> Option<Clause> {
+    let with_attribute = !written.attribute.is_empty();
+    if with_attribute {
+        problems.add(
+            &format!("{path}.attribute"),
+            "can't go with memberOf or transitiveMemberOf, which ask of a group; remove it",
+        );
+    }
+    match MembershipClause::new(transitive, &written.values) {
+        Ok(clause) => (!with_attribute).then_some(Clause::Membership(clause)),
+        Err(misfit) => refuse(misfit, path, problems),
+    }
+}
+
+fn refuse(misfit: Misfit, path: &str, problems: &mut Problems<'_>) -> Option<Clause> {
+    let part = match misfit.part {
+        Part::Operator => "operator",
+        Part::Value => "values",
+    };
+    problems.add(&format!("{path}.{part}"), misfit.problem);
+    None
 }
 
 fn attribute(name: &str, path: &str, problems: &mut Problems<'_>) -> Option<Attribute> {
@@ -98,7 +132,9 @@ fn attribute(name: &str, path: &str, problems: &mut Problems<'_>) -> Option<Attr
 
 const fn operator(written: v1::Operator) -> Option<Operator> {
     Some(match written {
-        v1::Operator::Unspecified => return None,
+        v1::Operator::Unspecified | v1::Operator::MemberOf | v1::Operator::TransitiveMemberOf => {
+            return None;
+        }
         v1::Operator::Equals => Operator::Equals,
         v1::Operator::NotEquals => Operator::NotEquals,
         v1::Operator::In => Operator::In,
@@ -155,6 +191,41 @@ mod tests {
             "(department is one of \"Legal\", \"Sales\" and accountEnabled is true) or (employeeHireDate is less than \
              \"2020-01-01\")"
         );
+    }
+
+    #[test]
+    fn b10_a_group_is_asked_for_by_its_object_id() {
+        let id = "01234567-89ab-cdef-0123-456789abcdef";
+        let (criteria, problems) = checked(&[vec![
+            clause("", v1::Operator::TransitiveMemberOf, &[id]),
+            clause("city", v1::Operator::Equals, &["Oslo"]),
+        ]]);
+        assert!(problems.is_empty(), "{problems:?}");
+        let told = format!("(transitive member of {id} and city equals \"Oslo\")");
+        assert_eq!(criteria.to_string(), told);
+        let (_, problems) = checked(&[vec![
+            clause("department", v1::Operator::MemberOf, &[id]),
+            clause("", v1::Operator::MemberOf, &[]),
+            clause("", v1::Operator::TransitiveMemberOf, &["Sales"]),
+        ]]);
+        let told: Vec<(&str, &str)> = problems
+            .iter()
+            .map(|violation| (violation.path.as_str(), violation.problem.as_str()))
+            .collect();
+        for ((path, problem), (expected, part)) in told.iter().zip([
+            ("mapping.criteria[0].clauses[0].attribute", "remove it"),
+            (
+                "mapping.criteria[0].clauses[1].values",
+                "needs the object id of a group",
+            ),
+            (
+                "mapping.criteria[0].clauses[2].values",
+                "\"Sales\" is no object id",
+            ),
+        ]) {
+            assert!(*path == expected && problem.contains(part), "{path}: {problem}");
+        }
+        assert_eq!(told.len(), 3, "{told:?}");
     }
 
     #[test]

@@ -118,9 +118,35 @@ fn target(document: &v1::Mapping, problems: &mut Problems<'_>) -> Target {
                 },
             }
         }
+        Ok(v1::MappingTarget::Groups) => {
+            only_inventory(document, problems);
+            Target::Groups
+        }
         Err(_) => {
-            problems.add("target", "is not available yet; use accounts or people");
+            problems.add("target", "is not available yet; use accounts, people or groups");
             Target::Accounts { unit: None }
+        }
+    }
+}
+
+/// Groups are kept as they are, all of them: there is nothing to choose or to translate.
+fn only_inventory(document: &v1::Mapping, problems: &mut Problems<'_>) {
+    for (key, given) in [
+        ("role", document.role() != v1::Role::Unspecified),
+        ("overrideByEmail", document.override_by_email),
+        ("includeDisabled", document.include_disabled),
+        ("fields", !document.fields.is_empty()),
+        ("criteria", !document.criteria.is_empty()),
+        ("uniqueIdentifier", document.unique_identifier != 0),
+        ("entity", !document.entity.is_empty()),
+        ("collection", !document.collection.is_empty()),
+        ("organizationalUnit", !document.organizational_unit.is_empty()),
+    ] {
+        if given {
+            problems.add(
+                key,
+                "can't go with the target groups, which keeps every group as it is; remove it",
+            );
         }
     }
 }
@@ -162,7 +188,7 @@ fn rows(
     }
     // With an unknown field among them, the missing one may be that.
     if !written.is_empty() && all_known {
-        let people = target.kind() == Kind::Person;
+        let people = target.kind() == Some(Kind::Person);
         for (field, suggestion) in [
             (Field::Name, "displayName"),
             (Field::Login, "userPrincipalName.local"),
@@ -185,7 +211,7 @@ fn rows(
 
 /// What is wrong with a row for this field.
 fn misplaced(field: Field, target: &Target) -> Option<String> {
-    let people = target.kind() == Kind::Person;
+    let people = target.kind() == Some(Kind::Person);
     match field {
         Field::Entity | Field::Collection => Some(format!(
             "{field} takes no row; write {field} beside target: people"

@@ -1,12 +1,15 @@
 //! Says how many linked people would fall out of scope, when criteria are saved (F4).
 
+use std::collections::HashMap;
+
 use domain::account::Kind;
 use domain::criteria::Truth;
 use domain::fallout::falls_out;
-use domain::id::ConnectionId;
+use domain::id::{AccountId, ConnectionId, ObjectId};
 use domain::mapping::Mapping as Rules;
+use domain::membership::{Membership, Reach};
 use store::mapping::Mapping;
-use store::{Tx, account, link};
+use store::{Tx, account, group_mirror, link};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -33,35 +36,43 @@ pub async fn tell(
     before: &[Mapping],
     after: &[Mapping],
 ) -> Result<Option<String>, Fault> {
-    let same = before.len() == after.len()
-        && before
-            .iter()
-            .zip(after)
-            .all(|(old, new)| old.criteria == new.criteria);
+    let same = Kind::ALL.into_iter().all(|kind| {
+        let (before, after) = (of_kind(before, kind), of_kind(after, kind));
+        let criteria = |mappings: Vec<Rules>| mappings.into_iter().map(|mapping| mapping.criteria);
+        criteria(before).eq(criteria(after))
+    });
     if same {
         return Ok(None);
     }
     let (id, name) = connection;
+    let asked: Vec<ObjectId> = after
+        .iter()
+        .flat_map(|mapping| mapping.criteria.groups())
+        .collect();
+    let reach = reach(tx, id, &asked).await?;
     let mut count = Count::default();
     for kind in Kind::ALL {
-        count_kind(tx, (id, kind), before, after, &mut count).await?;
+        let rules = (of_kind(before, kind), of_kind(after, kind));
+        count_kind(tx, (id, kind), rules, reach.as_ref(), &mut count).await?;
     }
     Ok((count.looked_at > 0).then(|| count.told(name)))
+}
+
+fn of_kind(mappings: &[Mapping], kind: Kind) -> Vec<Rules> {
+    let mappings = mappings
+        .iter()
+        .filter(|mapping| mapping.target.kind() == Some(kind));
+    mappings.filter_map(Mapping::rules).collect()
 }
 
 /// Those who are linked as one kind of record.
 async fn count_kind(
     tx: &mut Tx,
     of: (ConnectionId, Kind),
-    before: &[Mapping],
-    after: &[Mapping],
+    (before, after): (Vec<Rules>, Vec<Rules>),
+    reach: Option<&Reach>,
     count: &mut Count,
 ) -> Result<(), Fault> {
-    let of_kind = |mappings: &[Mapping]| -> Vec<Rules> {
-        let mappings = mappings.iter().filter(|mapping| mapping.target.kind() == of.1);
-        mappings.map(Mapping::rules).collect()
-    };
-    let (before, after) = (of_kind(before), of_kind(after));
     let mut last = Uuid::nil();
     loop {
         let linked = link::in_scope(tx.connection(), of, last, BATCH).await?;
@@ -71,6 +82,7 @@ async fn count_kind(
             count.more = true;
             break;
         }
+        let groups = memberships(tx, of.0, reach, &linked).await?;
         let ids: Vec<Uuid> = linked.iter().map(|(_, account)| account.0).collect();
         let accounts = account::load(tx.connection(), &ids).await?;
         for (object, account) in &linked {
@@ -78,7 +90,10 @@ async fn count_kind(
                 continue;
             };
             count.looked_at += 1;
-            match falls_out(*object, account, &before, &after) {
+            let groups = groups
+                .as_ref()
+                .map(|groups| groups.get(object).map_or(&[][..], Vec::as_slice));
+            match falls_out(*object, account, groups, &before, &after) {
                 Truth::Yes => count.out += 1,
                 Truth::Unknown => count.unknown += 1,
                 Truth::No => (),
@@ -86,6 +101,36 @@ async fn count_kind(
         }
     }
     Ok(())
+}
+
+/// How far the groups asked for reach, if they are known: a group that was never read says nothing of anybody.
+async fn reach(tx: &mut Tx, of: ConnectionId, asked: &[ObjectId]) -> Result<Option<Reach>, Fault> {
+    let reach = group_mirror::reach(tx.connection(), of, asked).await?;
+    Ok(asked.iter().all(|group| reach.has(*group)).then_some(reach))
+}
+
+/// What these people belong to, where that is known.
+async fn memberships(
+    tx: &mut Tx,
+    of: ConnectionId,
+    reach: Option<&Reach>,
+    linked: &[(ObjectId, AccountId)],
+) -> Result<Option<HashMap<ObjectId, Vec<Membership>>>, Fault> {
+    let Some(reach) = reach else { return Ok(None) };
+    if reach.is_empty() {
+        return Ok(Some(HashMap::new()));
+    }
+    let ids: Vec<Uuid> = linked.iter().map(|(object, _)| object.0).collect();
+    let edges = group_mirror::edges_of(tx.connection(), of, &ids).await?;
+    let of_members = edges.chunk_by(|one, next| one.member == next.member);
+    Ok(Some(
+        of_members
+            .filter_map(|edges| {
+                let member = edges.first()?.member;
+                Some((member, reach.memberships(edges.iter().map(|edge| edge.group))))
+            })
+            .collect(),
+    ))
 }
 
 impl Count {

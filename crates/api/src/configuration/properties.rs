@@ -73,10 +73,15 @@ pub fn mapping(mapping: &Mapping, connection: &str, custom: &CustomFields) -> Pr
     let mut properties = listed([
         ("connection", connection.to_owned()),
         ("target", mapping.target.key().to_owned()),
+    ]);
+    if mapping.target == Target::Groups {
+        return properties;
+    }
+    properties.extend(listed([
         ("role", mapping.role.key().to_owned()),
         ("overrideByEmail", mapping.override_by_email.to_string()),
         ("includeDisabled", mapping.include_disabled.to_string()),
-    ]);
+    ]));
     properties.extend(match &mapping.target {
         Target::Accounts { unit } => listed([("organizationalUnit", unit.clone().unwrap_or_default())]),
         Target::People { identifier, place } => listed([
@@ -84,6 +89,7 @@ pub fn mapping(mapping: &Mapping, connection: &str, custom: &CustomFields) -> Pr
             ("entity", place.entity.clone()),
             ("collection", place.collection.clone()),
         ]),
+        Target::Groups => Properties::new(),
     });
     let filters = mapping.criteria.filters.iter().enumerate();
     properties.extend(filters.map(|(place, filter)| (format!("criteria[{place}]"), asked(filter))));
@@ -152,7 +158,10 @@ fn listed<const N: usize>(pairs: [(&str, String); N]) -> Properties {
 /// All of it, so that two filters that differ are told apart.
 fn asked(filter: &Filter) -> String {
     let clauses = filter.clauses.iter().map(|clause| {
-        let Clause::Attribute(clause) = clause;
+        let clause = match clause {
+            Clause::Attribute(clause) => clause,
+            Clause::Membership(clause) => return format!("{} {}", clause.key(), clause.group),
+        };
         let values: Vec<String> = clause.values().iter().map(|value| format!("{value:?}")).collect();
         let told = format!(
             "{} {} {}",

@@ -4,7 +4,8 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Html;
 use domain::criteria::Criteria;
-use store::{mapping, run_view};
+use store::mapping::{self, Target};
+use store::run_view;
 
 use super::Console;
 use super::layout::{Layout, Section};
@@ -84,7 +85,14 @@ pub async fn page(
         mappings: mappings
             .iter()
             .map(|mapping| {
-                let told = format!("{}; {}", rows(mapping.rows.len()), whom(&mapping.criteria));
+                let rules = || format!("{}; {}", rows(mapping.rows.len()), whom(&mapping.criteria));
+                let told = match &mapping.target {
+                    Target::Accounts { .. } => rules(),
+                    Target::People { place, .. } => {
+                        format!("people of {} in {}; {}", place.collection, place.entity, rules())
+                    }
+                    Target::Groups => "groups and their members, as an inventory".to_owned(),
+                };
                 (mapping.name.clone(), told)
             })
             .collect(),

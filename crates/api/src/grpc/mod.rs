@@ -4,6 +4,7 @@ mod accounts;
 mod configuration;
 mod connections;
 mod credentials;
+mod groups;
 mod links;
 mod mappings;
 mod notices;
@@ -41,9 +42,9 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub fn surface(app: &App) -> Surface {
     use v1::{
         accounts_server as accounts, configuration_server as configuration,
-        connections_server as connections, credentials_server as credentials, links_server as links,
-        mappings_server as mappings, notices_server as notices, people_server as people,
-        reviews_server as reviews, runs_server as runs, tokens_server as tokens,
+        connections_server as connections, credentials_server as credentials, groups_server as groups,
+        links_server as links, mappings_server as mappings, notices_server as notices,
+        people_server as people, reviews_server as reviews, runs_server as runs, tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
@@ -73,6 +74,10 @@ pub fn surface(app: &App) -> Surface {
         .with(known(
             app,
             people::PeopleServer::new(self::people::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            groups::GroupsServer::new(self::groups::Service(app.clone())),
         ))
         .with(known(
             app,

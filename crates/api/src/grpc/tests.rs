@@ -169,7 +169,10 @@ async fn a_run_without_a_mapping_is_refused() {
         .await
         .unwrap_err();
     assert_eq!(
-        (status.code(), status.message().contains("has no mapping")),
+        (
+            status.code(),
+            status.message().contains("has no mapping with target accounts")
+        ),
         (Code::FailedPrecondition, true)
     );
 }

@@ -57,15 +57,13 @@ async fn insert(
             ),
         });
     }
-    if mapping::of_connection(tx.connection(), connection.id)
-        .await?
-        .is_empty()
-    {
+    let mappings = mapping::of_connection(tx.connection(), connection.id).await?;
+    if mappings.iter().all(|mapping| mapping.target.kind().is_none()) {
         return Err(Fault::Precondition {
             reason: "NO_MAPPING",
             message: format!(
-                "the connection {} has no mapping, so a run could bring nobody in; apply a document of kind \
-                 Mapping (target: accounts) with rollcall apply -f FILE",
+                "the connection {} has no mapping with target accounts or people, so a run could bring nobody in; apply \
+                 a document of kind Mapping (target: accounts) with rollcall apply -f FILE",
                 connection.name
             ),
         });

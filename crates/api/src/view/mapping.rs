@@ -25,6 +25,10 @@ pub fn mapping(mapping: &Mapping, connection: &str, custom: &CustomFields) -> v1
             collection: place.collection.clone(),
             ..v1::Mapping::default()
         },
+        Target::Groups => v1::Mapping {
+            target: v1::MappingTarget::Groups.into(),
+            ..v1::Mapping::default()
+        },
     };
     v1::Mapping {
         id: mapping.id.to_string(),
@@ -54,11 +58,25 @@ fn filter(filter: &Filter) -> v1::Filter {
 }
 
 fn clause(clause: &Clause) -> v1::Clause {
-    let Clause::Attribute(clause) = clause;
-    v1::Clause {
-        attribute: clause.attribute().name().to_owned(),
-        operator: operator(clause.operator()).into(),
-        values: clause.values().to_vec(),
+    match clause {
+        Clause::Attribute(clause) => v1::Clause {
+            attribute: clause.attribute().name().to_owned(),
+            operator: operator(clause.operator()).into(),
+            values: clause.values().to_vec(),
+        },
+        Clause::Membership(clause) => v1::Clause {
+            attribute: String::new(),
+            operator: membership(clause.transitive).into(),
+            values: vec![clause.group.to_string()],
+        },
+    }
+}
+
+const fn membership(transitive: bool) -> v1::Operator {
+    if transitive {
+        v1::Operator::TransitiveMemberOf
+    } else {
+        v1::Operator::MemberOf
     }
 }
 

@@ -4,6 +4,7 @@ pub mod account;
 pub mod change;
 pub mod connection;
 pub mod field;
+pub mod group;
 pub mod mapping;
 pub mod notice;
 pub mod review;

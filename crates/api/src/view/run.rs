@@ -112,6 +112,7 @@ fn progress(run: &RunView, now: DateTime<Utc>) -> v1::Progress {
         throttle_wait_milliseconds: u32::try_from(progress.wait_ms).unwrap_or(u32::MAX),
         resource_units: progress.resource_units,
         graph_calls: progress.calls,
+        groups_read: progress.groups_read,
         eta_seconds: eta_seconds(run, now).unwrap_or(0),
     }
 }

@@ -7,6 +7,7 @@ mod connection;
 mod diff;
 mod export;
 mod follow;
+mod group;
 mod import;
 mod link;
 mod mapping;
@@ -77,6 +78,9 @@ enum Command {
     /// Rule sets of connections, and the fields they can fill
     #[command(subcommand)]
     Mapping(mapping::Command),
+    /// Groups of the directory and their members
+    #[command(subcommand)]
+    Group(group::Command),
     /// Which account belongs to which Entra user
     #[command(subcommand)]
     Link(link::Command),
@@ -123,6 +127,7 @@ impl Cli {
             Command::Account(command) => command.run(&session).await,
             Command::Person(command) => command.run(&session).await,
             Command::Mapping(command) => command.run(&session).await,
+            Command::Group(command) => command.run(&session).await,
             Command::Link(command) => command.run(&session).await,
             Command::Review(command) => command.run(&session).await,
             Command::Notice(command) => command.run(&session).await,

@@ -107,16 +107,19 @@ fn of_brake(brake: &v1::Brake) -> Keys {
 }
 
 fn of_mapping(mapping: &v1::Mapping) -> Keys {
+    let keys = Keys::of_kind("Mapping")
+        .text("name", &mapping.name)
+        .text("connection", &mapping.connection)
+        .word("target", word_of(&TARGETS, mapping.target()));
+    if mapping.target() == v1::MappingTarget::Groups {
+        return keys;
+    }
     let rows = mapping
         .fields
         .iter()
         .map(|row| Yaml::Line(FlowMap(of_row(row))))
         .collect();
-    Keys::of_kind("Mapping")
-        .text("name", &mapping.name)
-        .text("connection", &mapping.connection)
-        .word("target", word_of(&TARGETS, mapping.target()))
-        .word("role", word_of(&ROLES, mapping.role()))
+    keys.word("role", word_of(&ROLES, mapping.role()))
         .text("organizationalUnit", &mapping.organizational_unit)
         .word(
             "uniqueIdentifier",

@@ -18,12 +18,19 @@ const LATER: [&str; 5] = [
     "site",
 ];
 
+/// Keys that choose or translate.
+const CHOICES: [&str; 5] = ["role", "overrideByEmail", "includeDisabled", "fields", "criteria"];
+
 /// Reads the document.
 pub fn read(section: &mut Section<'_>) -> v1::Mapping {
+    let target = target(section);
+    if target == v1::MappingTarget::Groups {
+        return inventory(section);
+    }
     let mapping = v1::Mapping {
         name: section.required("name"),
         connection: section.required("connection"),
-        target: target(section).into(),
+        target: target.into(),
         role: section.word("role", &ROLES).unwrap_or(v1::Role::User).into(),
         override_by_email: section.flag("overrideByEmail").unwrap_or_default(),
         include_disabled: section.flag("includeDisabled").unwrap_or_default(),
@@ -42,6 +49,25 @@ pub fn read(section: &mut Section<'_>) -> v1::Mapping {
     mapping
 }
 
+/// Groups are kept as they are, all of them: there is nothing to choose or to translate.
+fn inventory(section: &mut Section<'_>) -> v1::Mapping {
+    for key in CHOICES {
+        if section.node(key).is_some() {
+            section.problem_with(
+                key,
+                "can't go with target: groups, which keeps every group as it is; remove it",
+            );
+        }
+    }
+    section.not_available(&LATER);
+    v1::Mapping {
+        name: section.required("name"),
+        connection: section.required("connection"),
+        target: v1::MappingTarget::Groups.into(),
+        ..v1::Mapping::default()
+    }
+}
+
 /// Whom it takes in: filters, one of which is enough, of clauses that must all hold (F1).
 fn criteria(section: &mut Section<'_>) -> Vec<v1::Filter> {
     section
@@ -53,7 +79,17 @@ fn criteria(section: &mut Section<'_>) -> Vec<v1::Filter> {
 
 /// One question about a user. Whether the operator fits the attribute, and the value both, api says.
 fn clause(section: &mut Section<'_>) -> v1::Clause {
-    let attribute = section.required("attribute");
+    let operator = section.word("operator", &OPERATORS);
+    let of_group = matches!(
+        operator,
+        Some(v1::Operator::MemberOf | v1::Operator::TransitiveMemberOf)
+    );
+    let attribute = if of_group {
+        group(section);
+        String::new()
+    } else {
+        section.required("attribute")
+    };
     if !attribute.is_empty() && Attribute::of_name(&attribute).is_none() {
         let known = Attribute::ALL.map(Attribute::name);
         let advice = did_you_mean(&attribute, known);
@@ -68,21 +104,33 @@ fn clause(section: &mut Section<'_>) -> v1::Clause {
     }
     v1::Clause {
         attribute,
-        operator: section
-            .word("operator", &OPERATORS)
-            .unwrap_or(v1::Operator::Unspecified)
-            .into(),
+        operator: operator.unwrap_or(v1::Operator::Unspecified).into(),
         values: section.scalars("value"),
+    }
+}
+
+/// A clause about a group asks of no attribute. Its value is an object id; whether of a group, a run finds out.
+fn group(section: &mut Section<'_>) {
+    if section.node("attribute").is_some() {
+        section.problem_with(
+            "attribute",
+            "can't go with memberOf or transitiveMemberOf, which ask of a group; remove it",
+        );
+    }
+    if section.node("value").is_none() {
+        section.problem_here("\"value\" is missing; give the object id of a group");
     }
 }
 
 fn target(section: &mut Section<'_>) -> v1::MappingTarget {
     if let Some(later) = section.node("target").and_then(|node| node.text())
-        && ["assets", "groups"].contains(&later)
+        && later == "assets"
     {
         section.problem_with(
             "target",
-            format_args!("{later:?} is not available in this version; only \"accounts\" and \"people\" are"),
+            format_args!(
+                "{later:?} is not available in this version; \"accounts\", \"people\" and \"groups\" are"
+            ),
         );
         return v1::MappingTarget::Accounts;
     }

@@ -315,6 +315,60 @@ criteria:
 }
 
 #[test]
+fn b10_a_clause_about_a_group_has_no_attribute() {
+    let id = "99999999-aaaa-bbbb-cccc-dddddddddddd";
+    let documents = read(&format!(
+        "kind: Mapping\nname: m\nconnection: c\ncriteria:\n  - - {{ operator: transitiveMemberOf, value: {id} }}\n"
+    ))
+    .unwrap();
+    let Some(Kind::Mapping(mapping)) = &documents[0].document.kind else {
+        panic!("{documents:?}");
+    };
+    let clause = &mapping.criteria[0].clauses[0];
+    assert_eq!(
+        (clause.attribute.as_str(), clause.operator(), &clause.values[..]),
+        ("", v1::Operator::TransitiveMemberOf, &[id.to_owned()][..])
+    );
+    let problems = problems_of(
+        "kind: Mapping
+name: m
+connection: c
+criteria:
+  - [{ attribute: department, operator: memberOf, value: x }, { operator: memberOf }]
+",
+    );
+    assert_eq!(
+        problems,
+        [
+            "contoso.yaml:5:19: mapping m: criteria[0][0].attribute: can't go with memberOf or transitiveMemberOf, which \
+             ask of a group; remove it",
+            "contoso.yaml:5:63: mapping m: criteria[0][1]: \"value\" is missing; give the object id of a group",
+        ]
+    );
+}
+
+#[test]
+fn i7_a_mapping_of_groups_has_nothing_to_choose() {
+    let documents = read("kind: Mapping\nname: m\nconnection: c\ntarget: groups\n").unwrap();
+    let Some(Kind::Mapping(mapping)) = &documents[0].document.kind else {
+        panic!("{documents:?}");
+    };
+    assert_eq!(mapping.target(), v1::MappingTarget::Groups);
+    let problems = problems_of(
+        "kind: Mapping\nname: m\nconnection: c\ntarget: groups\nrole: admin\nfields: []\nsite: x\n",
+    );
+    assert_eq!(
+        problems,
+        [
+            "contoso.yaml:5:7: mapping m: role: can't go with target: groups, which keeps every group as it is; remove it",
+            "contoso.yaml:6:9: mapping m: fields: can't go with target: groups, which keeps every group as it is; remove \
+             it",
+            "contoso.yaml:7:1: mapping m: \"site\" is not available in this version; remove it",
+        ]
+    );
+}
+
+#[test]
 fn f1_criteria_that_are_none_say_where() {
     let problems = problems_of(
         "kind: Mapping
@@ -332,12 +386,12 @@ criteria:
             "contoso.yaml:6:19: mapping m: criteria[1][0].attribute: Entra users have no attribute \"departmant\" here; \
              did you mean \"department\"?",
             "contoso.yaml:6:41: mapping m: criteria[1][0].operator: \"equal\" is none of equals, notEquals, in, \
-             startsWith, endsWith, contains, regex, isNull, isNotNull, isTrue, isFalse, greater, less; did you mean \
+             startsWith, endsWith, contains, regex, isNull, isNotNull, isTrue, isFalse, greater, less, memberOf, transitiveMemberOf; did you mean \
              \"equals\"?",
             "contoso.yaml:6:53: mapping m: criteria[1][0].value: expected a text, a number, or a list of those, found \
              nothing",
             "contoso.yaml:6:58: mapping m: criteria[1][1]: \"operator\" is missing; it is one of equals, notEquals, in, \
-             startsWith, endsWith, contains, regex, isNull, isNotNull, isTrue, isFalse, greater, less",
+             startsWith, endsWith, contains, regex, isNull, isNotNull, isTrue, isFalse, greater, less, memberOf, transitiveMemberOf",
         ]
     );
 }
@@ -355,12 +409,21 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
-    let clause =
-        (prop::collection::vec(any_text(), 0..3), 1..14i32).prop_map(|(values, operator)| v1::Clause {
-            attribute: "department".to_owned(),
+    let clause = (prop::collection::vec(any_text(), 0..3), 1..16i32).prop_map(|(mut values, operator)| {
+        let of_group = operator > v1::Operator::Less.into();
+        if of_group {
+            values = vec![TENANT.to_owned()];
+        }
+        v1::Clause {
+            attribute: if of_group {
+                String::new()
+            } else {
+                "department".to_owned()
+            },
             operator,
             values,
-        });
+        }
+    });
     let filter = prop::collection::vec(clause, 1..3).prop_map(|clauses| v1::Filter { clauses });
     let criteria = prop::collection::vec(filter, 0..3);
     let mapping = (

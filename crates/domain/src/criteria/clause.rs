@@ -7,6 +7,7 @@ use super::operator::{Arity, Operator};
 use super::pattern::Pattern;
 use super::value::{Measure, Term};
 use crate::attribute::{Attribute, Kind};
+use crate::id::ObjectId;
 use crate::observed::{Mention, ObservedUser};
 
 /// Values of a clause at most.
@@ -19,6 +20,17 @@ pub const LONGEST_VALUE: usize = 1_024;
 pub enum Clause {
     /// About an attribute.
     Attribute(AttributeClause),
+    /// About belonging to a group.
+    Membership(MembershipClause),
+}
+
+/// Whether someone belongs to a group (B10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MembershipClause {
+    /// The group.
+    pub group: ObjectId,
+    /// Whether members of the groups in it belong to it as well.
+    pub transitive: bool,
 }
 
 /// A question about an attribute. Made by [`AttributeClause::new`] only, so that every one there is can be answered.
@@ -69,6 +81,7 @@ impl Clause {
     pub fn holds(&self, user: &ObservedUser<'_>) -> Truth {
         match self {
             Self::Attribute(clause) => clause.holds(user),
+            Self::Membership(clause) => clause.holds(user),
         }
     }
 
@@ -77,6 +90,77 @@ impl Clause {
     pub const fn attribute(&self) -> Option<Attribute> {
         match self {
             Self::Attribute(clause) => Some(clause.attribute),
+            Self::Membership(_) => None,
+        }
+    }
+
+    /// The group that it asks for, if it asks for one.
+    #[must_use]
+    pub const fn group(&self) -> Option<ObjectId> {
+        match self {
+            Self::Attribute(_) => None,
+            Self::Membership(clause) => Some(clause.group),
+        }
+    }
+}
+
+impl MembershipClause {
+    /// The operator of those who are named by the group itself.
+    pub const MEMBER_OF: &'static str = "memberOf";
+    /// The operator of those who belong to it through nested groups as well.
+    pub const TRANSITIVE_MEMBER_OF: &'static str = "transitiveMemberOf";
+
+    /// Checks what is written as the operator's values: one group's object id.
+    pub fn new(transitive: bool, values: &[String]) -> Result<Self, Misfit> {
+        let key = Self::key_of(transitive);
+        let problem = match values {
+            [one] => match one.trim().parse() {
+                Ok(group) => return Ok(Self { group, transitive }),
+                Err(_) => format!(
+                    "\"{one}\" is no object id; {key} takes the one of a group, such as \
+                     01234567-89ab-cdef-0123-456789abcdef, which Entra shows with the group"
+                ),
+            },
+            [] => format!("is missing; {key} needs the object id of a group"),
+            _ => format!("is a list; {key} takes one group: use one filter for each of them"),
+        };
+        Err(Misfit {
+            part: Part::Value,
+            problem,
+        })
+    }
+
+    /// Whether an operator of this name makes such a clause, and if so whether it is the transitive one.
+    #[must_use]
+    pub fn transitive_of_key(key: &str) -> Option<bool> {
+        [false, true]
+            .into_iter()
+            .find(|transitive| Self::key_of(*transitive) == key)
+    }
+
+    /// The operator's name in YAML and in the table.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        Self::key_of(self.transitive)
+    }
+
+    const fn key_of(transitive: bool) -> &'static str {
+        if transitive {
+            Self::TRANSITIVE_MEMBER_OF
+        } else {
+            Self::MEMBER_OF
+        }
+    }
+
+    fn holds(&self, user: &ObservedUser<'_>) -> Truth {
+        let Some(groups) = &user.groups else {
+            return Truth::Unknown;
+        };
+        let found = groups.iter().find(|membership| membership.group == self.group);
+        if found.is_some_and(|membership| membership.direct || self.transitive) {
+            Truth::Yes
+        } else {
+            Truth::No
         }
     }
 }
@@ -235,7 +319,15 @@ impl fmt::Display for Clause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Attribute(clause) => clause.fmt(f),
+            Self::Membership(clause) => clause.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for MembershipClause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let through_others = if self.transitive { "transitive " } else { "" };
+        write!(f, "{through_others}member of {}", self.group)
     }
 }
 

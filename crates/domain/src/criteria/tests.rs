@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::*;
 use crate::attribute::Kind;
 use crate::id::ObjectId;
+use crate::membership::Membership;
 use crate::observed::{Completeness, Mention, Presence};
 
 fn user(completeness: Completeness, values: &[(Attribute, &str)]) -> ObservedUser<'static> {
@@ -317,18 +318,26 @@ fn a_mention(kind: Kind) -> impl Strategy<Value = Mention<'static>> {
 }
 
 fn someone(completeness: Completeness) -> impl Strategy<Value = ObservedUser<'static>> {
-    ASKED
-        .map(|attribute| a_mention(attribute.kind()))
-        .prop_map(move |mentions| {
-            let mut user = user(completeness, &[]);
-            for (attribute, mention) in ASKED.into_iter().zip(mentions) {
-                user.attributes[attribute as usize] = mention;
-            }
-            user
-        })
+    let groups = prop::collection::btree_map(1_u128..4, any::<bool>(), 0..3);
+    (ASKED.map(|attribute| a_mention(attribute.kind())), groups).prop_map(move |(mentions, groups)| {
+        let mut user = user(completeness, &[]);
+        let groups = groups.into_iter().map(|(group, direct)| Membership {
+            group: ObjectId(Uuid::from_u128(group)),
+            direct,
+        });
+        user.groups = Some(groups.collect());
+        for (attribute, mention) in ASKED.into_iter().zip(mentions) {
+            user.attributes[attribute as usize] = mention;
+        }
+        user
+    })
 }
 
 fn a_clause() -> impl Strategy<Value = Clause> {
+    prop_oneof![4 => an_attribute_clause(), 1 => (1_u128..4, any::<bool>()).prop_map(|(group, transitive)| asks(group, transitive))]
+}
+
+fn an_attribute_clause() -> impl Strategy<Value = Clause> {
     prop::sample::select(&ASKED[..])
         .prop_flat_map(|attribute| {
             let kind = attribute.kind();
@@ -364,7 +373,16 @@ fn some_criteria() -> impl Strategy<Value = Criteria> {
 /// The same question the long way round, value by value and without anything made ready.
 fn naive(criteria: &Criteria, user: &ObservedUser<'_>) -> bool {
     let clause = |clause: &Clause| {
-        let Clause::Attribute(clause) = clause;
+        let clause = match clause {
+            Clause::Attribute(clause) => clause,
+            Clause::Membership(clause) => {
+                let groups = user.groups.as_deref().unwrap_or_default();
+                return groups.contains(&Membership {
+                    group: clause.group,
+                    direct: true,
+                }) || clause.transitive && groups.iter().any(|one| one.group == clause.group);
+            }
+        };
         let attribute = clause.attribute();
         let key = clause.operator().key();
         let Some(value) = user.value(attribute) else {
@@ -482,4 +500,75 @@ proptest! {
             Scope::Unknown => (),
         }
     }
+}
+
+fn asks(group: u128, transitive: bool) -> Clause {
+    Clause::Membership(MembershipClause {
+        group: ObjectId(Uuid::from_u128(group)),
+        transitive,
+    })
+}
+
+#[test]
+fn b10_direct_and_transitive_are_told_apart() {
+    let mut member = user(Completeness::Partial, &[]);
+    let of = |group: u128, direct| Membership {
+        group: ObjectId(Uuid::from_u128(group)),
+        direct,
+    };
+    member.groups = Some(vec![of(1, true), of(2, false)].into());
+    for (group, transitive, expected) in [
+        (1, false, Truth::Yes),
+        (1, true, Truth::Yes),
+        (2, false, Truth::No),
+        (2, true, Truth::Yes),
+        (3, true, Truth::No),
+    ] {
+        assert_eq!(
+            asks(group, transitive).holds(&member),
+            expected,
+            "{group} {transitive}"
+        );
+    }
+    member.groups = None;
+    assert_eq!(asks(1, true).holds(&member), Truth::Unknown);
+}
+
+#[test]
+fn f1_a_group_and_an_attribute_decide_together_and_are_told() {
+    let both = criteria(&[&[
+        asks(1, true),
+        clause(Attribute::Department, Operator::Equals, &["Legal"]),
+    ]]);
+    let legal = user(Completeness::Whole, &[(Attribute::Department, "Legal")]);
+    assert_eq!(
+        both.scope(&legal).reason().unwrap(),
+        "out of scope: not transitive member of 00000000-0000-0000-0000-000000000001"
+    );
+    let groups: Vec<ObjectId> = both.groups().collect();
+    assert_eq!(groups, [ObjectId(Uuid::from_u128(1))]);
+    assert_eq!(
+        asks(1, false).to_string(),
+        "member of 00000000-0000-0000-0000-000000000001"
+    );
+}
+
+#[test]
+fn b10_a_membership_clause_takes_one_group() {
+    let made = |values: &[&str]| {
+        let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+        MembershipClause::new(true, &values).map_err(|misfit| misfit.problem)
+    };
+    let id = "00000000-0000-0000-0000-000000000001";
+    assert_eq!(made(&[id]).unwrap().group, ObjectId(Uuid::from_u128(1)));
+    for (values, told) in [
+        (&[][..], "is missing; transitiveMemberOf needs"),
+        (&["Sales"], "\"Sales\" is no object id"),
+        (&[id, id], "is a list"),
+    ] {
+        let problem = made(values).unwrap_err();
+        assert!(problem.contains(told), "{problem}");
+    }
+    assert_eq!(MembershipClause::transitive_of_key("memberOf"), Some(false));
+    assert_eq!(MembershipClause::transitive_of_key("equals"), None);
 }

@@ -1,4 +1,5 @@
-//! The users of a tenant: generated ones, worked out when asked for, and over them what was changed since.
+//! The users of a tenant: generated ones, worked out when asked for, and over them what was changed since. And its
+//! groups.
 
 pub mod changes;
 pub mod corruption;
@@ -6,7 +7,9 @@ pub mod operation;
 pub mod row;
 pub mod snapshot;
 mod write;
+mod write_groups;
 
+use crate::groups::Groups;
 use crate::people::Generation;
 use crate::property::{Properties, Property};
 use changes::Changes;
@@ -14,10 +17,10 @@ use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
-/// How long a soft-deleted user can be restored (graph-facts §5).
+/// How long a soft-deleted user or group can be restored (graph-facts §5).
 pub const RETENTION_DAYS: i64 = 30;
 
-/// Where a user is.
+/// Where a user or a group is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// In the directory.
@@ -60,13 +63,17 @@ struct Overlay {
     created: Option<DateTime<Utc>>,
 }
 
-/// The users of a tenant.
+/// The users and groups of a tenant.
 #[derive(Debug)]
 pub struct Directory {
     /// How its first users are made.
     pub generation: Generation,
     /// What changed since the tenant started.
     pub changes: Changes,
+    /// Its groups.
+    pub groups: Groups,
+    /// Do groups tell that a purged member is one no longer?
+    pub tells_purged: bool,
     overlay: HashMap<u32, Overlay>,
     created: u32,
     deleted: BTreeSet<u32>,
@@ -78,12 +85,14 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The users as they are generated.
-    pub fn new(generation: Generation) -> Self {
+    /// The users as they are generated, and these groups.
+    pub fn new(generation: Generation, groups: Groups) -> Self {
         Self {
             deleted: (generation.users..generation.slots()).collect(),
             live: generation.users,
             changes: Changes::default(),
+            groups,
+            tells_purged: true,
             overlay: HashMap::new(),
             created: 0,
             names: HashMap::new(),

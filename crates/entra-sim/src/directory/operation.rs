@@ -1,6 +1,7 @@
-//! What can be done to a tenant's users, by the library and over HTTP alike.
+//! What can be done to a tenant's users and groups, by the library and over HTTP alike.
 
 use super::corruption::Corruption;
+use crate::groups::{GroupKind, MemberKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -88,13 +89,62 @@ pub enum Operation {
         /// How.
         corruption: Corruption,
     },
+    /// A new group. Needs `displayName`; with a `membershipRule` it is a dynamic one.
+    CreateGroup {
+        /// Object id; a new one when not given.
+        #[serde(default)]
+        id: Option<String>,
+        /// What it is for.
+        kind: GroupKind,
+        /// Property names and values.
+        attributes: Map<String, Value>,
+    },
+    /// New values of a group; null clears.
+    UpdateGroup {
+        /// Whose.
+        group: String,
+        /// Property names and values.
+        attributes: Map<String, Value>,
+    },
+    /// To the deleted items; a group that Exchange runs is gone for good.
+    DeleteGroup {
+        /// Which.
+        group: String,
+    },
+    /// Back from the deleted items.
+    RestoreGroup {
+        /// Which.
+        group: String,
+    },
+    /// From the deleted items to nowhere.
+    PurgeGroup {
+        /// Which.
+        group: String,
+    },
+    /// Adds members; those who are members already are left out.
+    AddMembers {
+        /// To which group.
+        group: String,
+        /// What they are.
+        #[serde(default)]
+        kind: MemberKind,
+        /// Their object ids. Users and groups must be there; anything else can have any id.
+        members: Vec<String>,
+    },
+    /// Removes members; those who are none are left out.
+    RemoveMembers {
+        /// From which group.
+        group: String,
+        /// Their object ids.
+        members: Vec<String>,
+    },
 }
 
 /// What came of an operation.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
-    /// The user it was about: the new one for `create` and `recreate`.
+    /// The user or group it was about: the new one for `create`, `recreate` and `createGroup`.
     pub id: Option<String>,
     /// How many entries the change log got.
     pub changes: u32,
@@ -111,6 +161,23 @@ pub enum OperationError {
         /// `live` or `soft-deleted`.
         expected: &'static str,
     },
+    /// No group of that id in the state that is needed.
+    #[error("there is no {expected} group {group}")]
+    NoSuchGroup {
+        /// What was asked for.
+        group: String,
+        /// `live` or `soft-deleted`.
+        expected: &'static str,
+    },
+    /// The object id is another group's.
+    #[error("the id {0} is taken")]
+    IdTaken(String),
+    /// An object id is a GUID.
+    #[error("{0} is no object id")]
+    BadId(String),
+    /// A Microsoft 365 group holds no groups.
+    #[error("the Microsoft 365 group {0} can't hold groups")]
+    HoldsNoGroups(String),
     /// The name is somebody's already.
     #[error("the user principal name {0} is taken")]
     NameTaken(String),
@@ -120,6 +187,9 @@ pub enum OperationError {
     /// No such property.
     #[error("a user has no property {0}")]
     UnknownProperty(String),
+    /// No such property.
+    #[error("a group has no property {0}")]
+    UnknownGroupProperty(String),
     /// A value of the wrong kind; `corrupt` makes those.
     #[error("{property} can't be {value}")]
     WrongType {

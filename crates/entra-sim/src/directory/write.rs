@@ -15,7 +15,7 @@ type Attributes = Vec<(Property, Option<Box<[u8]>>)>;
 impl Directory {
     /// Does it, or says why not and changes nothing.
     pub fn apply(&mut self, operation: &Operation, now: DateTime<Utc>) -> Result<Applied, OperationError> {
-        let before = self.changes.len();
+        let before = self.changes.len() + self.groups.log.len();
         let slot = match operation {
             Operation::Create { attributes } => Some(self.create(attributes, now)?),
             Operation::Update { user, attributes } => Some(self.update(user, attributes, now)?),
@@ -46,15 +46,28 @@ impl Directory {
                 }
                 Some(slot)
             }
+            Operation::CreateGroup { .. }
+            | Operation::UpdateGroup { .. }
+            | Operation::DeleteGroup { .. }
+            | Operation::RestoreGroup { .. }
+            | Operation::PurgeGroup { .. }
+            | Operation::AddMembers { .. }
+            | Operation::RemoveMembers { .. } => {
+                let id = self.apply_to_group(operation, now)?;
+                return Ok(Applied {
+                    id: id.map(|id| id.to_string()),
+                    changes: self.changes.len() + self.groups.log.len() - before,
+                });
+            }
         };
         let id = slot.map(|slot| self.generation.id(slot).to_string());
         Ok(Applied {
             id,
-            changes: self.changes.len() - before,
+            changes: self.changes.len() + self.groups.log.len() - before,
         })
     }
 
-    /// Purges who has been in the deleted items for thirty days.
+    /// Purges who has been in the deleted items for thirty days, users and groups.
     pub fn purge_expired(&mut self, now: DateTime<Utc>) {
         let expired: Vec<u32> = self
             .deleted
@@ -65,8 +78,9 @@ impl Directory {
                 _ => false,
             })
             .collect();
-        for slot in expired {
-            self.vanish(slot, now);
+        self.vanish(&expired, now);
+        for group in self.groups.deleted_before(now - TimeDelta::days(RETENTION_DAYS)) {
+            self.groups.purge(group, self.tells_purged, now);
         }
     }
 
@@ -214,20 +228,24 @@ impl Directory {
 
     fn purge(&mut self, user: &str, now: DateTime<Utc>) -> Result<u32, OperationError> {
         let slot = self.deleted_user(user)?;
-        self.vanish(slot, now);
+        self.vanish(&[slot], now);
         Ok(slot)
     }
 
     fn hard_delete(&mut self, user: &str, now: DateTime<Utc>) -> Result<u32, OperationError> {
         let slot = self.soft_delete(user, now)?;
-        self.vanish(slot, now);
+        self.vanish(&[slot], now);
         Ok(slot)
     }
 
-    fn vanish(&mut self, slot: u32, now: DateTime<Utc>) {
-        self.deleted.remove(&slot);
-        self.overlay.entry(slot).or_default().state = Some(State::Gone);
-        self.changes.push(Change::moved(slot, Kind::Left, now));
+    fn vanish(&mut self, slots: &[u32], now: DateTime<Utc>) {
+        for slot in slots {
+            self.deleted.remove(slot);
+            self.overlay.entry(*slot).or_default().state = Some(State::Gone);
+            self.changes.push(Change::moved(*slot, Kind::Left, now));
+        }
+        let ids: Vec<Uuid> = slots.iter().map(|slot| self.generation.id(*slot)).collect();
+        self.groups.forget(&ids, self.tells_purged, now);
     }
 
     fn swap_names(&mut self, user: &str, other: &str, now: DateTime<Utc>) -> Result<u32, OperationError> {

@@ -31,6 +31,8 @@ pub fn router() -> Router<Arc<World>> {
         .route("/operations", post(operations))
         .route("/users", get(users))
         .route("/users/{key}", get(user))
+        .route("/groups", get(groups))
+        .route("/groups/{id}", get(group))
         .route("/counts", get(counts))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/replay", put(replay))
@@ -141,6 +143,28 @@ async fn user(State(world): Shared, UrlQuery(which): UrlQuery<Which>, Path(key):
     let user = which.of(&world)?.user(&key);
     let user = user.ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("there is no live user {key}")))?;
     Ok(Json(json!(user)))
+}
+
+async fn groups(State(world): Shared, UrlQuery(wanted): UrlQuery<Wanted>) -> Answered {
+    let tenant = Which {
+        tenant: wanted.tenant,
+    }
+    .of(&world)?;
+    let groups = if wanted.deleted {
+        tenant.deleted_groups()
+    } else {
+        tenant.groups()
+    };
+    let limit = wanted.limit.unwrap_or(usize::MAX);
+    let groups: Vec<_> = groups.into_iter().skip(wanted.skip).take(limit).collect();
+    Ok(Json(json!(groups)))
+}
+
+async fn group(State(world): Shared, UrlQuery(which): UrlQuery<Which>, Path(id): Path<String>) -> Answered {
+    let group = which.of(&world)?.group(&id);
+    let group =
+        group.ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("there is no live group {id}")))?;
+    Ok(Json(json!(group)))
 }
 
 async fn counts(State(world): Shared, UrlQuery(which): UrlQuery<Which>) -> Answered {

@@ -71,21 +71,12 @@ impl Cursor {
             bytes.push(u8::from(self.only.is_some()));
             bytes.extend(self.only.iter().flatten().flat_map(|slot| slot.to_be_bytes()));
         }
-        let seal = checksum(key, &bytes);
-        let mut sealed = seal.to_be_bytes().to_vec();
-        sealed.extend(masked(key ^ seal, &bytes));
-        URL_SAFE_NO_PAD.encode(sealed)
+        sealed(key, &bytes)
     }
 
     /// Reads a token of this tenant; none when it was made elsewhere or tampered with.
     pub fn read(key: u64, token: &str) -> Option<Self> {
-        let sealed = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (seal, bytes) = sealed.split_first_chunk::<8>()?;
-        let seal = u64::from_be_bytes(*seal);
-        let bytes = masked(key ^ seal, bytes);
-        if checksum(key, &bytes) != seal {
-            return None;
-        }
+        let bytes = unsealed(key, token)?;
         let mut rest = bytes.as_slice();
         let [kind, salt, advanced, selected] = take(&mut rest)?;
         let mut cursor = Self {
@@ -116,7 +107,25 @@ impl Cursor {
     }
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+/// The token that these bytes make.
+pub fn sealed(key: u64, bytes: &[u8]) -> String {
+    let seal = checksum(key, bytes);
+    let mut sealed = seal.to_be_bytes().to_vec();
+    sealed.extend(masked(key ^ seal, bytes));
+    URL_SAFE_NO_PAD.encode(sealed)
+}
+
+/// The bytes that a token was made of, with this key.
+pub fn unsealed(key: u64, token: &str) -> Option<Vec<u8>> {
+    let sealed = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (seal, bytes) = sealed.split_first_chunk::<8>()?;
+    let seal = u64::from_be_bytes(*seal);
+    let bytes = masked(key ^ seal, bytes);
+    (checksum(key, &bytes) == seal).then_some(bytes)
+}
+
+/// The next bytes.
+pub fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (first, others) = rest.split_first_chunk::<N>()?;
     *rest = others;
     Some(*first)

@@ -18,7 +18,7 @@ use crate::people::identifier::mix;
 use crate::property::{Properties, Property};
 
 /// How long a delta token is good, in seconds (§3.4).
-const TOKEN_LIFE: i64 = 7 * 86_400;
+pub const TOKEN_LIFE: i64 = 7 * 86_400;
 
 /// Answers one page of a round.
 pub fn round(call: &Call<'_>) -> Result<Answer, GraphError> {

@@ -19,6 +19,24 @@ pub enum Endpoint {
     User(String),
     /// `/users/{id or principal name}/manager`
     UserManager(String),
+    /// `/users/{id or principal name}/memberOf`
+    MemberOf(String),
+    /// `/users/{id or principal name}/transitiveMemberOf`
+    TransitiveMemberOf(String),
+    /// `/groups`
+    Groups,
+    /// `/groups/$count`
+    GroupCount,
+    /// `/groups/delta` and its aliases
+    GroupDelta,
+    /// `/groups/{id}`
+    Group(String),
+    /// `/groups/{id}/members`, perhaps of one type
+    Members(String, Option<String>),
+    /// `/groups/{id}/transitiveMembers`, perhaps of one type
+    TransitiveMembers(String, Option<String>),
+    /// `/directory/deletedItems/microsoft.graph.group`
+    DeletedGroups,
     /// `/directory/deletedItems/microsoft.graph.user`
     DeletedUsers,
     /// `/directory/deletedItems`, which needs a type
@@ -38,6 +56,26 @@ impl Endpoint {
                 "users",
                 "delta" | "delta()" | "microsoft.graph.delta" | "microsoft.graph.delta()",
             ] => Self::UserDelta,
+            ["users", key, "memberOf"] => Self::MemberOf(key.into()),
+            ["users", key, "transitiveMemberOf"] => Self::TransitiveMemberOf(key.into()),
+            ["groups"] => Self::Groups,
+            ["groups", "$count"] => Self::GroupCount,
+            [
+                "groups",
+                "delta" | "delta()" | "microsoft.graph.delta" | "microsoft.graph.delta()",
+            ] => Self::GroupDelta,
+            ["groups", id] => Self::Group(id.into()),
+            ["groups", id, "members"] => Self::Members(id.into(), None),
+            ["groups", id, "members", kind] => Self::Members(id.into(), Some(kind.into())),
+            ["groups", id, "transitiveMembers"] => Self::TransitiveMembers(id.into(), None),
+            ["groups", id, "transitiveMembers", kind] => {
+                Self::TransitiveMembers(id.into(), Some(kind.into()))
+            }
+            [
+                "directory",
+                "deletedItems",
+                "microsoft.graph.group" | "graph.group",
+            ] => Self::DeletedGroups,
             ["users", key] => Self::User(key.into()),
             ["users", key, "manager"] => Self::UserManager(key.into()),
             ["directory", "deletedItems"] => Self::DeletedItems,
@@ -62,6 +100,15 @@ impl Endpoint {
             Self::UserDelta => "/v1.0/users/delta",
             Self::User(_) => "/v1.0/users/{id}",
             Self::UserManager(_) => "/v1.0/users/{id}/manager",
+            Self::MemberOf(_) => "/v1.0/users/{id}/memberOf",
+            Self::TransitiveMemberOf(_) => "/v1.0/users/{id}/transitiveMemberOf",
+            Self::Groups => "/v1.0/groups",
+            Self::GroupCount => "/v1.0/groups/$count",
+            Self::GroupDelta => "/v1.0/groups/delta",
+            Self::Group(_) => "/v1.0/groups/{id}",
+            Self::Members(..) => "/v1.0/groups/{id}/members",
+            Self::TransitiveMembers(..) => "/v1.0/groups/{id}/transitiveMembers",
+            Self::DeletedGroups => "/v1.0/directory/deletedItems/microsoft.graph.group",
             Self::DeletedUsers => "/v1.0/directory/deletedItems/microsoft.graph.user",
             Self::DeletedItems => "/v1.0/directory/deletedItems",
         }
@@ -69,7 +116,14 @@ impl Endpoint {
 
     /// Resource units.
     pub fn cost(&self, select: bool, expand: bool, top: Option<u32>) -> u32 {
-        let base: u32 = if *self == Self::Users { 2 } else { 1 };
+        let base: u32 = match self {
+            // What Microsoft's own client books, whatever it selects; headers don't tell (§4).
+            Self::GroupDelta => return 5,
+            Self::TransitiveMembers(..) => 5,
+            Self::Members(..) => 3,
+            Self::Users | Self::MemberOf(_) | Self::TransitiveMemberOf(_) => 2,
+            _ => 1,
+        };
         let base = base + u32::from(expand);
         let less = u32::from(select) + u32::from(top.is_some_and(|top| top < 20));
         base.saturating_sub(less).max(1)
@@ -91,6 +145,32 @@ impl Endpoint {
                 "Directory.Read.All",
                 "Directory.ReadWrite.All",
                 "User.ReadBasic.All",
+            ],
+            Self::Groups
+            | Self::GroupCount
+            | Self::GroupDelta
+            | Self::Group(_)
+            | Self::Members(..)
+            | Self::TransitiveMembers(..) => &[
+                "GroupMember.Read.All",
+                "GroupMember.ReadWrite.All",
+                "Group.Read.All",
+                "Group.ReadWrite.All",
+                "Directory.Read.All",
+                "Directory.ReadWrite.All",
+            ],
+            Self::DeletedGroups => &[
+                "Group.Read.All",
+                "Group.ReadWrite.All",
+                "Directory.Read.All",
+                "Directory.ReadWrite.All",
+            ],
+            Self::MemberOf(_) | Self::TransitiveMemberOf(_) => &[
+                "User.Read.All",
+                "GroupMember.Read.All",
+                "Group.Read.All",
+                "Directory.Read.All",
+                "Directory.ReadWrite.All",
             ],
             Self::UserDelta | Self::UserManager(_) | Self::DeletedUsers | Self::DeletedItems => &[
                 "User.Read.All",
@@ -146,6 +226,10 @@ mod tests {
             "microsoft.graph.delta()",
         ] {
             assert_eq!(Endpoint::of(&format!("users/{name}")), Some(Endpoint::UserDelta));
+            assert_eq!(
+                Endpoint::of(&format!("groups/{name}")),
+                Some(Endpoint::GroupDelta)
+            );
         }
         assert_eq!(Endpoint::of("users('$x@y')"), Some(Endpoint::User("$x@y".into())));
         assert_eq!(Endpoint::of("nonsense"), None);
@@ -157,6 +241,17 @@ mod tests {
         assert_eq!(Endpoint::Users.cost(true, true, Some(999)), 2);
         assert_eq!(Endpoint::Users.cost(true, false, Some(5)), 1);
         assert_eq!(Endpoint::UserDelta.cost(false, false, None), 1);
+        assert_eq!(Endpoint::Groups.cost(true, false, Some(999)), 1);
+        assert_eq!(Endpoint::GroupDelta.cost(true, false, None), 5);
+        assert_eq!(
+            Endpoint::Members("x".into(), None).cost(true, false, Some(999)),
+            2
+        );
+        assert_eq!(
+            Endpoint::TransitiveMembers("x".into(), None).cost(false, false, None),
+            5
+        );
+        assert_eq!(Endpoint::MemberOf("x".into()).cost(false, false, None), 2);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::answer::{Answer, RequestIds};
 use super::endpoint::{Endpoint, decoded_path, decoded_query};
 use super::error::{GraphError, seconds_or_date};
 use super::query::Query;
-use super::{aadsts, deleted, delta, organization, token, user, users};
+use super::{aadsts, deleted, delta, groups, organization, token, user, users};
 use crate::fault::{Effect, Published, RetryAfter};
 use crate::held::lock;
 use crate::settings::Settings;
@@ -213,6 +213,15 @@ fn dispatch(call: &Call<'_>, endpoint: &Endpoint, ids: &RequestIds) -> Answer {
         Endpoint::UserDelta => delta::round(call),
         Endpoint::User(key) => user::get(call, key),
         Endpoint::UserManager(key) => user::manager(call, key),
+        Endpoint::MemberOf(key) => groups::relation::groups_of(call, key, false),
+        Endpoint::TransitiveMemberOf(key) => groups::relation::groups_of(call, key, true),
+        Endpoint::Groups => groups::list::page(call, groups::list::Source::Live),
+        Endpoint::GroupCount => groups::list::count(call),
+        Endpoint::GroupDelta => groups::delta::round(call),
+        Endpoint::Group(id) => groups::list::get(call, id),
+        Endpoint::Members(id, kind) => groups::relation::members(call, id, kind.as_deref(), false),
+        Endpoint::TransitiveMembers(id, kind) => groups::relation::members(call, id, kind.as_deref(), true),
+        Endpoint::DeletedGroups => groups::list::page(call, groups::list::Source::Deleted),
         Endpoint::DeletedUsers => deleted::list(call),
         Endpoint::DeletedItems => Err(deleted::untyped()),
     };

@@ -1,6 +1,6 @@
 //! The simulator over HTTP: the token endpoint, Graph, and the control interface.
 //!
-//! Later kinds of requests (groups, devices, consent, sign-in) each get a file here and a line in `endpoint`.
+//! Later kinds of requests (devices, consent, sign-in) each get a file here and a line in `endpoint`.
 
 mod aadsts;
 mod answer;
@@ -12,6 +12,7 @@ mod endpoint;
 mod error;
 mod filter;
 mod front;
+mod groups;
 mod listing;
 mod organization;
 mod page;

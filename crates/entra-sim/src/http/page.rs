@@ -31,6 +31,18 @@ impl Rows {
         None
     }
 
+    /// Takes one row. Returns what the writer says.
+    pub fn push<T>(&mut self, position: u32, write: impl FnOnce(&mut Json) -> T) -> T {
+        self.starts.push(self.json.0.len());
+        self.positions.push(position);
+        write(&mut self.json)
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.positions.len()
+    }
+
     /// Where the next page goes on, when it is to begin with this page's last rows.
     pub fn repeated(&self, effects: &[Effect], next: Option<u32>) -> Option<u32> {
         let wanted = effects.iter().find_map(|effect| match effect {

@@ -13,7 +13,7 @@ fn member(person: &Person<'_>, at: u64, percent: u32) -> bool {
 }
 
 /// The department, which the on-premises distinguished name repeats.
-pub(super) fn department_of(person: &Person<'_>) -> Option<&'static str> {
+pub fn department_of(person: &Person<'_>) -> Option<&'static str> {
     member(person, 1, 92).then(|| *person.pick::<&str>(AT + 2, &DEPARTMENTS))
 }
 

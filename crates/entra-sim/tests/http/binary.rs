@@ -42,7 +42,7 @@ async fn it_says_where_it_listens_and_ends_on_a_signal() {
     assert_eq!(tenants[0]["id"], "99999999-2222-3333-4444-555555555555");
     assert_eq!(
         tenants[0]["counts"],
-        serde_json::json!({"live": 123, "deleted": 4})
+        serde_json::json!({"live": 123, "deleted": 4, "groups": 0})
     );
     let id = program.id().unwrap().to_string();
     assert!(

@@ -254,16 +254,47 @@ async fn probes_name_the_missing_permission() {
     })
     .await;
     let probes = server.client().probe(&Reading::USERS).await;
+    assert_eq!(probes.len(), 3);
     for probe in probes {
         let cause = probe.result.map_err(|error| error.cause());
         let expected = match probe.reading {
             Reading::DeletedUsers => Ok(()),
-            Reading::Users | Reading::UserChanges => Err(Cause::MissingPermission {
+            _ => Err(Cause::MissingPermission {
                 permission: "User.Read.All",
             }),
         };
         assert_eq!(cause, expected, "{:?}", probe.reading);
     }
+}
+
+#[tokio::test]
+async fn probes_of_groups_are_small_and_name_either_permission() {
+    let server = Server::start(|seen| match seen.target.as_str() {
+        target if target.starts_with("/v1.0/groups?") => Some(Answer::ok(r#"{"value":[{"id":"x"}]}"#)),
+        target if target.starts_with("/v1.0/groups/delta") => {
+            Some(Answer::error(403, "Authorization_RequestDenied"))
+        }
+        _ => None,
+    })
+    .await;
+    let probes = server.client().probe(&Reading::GROUPS).await;
+    let [groups, changes] = probes.as_slice() else {
+        panic!("{probes:?}")
+    };
+    assert!(groups.result.is_ok() && groups.reading == Reading::Groups);
+    let advice = changes.result.as_ref().unwrap_err().advice();
+    assert_eq!(
+        advice.summary,
+        "The app lacks the application permission GroupMember.Read.All (or Group.Read.All)."
+    );
+    let targets: Vec<_> = server.graph().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(
+        targets,
+        [
+            "/v1.0/groups?$top=1&$select=id",
+            "/v1.0/groups/delta?$deltatoken=latest&$select=members"
+        ]
+    );
 }
 
 #[tokio::test]

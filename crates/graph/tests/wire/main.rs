@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod server;

@@ -17,6 +17,8 @@ pub const CLIENT_ID: &str = "66666666-7777-8888-9999-000000000000";
 pub const CLIENT_SECRET: &str = "demo-secret-value~not-a-guid";
 
 const NAME: &str = "entra-sim";
+/// How many groups: everyone, departments, divisions, two that hold each other, and teams.
+const GROUPS: u32 = 60;
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// What the simulator says when it is ready, with its address after it.
 const READY: &str = "listening on ";
@@ -67,6 +69,7 @@ impl Running {
             ("--listen", port.address()),
             ("--users", users.to_string()),
             ("--seed", seed.to_string()),
+            ("--groups", GROUPS.to_string()),
             ("--tenant-id", TENANT_ID.to_owned()),
             ("--client-id", CLIENT_ID.to_owned()),
             ("--client-secret", CLIENT_SECRET.to_owned()),

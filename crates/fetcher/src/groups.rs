@@ -1,0 +1,236 @@
+//! Groups: all of them, or what has changed, into the mirror, and the memberships that the criteria ask for (I7, B10).
+//!
+//! They are read only where a mapping keeps them as an inventory or something asks who belongs to one (C11).
+
+use std::sync::Arc;
+
+use domain::id::ObjectId;
+use domain::membership::Reach;
+use futures::TryStreamExt;
+use graph::{DeltaLink, Graph, PageBody, Reading, Round};
+use store::delta_cursor::DeltaCursor;
+use store::group_mirror;
+use store::group_staging::{Batch, Merge, Merged, Staging};
+use store::mapping::{Mapping, Target};
+use store::run_fetch::GroupsRead;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::failure::FetchError;
+use crate::job::Job;
+use crate::kind;
+use crate::memberships::{Builder, Memberships};
+
+/// How often reading all groups may begin again because Graph asks for it.
+const RESTARTS: u32 = 5;
+/// Users whose groups are looked up at once.
+const ASKED_AT_ONCE: usize = 2_000;
+
+/// What is wanted of groups, and how far they are known.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The groups whose members matter.
+    pub asked: Vec<ObjectId>,
+    /// Where the last round ended.
+    pub cursor: Option<DeltaCursor>,
+    /// The version that the mirror is in; none while groups were never read.
+    pub version: Option<i64>,
+}
+
+/// All groups are read.
+#[derive(Debug)]
+pub struct All {
+    /// Who belongs to what is asked for.
+    pub memberships: Arc<Memberships>,
+    /// For the run's end.
+    pub read: GroupsRead,
+}
+
+/// What has changed about groups is read.
+#[derive(Debug)]
+pub struct Changed {
+    /// How far down the groups asked for reach now.
+    pub reach: Reach,
+    /// Users who may belong to something else than before; one more than are worth it, when there are too many.
+    pub touched: Vec<ObjectId>,
+    /// For the run's end.
+    pub read: GroupsRead,
+}
+
+/// The groups whose members matter to a connection with these mappings, and to whatever else asks for them; `None`: it
+/// needs no groups at all.
+pub fn asked(mappings: &[Mapping], others: &[ObjectId]) -> Option<Vec<ObjectId>> {
+    let mut asked: Vec<ObjectId> = mappings
+        .iter()
+        .flat_map(|mapping| mapping.criteria.groups())
+        .chain(others.iter().copied())
+        .collect();
+    asked.sort_unstable();
+    asked.dedup();
+    let inventory = mappings.iter().any(|mapping| mapping.target == Target::Groups);
+    (inventory || !asked.is_empty()).then_some(asked)
+}
+
+/// Reads all groups.
+pub async fn read_all(job: &Job, wanted: &Wanted) -> Result<All, FetchError> {
+    job.steps.at(Reading::Groups.title());
+    let mut staging = Staging::open(&job.store).await?;
+    let mut restarts = 0;
+    let (round, taken_at) = loop {
+        let taken_at = job.clock.now();
+        let mut round = job.graph.group_changes(None)?;
+        match stage(&mut staging, &mut round).await {
+            Ok(()) => break (round, taken_at),
+            Err(FetchError::Graph(error @ graph::Error::Resync { .. })) if restarts < RESTARTS => {
+                restarts += 1;
+                tracing::warn!(restarts, reason = %error, "reading the groups begins anew");
+                staging.clear().await?;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    let merged = merge(job, wanted, staging, true).await?;
+    let memberships = all_members(job, &merged.reach).await?;
+    tracing::info!(
+        groups = merged.groups,
+        members = memberships.len(),
+        version = merged.version,
+        "the groups are read"
+    );
+    Ok(All {
+        memberships: Arc::new(memberships),
+        read: read(job, &round, taken_at, merged.groups, merged.version)?,
+    })
+}
+
+/// Reads what has changed since a round ended; the mirror must be as it was then.
+pub async fn read_changes(job: &Job, wanted: &Wanted, since: &DeltaLink) -> Result<Changed, FetchError> {
+    job.steps.at(Reading::GroupChanges.title());
+    let taken_at = job.clock.now();
+    let mut round = job.graph.group_changes(Some(since))?;
+    let mut staging = None;
+    while let Some(page) = next(&mut round).await? {
+        let Some(batch) = batch_of(page, staging.as_ref()).await? else {
+            continue;
+        };
+        let staging = match &mut staging {
+            Some(staging) => staging,
+            none => none.insert(Staging::open(&job.store).await?),
+        };
+        staging.send(batch).await?;
+    }
+    let merged = match staging {
+        Some(staging) => merge(job, wanted, staging, false).await?,
+        None => unchanged(job, wanted).await?,
+    };
+    Ok(Changed {
+        reach: merged.reach,
+        touched: merged.touched,
+        read: read(job, &round, taken_at, merged.groups, merged.version)?,
+    })
+}
+
+/// What these users belong to, at the cost of a few look-ups.
+pub async fn memberships_of(
+    job: &Job,
+    reach: &Reach,
+    mut users: Vec<Uuid>,
+) -> Result<Memberships, FetchError> {
+    let mut builder = Builder::new(reach);
+    if !reach.is_empty() {
+        users.sort_unstable();
+        users.dedup();
+        let mut database = job.store.connection().await?;
+        for users in users.chunks(ASKED_AT_ONCE) {
+            let edges = group_mirror::edges_of(&mut database, job.connection.id, users).await?;
+            edges.into_iter().for_each(|edge| builder.add(edge));
+        }
+    }
+    Ok(builder.finish())
+}
+
+async fn all_members(job: &Job, reach: &Reach) -> Result<Memberships, FetchError> {
+    let mut builder = Builder::new(reach);
+    if !reach.is_empty() {
+        let mut database = job.store.connection().await?;
+        let mut edges = group_mirror::all_in(&mut database, job.connection.id, reach);
+        while let Some(edge) = edges.try_next().await? {
+            builder.add(edge);
+        }
+    }
+    Ok(builder.finish())
+}
+
+async fn stage(staging: &mut Staging, round: &mut Round) -> Result<(), FetchError> {
+    while let Some(page) = next(round).await? {
+        if let Some(batch) = batch_of(page, Some(&*staging)).await? {
+            staging.send(batch).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Off the async threads: a page may hold tens of thousands of members. `None` for a page with nothing on it.
+async fn batch_of(page: PageBody, staging: Option<&Staging>) -> Result<Option<Batch>, FetchError> {
+    let mut batch = staging.map_or_else(Batch::first, Staging::batch);
+    let filled = tokio::task::spawn_blocking(move || {
+        let found = page.groups()?;
+        for group in &found.groups {
+            if let Some(problem) = &group.problem {
+                tracing::warn!(group.id = %group.id, problem = %problem, "a group can't be used as it is");
+            }
+            batch.push(group);
+        }
+        for unusable in &found.unusable {
+            let reason = crate::pipeline::unusable_reason(page.number(), unusable);
+            tracing::warn!(reason, "a group or member is left out");
+        }
+        let any = !found.groups.is_empty();
+        Ok::<_, graph::Error>(any.then_some(batch))
+    });
+    Ok(filled.await??)
+}
+
+async fn merge(job: &Job, wanted: &Wanted, staging: Staging, whole: bool) -> Result<Merged, FetchError> {
+    let hold = job.lease.held().await;
+    let merge = Merge {
+        of: job.connection.id,
+        whole,
+        asked: &wanted.asked,
+        hold: &hold,
+        now: job.clock.now(),
+        most_touched: kind::MOST_LOOKED_UP,
+    };
+    staging.merge(merge).await?.ok_or(FetchError::Lost)
+}
+
+async fn unchanged(job: &Job, wanted: &Wanted) -> Result<Merged, FetchError> {
+    let mut database = job.store.connection().await?;
+    Ok(Merged {
+        version: wanted.version.unwrap_or_default(),
+        groups: 0,
+        reach: group_mirror::reach(&mut database, job.connection.id, &wanted.asked).await?,
+        touched: Vec::new(),
+    })
+}
+
+fn read(
+    job: &Job,
+    round: &Round,
+    taken_at: chrono::DateTime<chrono::Utc>,
+    groups: u32,
+    version: i64,
+) -> Result<GroupsRead, FetchError> {
+    let end = round.end().ok_or(graph::Error::Broken)?;
+    Ok(GroupsRead {
+        groups,
+        cursor: job.seal(&end, taken_at)?,
+        selection: Graph::group_selection().to_owned(),
+        version,
+    })
+}
+
+async fn next(round: &mut Round) -> Result<Option<PageBody>, graph::Error> {
+    let span = tracing::info_span!("graph.page", page = round.read() + 1, source = "groups");
+    round.next().instrument(span).await
+}
