@@ -16,6 +16,7 @@ use domain::field::Field;
 use domain::id::{AccountId, ConnectionId, MappingId, ObjectId};
 use domain::leaver::{Cause, Policies, Removal};
 use domain::mapping::Mapping;
+use domain::never_touch::NeverTouch;
 use domain::observed::{ObservedUser, Presence};
 use domain::overwrite::{Keys, Rule};
 use uuid::Uuid;
@@ -94,6 +95,7 @@ impl Oracle {
                 connection: ConnectionId(Uuid::nil()),
                 mappings: vec![mapping],
                 policies: Policies::default(),
+                never_touch: NeverTouch::default(),
             },
             brake: Brake::default(),
             accounts,
@@ -132,7 +134,7 @@ impl Oracle {
             for (object, link) in &self.links {
                 let account = link.account.and_then(|id| self.accounts.get(&id));
                 if let Some(account) = account.filter(|_| !decided.contains_key(object))
-                    && let Some(decision) = not_seen(*object, account, link.status, self.rules.policies)
+                    && let Some(decision) = not_seen(*object, account, link.status, &self.rules)
                 {
                     gone += 1;
                     decided.insert(*object, own(&decision));

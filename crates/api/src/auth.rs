@@ -229,6 +229,7 @@ mod tests {
                 "ListDeliveries",
                 "ListLinks",
                 "ListMappings",
+                "ListNeverTouch",
                 "ListNotices",
                 "ListReviews",
                 "ListRuns",

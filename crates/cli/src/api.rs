@@ -8,6 +8,7 @@ use contracts::v1::accounts_client::AccountsClient;
 use contracts::v1::configuration_client::ConfigurationClient;
 use contracts::v1::connections_client::ConnectionsClient;
 use contracts::v1::links_client::LinksClient;
+use contracts::v1::never_touch_client::NeverTouchClient;
 use contracts::v1::notices_client::NoticesClient;
 use contracts::v1::reviews_client::ReviewsClient;
 use contracts::v1::runs_client::RunsClient;
@@ -137,6 +138,10 @@ impl Api {
 
     pub fn links(&self) -> LinksClient<Channel> {
         LinksClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn never_touch(&self) -> NeverTouchClient<Channel> {
+        NeverTouchClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 
     pub fn notices(&self) -> NoticesClient<Channel> {

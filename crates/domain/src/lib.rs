@@ -13,6 +13,7 @@ pub mod id;
 pub mod leaver;
 pub mod lookup_guid;
 pub mod mapping;
+pub mod never_touch;
 pub mod notice;
 pub mod observed;
 pub mod overwrite;

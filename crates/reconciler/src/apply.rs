@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::account::{Account, Status};
 use domain::decide::held_login;
-use domain::decision::{Action, LoginKey, Outcome, Skip};
+use domain::decision::{Action, LinkStatus, LoginKey, Outcome, Skip};
 use domain::field::Field;
 use domain::id::{AccountId, ObjectId, ReviewId};
 use domain::leaver::{Cause, Removal};
@@ -213,6 +213,8 @@ async fn write_links(tx: &mut Tx, work: &Work, decisions: &[&Applicable]) -> Res
         .iter()
         .filter(|decision| decision.outcome != Outcome::Added || decision.had_link)
         .filter(|decision| !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled)))
+        // Whom nobody may touch keeps the link as it is.
+        .filter(|decision| !(decision.skip == Some(Skip::NeverTouch) && decision.had_link))
         .map(|decision| link_of(decision))
         .collect();
     link::upsert(tx.connection(), work.connection, work.organization, &links).await?;
@@ -265,7 +267,12 @@ async fn write_reviews(
         .filter(|decision| {
             decision.had_link && !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled))
         })
-        .map(|decision| (decision.object, decision.status))
+        .map(|decision| {
+            // Nothing is asked about whom nobody may touch, whatever the cause was.
+            let kept = decision.skip == Some(Skip::NeverTouch);
+            let status = if kept { LinkStatus::Active } else { decision.status };
+            (decision.object, status)
+        })
         .collect();
     if !known.is_empty() {
         review::close_obsolete(tx.connection(), work.connection, &known, now).await?;

@@ -11,7 +11,7 @@ use domain::id::RunId;
 use service::Clock;
 use service::error::chain;
 use store::run_plan::{self, State};
-use store::{Store, decision_settle};
+use store::{Store, decision_settle, never_touch};
 use tokio::sync::Notify;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -93,8 +93,16 @@ impl Server {
         let planned = run_plan::planned_at(tx.connection(), run)
             .await
             .map_err(Error::from)?;
-        if planned.is_none_or(|at| now - at > chrono::TimeDelta::hours(self.preview_hours)) {
+        let Some(planned) = planned.filter(|at| now - *at <= chrono::TimeDelta::hours(self.preview_hours))
+        else {
             return Err(refused(expired(run)));
+        };
+        let added = never_touch::any_since(tx.connection(), work.organization, work.connection, planned);
+        if added.await.map_err(Error::from)? {
+            return Err(refused(
+                "someone was put on the never-touch list since the plan was made; start a new preview"
+                    .to_owned(),
+            ));
         }
         if let Some(other) = run_plan::other_active(tx.connection(), work.connection, run)
             .await

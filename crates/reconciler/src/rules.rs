@@ -7,7 +7,7 @@ use domain::brake::Brake;
 use domain::decide::Rules;
 use domain::id::{ConnectionId, OrganizationId, RunId};
 use store::connection::FirstRun;
-use store::{Tx, connection, mapping};
+use store::{Tx, connection, mapping, never_touch};
 
 use crate::error::Error;
 
@@ -70,6 +70,7 @@ pub async fn load(tx: &mut Tx, id: ConnectionId) -> Result<RunRules, Error> {
         connection: id,
         mappings: mappings.iter().map(mapping::Mapping::rules).collect(),
         policies: row.leavers,
+        never_touch: never_touch::of_connection(tx.connection(), row.organization, id).await?,
     };
     let fingerprint = contracts::observed::hash(format!("{rules:?}").as_bytes());
     Ok(RunRules {

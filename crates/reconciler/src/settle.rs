@@ -124,7 +124,7 @@ async fn decide_not_seen(
             let Some(account) = accounts.get(&row.account) else {
                 continue;
             };
-            if let Some(decision) = decide::not_seen(row.object, account, row.status, rules.rules.policies) {
+            if let Some(decision) = decide::not_seen(row.object, account, row.status, &rules.rules) {
                 insert.push(work.run, number, position, &decision, true);
             }
         }

@@ -27,6 +27,7 @@ pub mod link_list;
 pub mod mapping;
 pub mod mapping_clause;
 pub mod mapping_field;
+pub mod never_touch;
 pub mod notice;
 pub mod notice_list;
 pub mod notice_read;

@@ -6,6 +6,7 @@ mod connections;
 mod credentials;
 mod links;
 mod mappings;
+mod never_touch;
 mod notices;
 mod reviews;
 mod runs;
@@ -41,8 +42,8 @@ pub fn surface(app: &App) -> Surface {
     use v1::{
         accounts_server as accounts, configuration_server as configuration,
         connections_server as connections, credentials_server as credentials, links_server as links,
-        mappings_server as mappings, notices_server as notices, reviews_server as reviews,
-        runs_server as runs, tokens_server as tokens,
+        mappings_server as mappings, never_touch_server as never_touch, notices_server as notices,
+        reviews_server as reviews, runs_server as runs, tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
@@ -76,6 +77,10 @@ pub fn surface(app: &App) -> Surface {
         .with(known(
             app,
             reviews::ReviewsServer::new(self::reviews::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            never_touch::NeverTouchServer::new(self::never_touch::Service(app.clone())),
         ))
         .with(known(
             app,

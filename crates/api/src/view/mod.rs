@@ -4,6 +4,7 @@ pub mod account;
 pub mod change;
 pub mod connection;
 pub mod mapping;
+pub mod never_touch;
 pub mod notice;
 pub mod review;
 pub mod run;

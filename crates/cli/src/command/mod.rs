@@ -9,6 +9,7 @@ mod export;
 mod follow;
 mod import;
 mod link;
+mod never_touch;
 mod notice;
 mod review;
 mod run;
@@ -72,6 +73,9 @@ enum Command {
     /// Which account belongs to which Entra user
     #[command(subcommand)]
     Link(link::Command),
+    /// Whom no sync touches
+    #[command(subcommand)]
+    NeverTouch(never_touch::Command),
     /// Removals that wait for a person
     #[command(subcommand)]
     Review(review::Command),
@@ -114,6 +118,7 @@ impl Cli {
             Command::Import(command) => command.run(&session).await,
             Command::Account(command) => command.run(&session).await,
             Command::Link(command) => command.run(&session).await,
+            Command::NeverTouch(command) => command.run(&session).await,
             Command::Review(command) => command.run(&session).await,
             Command::Notice(command) => command.run(&session).await,
             Command::Token(command) => command.run(&session).await,
