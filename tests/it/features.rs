@@ -10,6 +10,8 @@ mod delta;
 
 mod criteria;
 
+mod never_touch;
+
 mod preview_and_brake;
 
 mod counts;
