@@ -12,6 +12,10 @@ mod criteria;
 
 mod never_touch;
 
+mod links;
+
+mod integration_status;
+
 mod preview_and_brake;
 
 mod counts;

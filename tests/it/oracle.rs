@@ -117,7 +117,7 @@ impl Oracle {
     pub fn has_account(&self, object: &ObjectId) -> bool {
         self.links
             .get(object)
-            .is_some_and(|link| link.account.is_some() && link.status.is_alive())
+            .is_some_and(|link| link.account.is_some() && link.status.is_as_it_was())
     }
 
     /// Decides and applies a run that read this.
@@ -195,12 +195,18 @@ impl Oracle {
         let candidates = Candidates {
             accounts: &accounts,
             holders: &holders,
+            cuts: &[],
         };
         own(&decide(observed, 1, known, candidates, &self.rules, new_account))
     }
 
     fn apply(&mut self, decided: impl Iterator<Item = Decided>) {
-        for one in decided.filter(|one| one.outcome != Outcome::Failed) {
+        let mut failed = Vec::new();
+        for one in decided {
+            if one.outcome == Outcome::Failed {
+                failed.push(one.object);
+                continue;
+            }
             let had_link = self.links.contains_key(&one.object);
             if one.takes_from.is_some() {
                 for (object, link) in &mut self.links {
@@ -223,6 +229,11 @@ impl Oracle {
                 },
             );
             self.ask(&one, had_link);
+        }
+        for object in failed {
+            if let Some(link) = self.links.get_mut(&object).filter(|link| link.account.is_some()) {
+                link.status = LinkStatus::Conflict;
+            }
         }
     }
 
@@ -333,7 +344,7 @@ impl Done {
 /// The cause, as reviews number it, for which an object in this place leaves.
 fn cause_of(status: LinkStatus) -> Option<u8> {
     match status {
-        LinkStatus::Active => None,
+        LinkStatus::Active | LinkStatus::Conflict => None,
         LinkStatus::Disabled => Some(Cause::Disabled as u8),
         LinkStatus::SoftDeleted => Some(Cause::SoftDeleted as u8),
         LinkStatus::Gone => Some(Cause::Gone as u8),

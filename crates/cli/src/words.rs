@@ -44,6 +44,16 @@ pub const AUTHORITIES: [(&str, v1::Authority); 4] = [
     ("never", v1::Authority::Never),
 ];
 
+/// What the sync knows of a record's object, in flags.
+pub const INTEGRATION: [(&str, v1::IntegrationStatus); 6] = [
+    ("active", v1::IntegrationStatus::Active),
+    ("disabled", v1::IntegrationStatus::Disabled),
+    ("soft-deleted", v1::IntegrationStatus::SoftDeleted),
+    ("gone", v1::IntegrationStatus::Gone),
+    ("out-of-scope", v1::IntegrationStatus::OutOfScope),
+    ("conflict", v1::IntegrationStatus::Conflict),
+];
+
 /// How a clause of the criteria compares, in YAML.
 pub const OPERATORS: [(&str, v1::Operator); 13] = [
     ("equals", v1::Operator::Equals),

@@ -57,6 +57,17 @@ pub struct Candidates<'a> {
     pub accounts: &'a [Account],
     /// Their holders.
     pub holders: &'a [Holder],
+    /// Those of them that a person took this object away from (B7): no rule gives them back.
+    pub cuts: &'a [AccountId],
+}
+
+/// An account that a person took an object away from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The object.
+    pub object: ObjectId,
+    /// The account.
+    pub account: AccountId,
 }
 
 /// Decides on one observed user.
@@ -154,7 +165,9 @@ fn linked<'a>(
 fn was_enabled(account: &Account, was: LinkStatus) -> bool {
     match was {
         LinkStatus::Disabled => false,
-        LinkStatus::OutOfScope => account.value(Field::EnabledInDirectory) != Some("false"),
+        LinkStatus::OutOfScope | LinkStatus::Conflict => {
+            account.value(Field::EnabledInDirectory) != Some("false")
+        }
         LinkStatus::Active | LinkStatus::SoftDeleted | LinkStatus::Gone => true,
     }
 }
@@ -172,7 +185,7 @@ fn unlinked<'a>(
     }
     let enabled = observed.enabled().unwrap_or(true);
     let keys = Keys::of(observed, mapping);
-    match overwrite::decide(&keys, candidates.accounts) {
+    match overwrite::decide_but(&keys, candidates.accounts, candidates.cuts) {
         Match::New if !enabled && !mapping.include_disabled => {
             skipped(Skip::Disabled, LinkStatus::Disabled, blank)
         }
@@ -710,6 +723,7 @@ mod tests {
         let candidates = Candidates {
             accounts: &accounts,
             holders: &alive,
+            cuts: &[],
         };
         let refused = decide(&user, 1, None, candidates, &rules, NEW);
         assert_eq!(
@@ -720,6 +734,7 @@ mod tests {
         let candidates = Candidates {
             accounts: &accounts,
             holders: &gone,
+            cuts: &[],
         };
         let taken = decide(&user, 1, None, candidates, &rules, NEW);
         assert_eq!(
@@ -821,6 +836,7 @@ mod tests {
         let matched = Candidates {
             accounts: &accounts,
             holders: &holders,
+            cuts: &[],
         };
         let holder = ObjectId(Uuid::from_u128(8)).to_string();
         for (kind, value, candidates) in [
@@ -840,5 +856,22 @@ mod tests {
         let rules = keeping("role", "owner");
         let decision = decide(&user, 42, None, matched, &rules, NEW);
         assert_eq!(decision.outcome, Outcome::Updated);
+    }
+
+    #[test]
+    fn b7_an_account_that_a_person_took_an_object_away_from_is_not_given_back() {
+        let (rules, user) = (rules(), user(Presence::Present, Completeness::Whole));
+        let accounts = [account(Status::Active)];
+        let mut candidates = Candidates {
+            accounts: &accounts,
+            ..Candidates::default()
+        };
+        let matched = decide(&user, 1, None, candidates, &rules, NEW);
+        assert_eq!(matched.account, Some(accounts[0].id));
+        let cuts = [accounts[0].id];
+        candidates.cuts = &cuts;
+        let decision = decide(&user, 1, None, candidates, &rules, NEW);
+        // That its login is taken is found when the run is settled.
+        assert_eq!((decision.outcome, decision.account), (Outcome::Added, Some(NEW)));
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::account::{Account, Status, fold};
 use crate::attribute::Attribute;
 use crate::field::Field;
+use crate::id::AccountId;
 use crate::lookup_guid;
 use crate::mapping::Mapping;
 use crate::observed::ObservedUser;
@@ -110,10 +111,16 @@ impl Rule {
 /// where no other one does.
 #[must_use]
 pub fn decide<'a>(keys: &Keys, existing: &'a [Account]) -> Match<'a> {
+    decide_but(keys, existing, &[])
+}
+
+/// The same without these accounts.
+#[must_use]
+pub fn decide_but<'a>(keys: &Keys, existing: &'a [Account], but: &[AccountId]) -> Match<'a> {
     for by in Rule::IN_ORDER {
         let (deleted, present): (Vec<_>, Vec<_>) = existing
             .iter()
-            .filter(|account| by.hits(keys, account))
+            .filter(|account| by.hits(keys, account) && !but.contains(&account.id))
             .partition(|account| account.status == Status::Deleted);
         let hits = if present.is_empty() { deleted } else { present };
         match hits[..] {
@@ -180,7 +187,6 @@ impl fmt::Display for Rule {
 mod tests {
     use super::*;
     use crate::account::Role;
-    use crate::id::AccountId;
     use uuid::Uuid;
 
     fn account(number: u128, fields: &[(Field, &str)]) -> Account {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::internal::v1::TestConnectionRequest;
 use contracts::internal::v1::directory_server::Directory;
+use contracts::internal::v1::{ReadUserRequest, ReadUserResponse, TestConnectionRequest};
 use contracts::v1::{ConnectionCheck, ConnectionTest};
 use domain::id::ConnectionId;
 use graph::{Error, Graph, Organization, Reading};
@@ -16,6 +16,7 @@ use tonic::{Request, Response};
 
 use crate::directory::{self, Directories};
 use crate::failure::{Told, of_graph};
+use crate::read_user::read_user;
 use crate::status::{self, ORGANIZATION, TOKEN, failed, passed};
 
 /// For the whole test; someone waits for the answer.
@@ -86,6 +87,22 @@ impl Directory for ConnectionTests {
             .map_err(|error| refused(&error))?;
         tracing::info!(connection.id = %id, passed = status.passed, "connection tested");
         Ok(Response::new(answer(connection.name, status)))
+    }
+
+    async fn read_user(
+        &self,
+        request: Request<ReadUserRequest>,
+    ) -> Result<Response<ReadUserResponse>, tonic::Status> {
+        let request = request.get_ref();
+        let id: ConnectionId = request
+            .connection_id
+            .parse()
+            .map_err(|_| tonic::Status::invalid_argument("connection_id is not a UUID"))?;
+        let Some((connection, credential)) = self.load(id).await.map_err(|error| refused(&error))? else {
+            return Err(tonic::Status::not_found(format!("there is no connection {id}")));
+        };
+        let answer = read_user(&self.directories, &connection, credential.as_ref(), &request.key);
+        Ok(Response::new(answer.await))
     }
 }
 
@@ -190,7 +207,7 @@ fn too_slow() -> Told {
 fn refused(error: &StoreError) -> tonic::Status {
     tracing::error!(
         error = error as &dyn std::error::Error,
-        "the database failed during a connection test"
+        "the database failed while somebody waited for the directory"
     );
     if error.is_retryable() {
         tonic::Status::unavailable("the database is not available; try again")

@@ -114,7 +114,8 @@ async fn create(tx: &mut Tx, work: &Work, decisions: &[Applicable], now: DateTim
             .map(|key| (key.login.as_str(), key.domain.as_str()));
         account::copy_row(&mut accounts, work.organization, id, state, login, &values, now);
         if !decision.had_link {
-            link::copy_row(&mut links, work.connection, work.organization, &link_of(decision));
+            let link = link_of(work, decision);
+            link::copy_row(&mut links, work.connection, work.organization, &link);
         }
     }
     account::insert(tx.connection(), accounts).await?;
@@ -215,13 +216,13 @@ async fn write_links(tx: &mut Tx, work: &Work, decisions: &[&Applicable]) -> Res
         .filter(|decision| !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled)))
         // Whom nobody may touch keeps the link as it is.
         .filter(|decision| !(decision.skip == Some(Skip::NeverTouch) && decision.had_link))
-        .map(|decision| link_of(decision))
+        .map(|decision| link_of(work, decision))
         .collect();
     link::upsert(tx.connection(), work.connection, work.organization, &links).await?;
     Ok(())
 }
 
-fn link_of(decision: &Applicable) -> link::Written {
+fn link_of(work: &Work, decision: &Applicable) -> link::Written {
     link::Written {
         object: decision.object,
         account: decision.account,
@@ -231,6 +232,15 @@ fn link_of(decision: &Applicable) -> link::Written {
             None
         } else {
             decision.skip
+        },
+        linked: link::Linked {
+            rule: if decision.outcome == Outcome::Added {
+                link::CREATED
+            } else {
+                decision.rule
+            },
+            run: work.run,
+            page: decision.page,
         },
     }
 }

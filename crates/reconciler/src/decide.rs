@@ -7,7 +7,7 @@ use contracts::bus::v1::{Page, Source as WireSource};
 use contracts::observed;
 use domain::account::Account;
 use domain::criteria::Scope;
-use domain::decide::{Candidates, Holder, Known, decide, unusable};
+use domain::decide::{Candidates, Cut, Holder, Known, decide, unusable};
 use domain::decision::{Decision, Outcome, Skip};
 use domain::id::{AccountId, ObjectId, RunId};
 use domain::observed::{Completeness, ObservedUser, Presence};
@@ -18,7 +18,7 @@ use store::decision::Insert;
 use store::link::{self, Row};
 use store::run_page::{self, Source};
 use store::run_plan::{self, ForPage, State, Work};
-use store::{Store, StoreError, Tx, account};
+use store::{Store, StoreError, Tx, account, link_edit};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -204,7 +204,7 @@ impl Decider {
             .into_iter()
             .map(|account| (account.id, account))
             .collect();
-        let matches = Matches::find(tx, cases, rules).await?;
+        let matches = Matches::find(tx, batch, cases, rules).await?;
         let mut insert = Insert::default();
         for (index, case) in cases.iter().enumerate() {
             let linked = case
@@ -215,7 +215,7 @@ impl Decider {
                 account: linked,
                 status: link.status,
             });
-            let (candidates, holders) = matches.of(index);
+            let (candidates, holders, cuts) = matches.of(index, batch.objects[case.place]);
             let reason;
             let decision = match &case.observed {
                 Ok(observed) => decide(
@@ -225,6 +225,7 @@ impl Decider {
                     Candidates {
                         accounts: &candidates,
                         holders: &holders,
+                        cuts: &cuts,
                     },
                     &rules.rules,
                     AccountId(self.clock.new_id()),
@@ -270,10 +271,16 @@ fn says_something(decision: &Decision<'_>, link: Option<Row>) -> bool {
 struct Matches {
     found: Found,
     by_case: HashMap<usize, usize>,
+    cuts: Vec<Cut>,
 }
 
 impl Matches {
-    async fn find(tx: &mut Tx, cases: &[Case<'_>], rules: &Arc<RunRules>) -> Result<Self, Error> {
+    async fn find(
+        tx: &mut Tx,
+        batch: &Batch,
+        cases: &[Case<'_>],
+        rules: &Arc<RunRules>,
+    ) -> Result<Self, Error> {
         let mut keys = Vec::new();
         let mut by_case = HashMap::new();
         for (index, case) in cases.iter().enumerate() {
@@ -291,13 +298,20 @@ impl Matches {
         if keys.is_empty() || !account::any(tx.connection(), rules.organization).await? {
             return Ok(Self::default());
         }
-        Ok(Self {
-            found: candidate::find(tx.connection(), rules.organization, &keys).await?,
-            by_case,
-        })
+        let found = candidate::find(tx.connection(), rules.organization, &keys).await?;
+        let cuts = if found.accounts.is_empty() {
+            Vec::new()
+        } else {
+            let objects: Vec<Uuid> = by_case
+                .keys()
+                .map(|index| batch.objects[cases[*index].place])
+                .collect();
+            link_edit::cuts(tx.connection(), rules.rules.connection, &objects).await?
+        };
+        Ok(Self { found, by_case, cuts })
     }
 
-    fn of(&self, case: usize) -> (Vec<Account>, Vec<Holder>) {
+    fn of(&self, case: usize, object: Uuid) -> (Vec<Account>, Vec<Holder>, Vec<AccountId>) {
         let ids = self
             .by_case
             .get(&case)
@@ -318,6 +332,7 @@ impl Matches {
             .iter()
             .filter(|holder| ids.contains(&holder.account))
             .copied();
-        (accounts, holders.collect())
+        let cuts = self.cuts.iter().filter(|cut| cut.object.0 == object);
+        (accounts, holders.collect(), cuts.map(|cut| cut.account).collect())
     }
 }

@@ -154,7 +154,13 @@ async fn not_open(tx: &mut Tx, organization: OrganizationId, id: Uuid) -> Result
     })
 }
 
-async fn tell(tx: &mut Tx, clock: &Clock, organization: OrganizationId, records: u32) -> Result<(), Error> {
+/// Tells that a person's word has changed records of the register.
+pub async fn tell(
+    tx: &mut Tx,
+    clock: &Clock,
+    organization: OrganizationId,
+    records: u32,
+) -> Result<(), Error> {
     let id = clock.new_id();
     let message = contracts::bus::v1::RegisterChanged {
         event_id: id.as_bytes().to_vec(),

@@ -62,6 +62,8 @@ pub struct Search {
     pub words: Vec<String>,
     /// Deleted ones too.
     pub include_deleted: bool,
+    /// Only those of which a link says this.
+    pub status: Option<LinkStatus>,
 }
 
 /// The organization's account of this id.
@@ -97,21 +99,20 @@ pub async fn list(
                AND NOT EXISTS (
                    SELECT FROM unnest($4::text[]) AS word
                    WHERE concat_ws(' ', name, login, email, upn) NOT ILIKE word)
+               AND ($6::smallint IS NULL OR EXISTS (
+                   SELECT FROM link WHERE link.account_id = account.id AND link.status = $6))
              ORDER BY id LIMIT $5
          ) AS found ON found.id = account.id
          ORDER BY account.id"
     );
-    let patterns: Vec<String> = search
-        .words
-        .iter()
-        .map(|word| format!("%{}%", literal(word)))
-        .collect();
+    let patterns: Vec<String> = search.words.iter().map(|word| pattern(word)).collect();
     let rows: Vec<Row> = sqlx::query_as(&sql)
         .bind(organization.0)
         .bind(after.map(|after| after.0))
         .bind(search.include_deleted)
         .bind(patterns)
         .bind(limit)
+        .bind(search.status.map(|status| status as i16))
         .fetch_all(connection)
         .await?;
     rows.into_iter()
@@ -119,7 +120,7 @@ pub async fn list(
         .collect()
 }
 
-/// Of several links the one to an object that is there comes first (its status is lowest).
+/// Of several links the one to an object that is there comes first.
 const SELECT: &str = "
     SELECT account.id, account.status, account.role, account.created_at, account.updated_at,
         to_jsonb(account) AS columns, feed.name AS connection, feed.object_id, feed.status AS link_status,
@@ -130,10 +131,15 @@ const SELECT: &str = "
             CASE WHEN account.reporting_to ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN account.reporting_to::uuid END AS manager
         FROM link JOIN connection ON connection.id = link.connection_id
         WHERE link.account_id = account.id
-        ORDER BY link.status, link.connection_id, link.object_id LIMIT 1
+        ORDER BY link.status IN (3, 4), link.status, link.connection_id, link.object_id LIMIT 1
     ) AS feed ON true
     LEFT JOIN link AS manager ON manager.connection_id = feed.connection_id AND manager.target = 1
         AND manager.object_id = feed.manager";
+
+/// What `ILIKE` finds a word anywhere by.
+pub(crate) fn pattern(word: &str) -> String {
+    format!("%{}%", literal(word))
+}
 
 /// The word without the pattern's special characters.
 fn literal(word: &str) -> String {

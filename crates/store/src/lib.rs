@@ -23,6 +23,7 @@ pub mod fields;
 pub mod idempotency;
 pub mod inbox;
 pub mod link;
+pub mod link_edit;
 pub mod link_list;
 pub mod mapping;
 pub mod mapping_clause;

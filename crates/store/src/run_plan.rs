@@ -296,9 +296,9 @@ pub async fn any_finished(connection: &mut PgConnection, id: ConnectionId) -> Re
 }
 
 /// Derives the tallies from the stored outcomes (design §6, Counting). Held, failed and the rest stand as they are
-/// planned; a run that has been applied calls this again.
-pub async fn tally(connection: &mut PgConnection, id: RunId) -> Result<(), StoreError> {
-    sqlx::query(
+/// planned; a run that has been applied calls this again. Answers how many failed.
+pub async fn tally(connection: &mut PgConnection, id: RunId) -> Result<i32, StoreError> {
+    let failed: Option<i32> = sqlx::query_scalar(
         "-- run_plan.tally
          WITH decided AS (
              SELECT count(*) FILTER (WHERE outcome = 1) AS added, count(*) FILTER (WHERE outcome = 2) AS updated,
@@ -320,12 +320,13 @@ pub async fn tally(connection: &mut PgConnection, id: RunId) -> Result<(), Store
              failed = decided.failed,
              unchanged = read.seen + decided.gone - decided.added - decided.updated - decided.skipped - read.skipped
                  - decided.removed - decided.held - decided.failed
-         FROM decided, read WHERE run_id = $1",
+         FROM decided, read WHERE run_id = $1
+         RETURNING run_plan.failed",
     )
     .bind(id.0)
-    .execute(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(())
+    Ok(failed.unwrap_or_default())
 }
 
 /// Ends the planning: the plan waits as a preview, or is applied.

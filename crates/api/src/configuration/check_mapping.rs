@@ -120,6 +120,9 @@ fn field(name: &str, path: &str, problems: &mut Problems<'_>) -> Option<Field> {
         let known = Field::ALL.iter().map(|field| field.key());
         let problem = match name {
             "" => "is missing".to_owned(),
+            name if Field::is_kept_by_the_sync(name) => {
+                "is kept by the sync itself and can't be mapped; remove the row".to_owned()
+            }
             name => format!(
                 "\"{name}\" is no field of the register{}",
                 did_you_mean(name, known)

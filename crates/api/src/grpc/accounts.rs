@@ -6,6 +6,7 @@ use std::time::Duration;
 use contracts::internal::v1 as internal;
 use contracts::v1;
 use contracts::v1::accounts_server::Accounts;
+use domain::decision::LinkStatus;
 use domain::field::Field;
 use store::account_list::{self, Search};
 use tokio::sync::mpsc;
@@ -70,7 +71,10 @@ async fn list(
     caller: &Caller,
     request: &v1::ListAccountsRequest,
 ) -> Result<v1::ListAccountsResponse, Fault> {
-    let list = format!("accounts {} {}", request.include_deleted, request.search);
+    let list = format!(
+        "accounts {} {} {}",
+        request.include_deleted, request.integration_status, request.search
+    );
     let page = Page::read(list, request.page_size, &request.page_token)?;
     let after = page.after_parsed(|parts| parts.first()?.parse().ok())?;
     let words: Vec<String> = request.search.split_whitespace().map(str::to_owned).collect();
@@ -80,6 +84,7 @@ async fn list(
     let search = Search {
         words,
         include_deleted: request.include_deleted,
+        status: integration_status(request.integration_status)?,
     };
     let mut connection = app.store.connection().await?;
     let rows = account_list::list(
@@ -96,6 +101,20 @@ async fn list(
         accounts,
         next_page_token,
     })
+}
+
+fn integration_status(number: i32) -> Result<Option<LinkStatus>, Fault> {
+    if number == 0 {
+        return Ok(None);
+    }
+    let known = i16::try_from(number).ok().and_then(LinkStatus::of_number);
+    let unknown = || {
+        Fault::invalid(
+            "integrationStatus",
+            "is none that there is; use active, disabled, soft_deleted, gone, out_of_scope or conflict",
+        )
+    };
+    known.map(Some).ok_or_else(unknown)
 }
 
 async fn get(app: &App, caller: &Caller, id: &str) -> Result<v1::Account, Fault> {

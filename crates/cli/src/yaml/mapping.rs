@@ -113,7 +113,10 @@ fn row(section: &mut Section<'_>) -> v1::MappingField {
 /// The register's field, by its name in the API.
 fn field(section: &mut Section<'_>) -> String {
     let name = section.required("field");
-    if !name.is_empty() && !Field::ALL.iter().any(|field| field.key() == name) {
+    if Field::is_kept_by_the_sync(&name) {
+        let problem = "is kept by the sync itself and can't be mapped; remove the row";
+        section.problem_with("field", problem);
+    } else if !name.is_empty() && !Field::ALL.iter().any(|field| field.key() == name) {
         let advice = did_you_mean(&name, Field::ALL.iter().map(|field| field.key()));
         section.problem_with(
             "field",
