@@ -10,7 +10,12 @@ mod delta;
 
 mod criteria;
 
+mod never_touch;
 mod people;
+
+mod links;
+
+mod integration_status;
 
 mod preview_and_brake;
 

@@ -16,6 +16,7 @@ use domain::field::Field;
 use domain::id::{AccountId, ConnectionId, MappingId, ObjectId};
 use domain::leaver::{Cause, Policies, Removal};
 use domain::mapping::Mapping;
+use domain::never_touch::NeverTouch;
 use domain::observed::{ObservedUser, Presence};
 use domain::overwrite::{Keys, Rule};
 use uuid::Uuid;
@@ -95,6 +96,7 @@ impl Oracle {
                 connection: ConnectionId(Uuid::nil()),
                 mappings: vec![mapping],
                 policies: Policies::default(),
+                never_touch: NeverTouch::default(),
             },
             brake: Brake::default(),
             accounts,
@@ -116,7 +118,7 @@ impl Oracle {
     pub fn has_account(&self, object: &ObjectId) -> bool {
         self.links
             .get(object)
-            .is_some_and(|link| link.account.is_some() && link.status.is_alive())
+            .is_some_and(|link| link.account.is_some() && link.status.is_as_it_was())
     }
 
     /// Decides and applies a run that read this.
@@ -133,7 +135,13 @@ impl Oracle {
             for (object, link) in &self.links {
                 let account = link.account.and_then(|id| self.accounts.get(&id));
                 if let Some(account) = account.filter(|_| !decided.contains_key(object))
-                    && let Some(decision) = not_seen(*object, account, link.status, self.rules.policies)
+                    && let Some(decision) = not_seen(
+                        *object,
+                        account,
+                        link.status,
+                        self.rules.policies,
+                        &self.rules.never_touch,
+                    )
                 {
                     gone += 1;
                     decided.insert(*object, own(&decision));
@@ -194,12 +202,18 @@ impl Oracle {
         let candidates = Candidates {
             accounts: &accounts,
             holders: &holders,
+            cuts: &[],
         };
         own(&decide(observed, 1, known, candidates, &self.rules, new_account))
     }
 
     fn apply(&mut self, decided: impl Iterator<Item = Decided>) {
-        for one in decided.filter(|one| one.outcome != Outcome::Failed) {
+        let mut failed = Vec::new();
+        for one in decided {
+            if one.outcome == Outcome::Failed {
+                failed.push(one.object);
+                continue;
+            }
             let had_link = self.links.contains_key(&one.object);
             if one.takes_from.is_some() {
                 for (object, link) in &mut self.links {
@@ -222,6 +236,11 @@ impl Oracle {
                 },
             );
             self.ask(&one, had_link);
+        }
+        for object in failed {
+            if let Some(link) = self.links.get_mut(&object).filter(|link| link.account.is_some()) {
+                link.status = LinkStatus::Conflict;
+            }
         }
     }
 
@@ -333,7 +352,7 @@ impl Done {
 /// The cause, as reviews number it, for which an object in this place leaves.
 fn cause_of(status: LinkStatus) -> Option<u8> {
     match status {
-        LinkStatus::Active => None,
+        LinkStatus::Active | LinkStatus::Conflict => None,
         LinkStatus::Disabled => Some(Cause::Disabled as u8),
         LinkStatus::SoftDeleted => Some(Cause::SoftDeleted as u8),
         LinkStatus::Gone => Some(Cause::Gone as u8),

@@ -121,6 +121,7 @@ impl World {
                 connection: CONNECTION.to_owned(),
                 page_size: PAGE,
                 page_token,
+                ..ListLinksRequest::default()
             };
             let mut client = LinksClient::new(self.channel());
             let page = client.list_links(self.call(request)).await.unwrap().into_inner();

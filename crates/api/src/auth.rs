@@ -231,6 +231,7 @@ mod tests {
                 "ListGroups",
                 "ListLinks",
                 "ListMappings",
+                "ListNeverTouch",
                 "ListNotices",
                 "ListReviews",
                 "ListRuns",

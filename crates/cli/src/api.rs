@@ -10,6 +10,7 @@ use contracts::v1::connections_client::ConnectionsClient;
 use contracts::v1::groups_client::GroupsClient;
 use contracts::v1::links_client::LinksClient;
 use contracts::v1::mappings_client::MappingsClient;
+use contracts::v1::never_touch_client::NeverTouchClient;
 use contracts::v1::notices_client::NoticesClient;
 use contracts::v1::people_client::PeopleClient;
 use contracts::v1::reviews_client::ReviewsClient;
@@ -148,6 +149,10 @@ impl Api {
 
     pub fn links(&self) -> LinksClient<Channel> {
         LinksClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn never_touch(&self) -> NeverTouchClient<Channel> {
+        NeverTouchClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 
     pub fn notices(&self) -> NoticesClient<Channel> {

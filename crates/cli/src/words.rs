@@ -66,6 +66,16 @@ pub const FIELD_TYPES: [(&str, v1::FieldType); 4] = [
     ("date", v1::FieldType::Date),
 ];
 
+/// What the sync knows of a record's object, in flags.
+pub const INTEGRATION: [(&str, v1::IntegrationStatus); 6] = [
+    ("active", v1::IntegrationStatus::Active),
+    ("disabled", v1::IntegrationStatus::Disabled),
+    ("soft-deleted", v1::IntegrationStatus::SoftDeleted),
+    ("gone", v1::IntegrationStatus::Gone),
+    ("out-of-scope", v1::IntegrationStatus::OutOfScope),
+    ("conflict", v1::IntegrationStatus::Conflict),
+];
+
 /// How a clause of the criteria compares, in YAML.
 pub const OPERATORS: [(&str, v1::Operator); 15] = [
     ("equals", v1::Operator::Equals),

@@ -13,6 +13,7 @@ use crate::field::Field;
 use crate::id::{AccountId, ConnectionId, ObjectId};
 use crate::leaver::{self, Cause, Leaving, Policies};
 use crate::mapping::{FieldChange, Mapping, Target};
+use crate::never_touch::{Entry, NeverTouch};
 use crate::observed::{Completeness, Mention, ObservedUser, Presence};
 use crate::overwrite::{self, Keys, Match, Rule};
 
@@ -27,6 +28,8 @@ pub struct Rules {
     pub mappings: Vec<Mapping>,
     /// What is done about leavers.
     pub policies: Policies,
+    /// Whom no run touches.
+    pub never_touch: NeverTouch,
 }
 
 /// What the register knows of an object.
@@ -58,6 +61,17 @@ pub struct Candidates<'a> {
     pub accounts: &'a [Account],
     /// Their holders.
     pub holders: &'a [Holder],
+    /// Those of them that a person took this object away from (B7): no rule gives them back.
+    pub cuts: &'a [AccountId],
+}
+
+/// An account that a person took an object away from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The object.
+    pub object: ObjectId,
+    /// The account.
+    pub account: AccountId,
 }
 
 /// Decides on one observed user.
@@ -84,6 +98,9 @@ pub fn decide<'a>(
         kind: rules.kind,
         ..blank(observed)
     };
+    if let Some(entry) = rules.never_touch.hit(observed, account) {
+        return left_alone(entry, account, known.map(|known| known.status), blank);
+    }
     if let Some(problem) = &observed.problem {
         return failed(
             Decision {
@@ -108,12 +125,13 @@ pub fn decide<'a>(
 
 /// Decides on a linked object that a proved fetch did not contain (D5). `None` when that was dealt with before.
 #[must_use]
-pub fn not_seen(
+pub fn not_seen<'a>(
     object: ObjectId,
-    account: &Account,
+    account: &'a Account,
     status: LinkStatus,
     policies: Policies,
-) -> Option<Decision<'_>> {
+    never_touch: &NeverTouch,
+) -> Option<Decision<'a>> {
     let settled = leaver::leave(Cause::Gone, &policies, account) == Leaving::Settled;
     if status == LinkStatus::Gone && settled {
         return None;
@@ -124,6 +142,9 @@ pub fn not_seen(
         kind: account.kind,
         ..empty(Some(object))
     };
+    if let Some(entry) = never_touch.hit_unseen(object, Some(account)) {
+        return Some(left_alone(entry, Some(account), Some(status), blank));
+    }
     Some(leave(Cause::Gone, account, policies, blank))
 }
 
@@ -151,7 +172,9 @@ fn linked<'a>(
 fn was_enabled(account: &Account, was: LinkStatus) -> bool {
     match was {
         LinkStatus::Disabled => false,
-        LinkStatus::OutOfScope => account.value(Field::EnabledInDirectory) != Some("false"),
+        LinkStatus::OutOfScope | LinkStatus::Conflict => {
+            account.value(Field::EnabledInDirectory) != Some("false")
+        }
         LinkStatus::Active | LinkStatus::SoftDeleted | LinkStatus::Gone => true,
     }
 }
@@ -169,8 +192,13 @@ fn unlinked<'a>(
     }
     let enabled = observed.enabled().unwrap_or(true);
     let found = match mapping.target {
-        Target::Accounts => overwrite::decide(&Keys::of(observed, mapping), candidates.accounts),
-        Target::People(_) => overwrite::person(mapping_key(observed, mapping).as_ref(), candidates.accounts),
+        Target::Accounts => {
+            overwrite::decide_but(&Keys::of(observed, mapping), candidates.accounts, candidates.cuts)
+        }
+        Target::People(_) => {
+            let key = mapping_key(observed, mapping);
+            overwrite::person(key.as_ref(), candidates.accounts, candidates.cuts)
+        }
     };
     match found {
         Match::New if !enabled && !mapping.include_disabled => {
@@ -193,6 +221,11 @@ fn unlinked<'a>(
                 .holders
                 .iter()
                 .find(|holder| holder.account == account.id && holder.object != observed.id);
+            let kept = rules.never_touch.hit(observed, Some(account));
+            let kept = kept.or_else(|| rules.never_touch.hit_unseen(holder?.object, None));
+            if let Some(entry) = kept {
+                return left_alone(entry, None, None, blank);
+            }
             match holder {
                 Some(holder) if holder.connection != rules.connection && holder.status.is_alive() => failed(
                     Decision {
@@ -368,6 +401,21 @@ fn leave<'a>(cause: Cause, account: &'a Account, policies: Policies, so_far: Dec
     }
 }
 
+/// Someone on the never-touch list: account and link stay as they are. Decided anew each time, so that the entry is told.
+fn left_alone<'a>(
+    entry: &Entry,
+    account: Option<&Account>,
+    was: Option<LinkStatus>,
+    blank: Decision<'a>,
+) -> Decision<'a> {
+    Decision {
+        account: account.map(|account| account.id),
+        reason: Some(entry.reason().into()),
+        hash: 0,
+        ..skipped(Skip::NeverTouch, was.unwrap_or(LinkStatus::OutOfScope), blank)
+    }
+}
+
 /// A delta's row that tells too little of someone who is not in the register.
 fn incomplete(blank: Decision<'_>) -> Decision<'_> {
     Decision {
@@ -523,6 +571,7 @@ mod tests {
                 Vec::new(),
             )],
             policies: Policies::default(),
+            never_touch: NeverTouch::default(),
         }
     }
 
@@ -735,6 +784,7 @@ mod tests {
         let candidates = Candidates {
             accounts: &accounts,
             holders: &alive,
+            cuts: &[],
         };
         let refused = decide(&user, 1, None, candidates, &rules, NEW);
         assert_eq!(
@@ -745,6 +795,7 @@ mod tests {
         let candidates = Candidates {
             accounts: &accounts,
             holders: &gone,
+            cuts: &[],
         };
         let taken = decide(&user, 1, None, candidates, &rules, NEW);
         assert_eq!(
@@ -773,12 +824,138 @@ mod tests {
 
     #[test]
     fn gone_is_asked_about_once_and_then_settled() {
-        let policies = Policies::default();
+        let rules = rules();
         let active = account(Status::Active);
         let id = ObjectId(Uuid::from_u128(7));
-        let first = not_seen(id, &active, LinkStatus::Active, policies).unwrap();
+        let first = not_seen(
+            id,
+            &active,
+            LinkStatus::Active,
+            rules.policies,
+            &rules.never_touch,
+        )
+        .unwrap();
         assert_eq!((first.outcome, first.action), (Outcome::Held, Action::Deactivate));
         let deactivated = account(Status::Deactivated);
-        assert!(not_seen(id, &deactivated, LinkStatus::Gone, policies).is_none());
+        assert!(
+            not_seen(
+                id,
+                &deactivated,
+                LinkStatus::Gone,
+                rules.policies,
+                &rules.never_touch
+            )
+            .is_none()
+        );
+    }
+
+    fn keeping(kind: &str, value: &str) -> Rules {
+        let mut rules = rules();
+        rules.never_touch.entries = vec![Entry {
+            whom: crate::never_touch::Whom::of(kind, value).unwrap(),
+            note: "service".to_owned(),
+        }];
+        rules
+    }
+
+    #[test]
+    fn b18_nobody_on_the_never_touch_list_is_touched_whatever_happened_to_them() {
+        let object = ObjectId(Uuid::from_u128(7));
+        let account = account(Status::Active);
+        let mut renamed = user(Presence::Present, Completeness::Whole);
+        renamed.attributes[Attribute::DisplayName as usize] = Mention::Value("Other".into());
+        let mut broken = user(Presence::Present, Completeness::Whole);
+        broken.problem = Some("mail is a number".into());
+        let observations = [
+            renamed,
+            broken,
+            user(Presence::SoftDeleted, Completeness::Partial),
+            ObservedUser::new(object, Presence::Gone, Completeness::Partial),
+        ];
+        for (kind, value) in [
+            ("object", object.to_string().as_str()),
+            ("upn", "ann@*"),
+            ("role", "user"),
+        ] {
+            let rules = keeping(kind, value);
+            for observed in &observations {
+                let known = Some(linked(&account, LinkStatus::Disabled));
+                let decision = decide(observed, 42, known, Candidates::default(), &rules, NEW);
+                assert_eq!(
+                    (decision.outcome, decision.skip, decision.action),
+                    (Outcome::Skipped, Some(Skip::NeverTouch), Action::None)
+                );
+                assert_eq!((decision.account, decision.hash), (Some(account.id), 0));
+                assert_eq!(
+                    (decision.status, decision.fields.len()),
+                    (LinkStatus::Disabled, 0)
+                );
+                assert_eq!(
+                    decision.reason.as_deref(),
+                    Some(format!("on the never-touch list: {kind} {value} (service)").as_str())
+                );
+            }
+            let unseen = not_seen(
+                object,
+                &account,
+                LinkStatus::Active,
+                rules.policies,
+                &rules.never_touch,
+            )
+            .unwrap();
+            assert_eq!(unseen.skip, Some(Skip::NeverTouch));
+        }
+    }
+
+    #[test]
+    fn b18_strangers_are_neither_created_nor_matched() {
+        let user = user(Presence::Present, Completeness::Whole);
+        let accounts = [account(Status::Active)];
+        let holders = [Holder {
+            account: accounts[0].id,
+            connection: ConnectionId(Uuid::from_u128(1)),
+            object: ObjectId(Uuid::from_u128(8)),
+            status: LinkStatus::Gone,
+        }];
+        let matched = Candidates {
+            accounts: &accounts,
+            holders: &holders,
+            cuts: &[],
+        };
+        let holder = ObjectId(Uuid::from_u128(8)).to_string();
+        for (kind, value, candidates) in [
+            ("upn", "ann@contoso.com", Candidates::default()),
+            // By the role of the account that a rule matches, and by the object that held it.
+            ("role", "user", matched),
+            ("object", holder.as_str(), matched),
+        ] {
+            let rules = keeping(kind, value);
+            let decision = decide(&user, 42, None, candidates, &rules, NEW);
+            assert_eq!(
+                (decision.outcome, decision.skip, decision.account),
+                (Outcome::Skipped, Some(Skip::NeverTouch), None),
+                "{kind} {value}"
+            );
+        }
+        let rules = keeping("role", "owner");
+        let decision = decide(&user, 42, None, matched, &rules, NEW);
+        assert_eq!(decision.outcome, Outcome::Updated);
+    }
+
+    #[test]
+    fn b7_an_account_that_a_person_took_an_object_away_from_is_not_given_back() {
+        let (rules, user) = (rules(), user(Presence::Present, Completeness::Whole));
+        let accounts = [account(Status::Active)];
+        let mut candidates = Candidates {
+            accounts: &accounts,
+            ..Candidates::default()
+        };
+        let matched = decide(&user, 1, None, candidates, &rules, NEW);
+        assert_eq!(matched.account, Some(accounts[0].id));
+        let cuts = [accounts[0].id];
+        candidates.cuts = &cuts;
+        let decision = decide(&user, 1, None, candidates, &rules, NEW);
+        // That its login is taken is found when the run is settled.
+        assert_eq!((decision.outcome, decision.account), (Outcome::Added, Some(NEW)));
     }
 }

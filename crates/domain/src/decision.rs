@@ -104,6 +104,8 @@ pub enum LinkStatus {
     Gone = 4,
     /// In the directory, out of scope.
     OutOfScope = 5,
+    /// The last decision failed: what becomes of it can't be told before that is settled.
+    Conflict = 6,
 }
 
 /// Why an object is left out.
@@ -223,12 +225,13 @@ impl From<Removal> for Action {
 
 impl LinkStatus {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Active,
         Self::Disabled,
         Self::SoftDeleted,
         Self::Gone,
         Self::OutOfScope,
+        Self::Conflict,
     ];
 
     /// The status of this number.
@@ -240,7 +243,17 @@ impl LinkStatus {
     /// Whether the object is in the directory.
     #[must_use]
     pub const fn is_alive(self) -> bool {
-        matches!(self, Self::Active | Self::Disabled | Self::OutOfScope)
+        match self {
+            Self::Active | Self::Disabled | Self::OutOfScope | Self::Conflict => true,
+            Self::SoftDeleted | Self::Gone => false,
+        }
+    }
+
+    /// Whether it tells what the next row of a delta leaves out: not of those who were away or out of scope, nor of
+    /// those whose last row was not taken over.
+    #[must_use]
+    pub const fn is_as_it_was(self) -> bool {
+        matches!(self, Self::Active | Self::Disabled)
     }
 }
 

@@ -346,6 +346,14 @@ impl Field {
             .find(|field| field.key().eq_ignore_ascii_case(&plain))
     }
 
+    /// Whether this names what the sync itself keeps of each record, its integration status (I6): no field that can be
+    /// mapped.
+    #[must_use]
+    pub fn is_kept_by_the_sync(key: &str) -> bool {
+        let plain: String = key.chars().filter(|c| !matches!(c, '_' | ' ' | '-')).collect();
+        plain.eq_ignore_ascii_case("integrationStatus")
+    }
+
     /// The name people read.
     #[must_use]
     pub const fn title(self) -> &'static str {

@@ -15,6 +15,7 @@ pub mod leaver;
 pub mod lookup_guid;
 pub mod mapping;
 pub mod membership;
+pub mod never_touch;
 pub mod notice;
 pub mod observed;
 pub mod observed_group;

@@ -7,6 +7,7 @@ use crate::attribute::Attribute;
 use crate::decide::held_login;
 use crate::decision::LoginKey;
 use crate::field::Field;
+use crate::id::AccountId;
 use crate::lookup_guid;
 use crate::mapping::Mapping;
 use crate::observed::ObservedUser;
@@ -115,8 +116,16 @@ impl Rule {
 /// where no other one does.
 #[must_use]
 pub fn decide<'a>(keys: &Keys, existing: &'a [Account]) -> Match<'a> {
+    decide_but(keys, existing, &[])
+}
+
+/// The same without these accounts.
+#[must_use]
+pub fn decide_but<'a>(keys: &Keys, existing: &'a [Account], but: &[AccountId]) -> Match<'a> {
     for by in Rule::IN_ORDER {
-        let found = one_of(existing, by, |account| by.hits(keys, account));
+        let found = one_of(existing, by, |account| {
+            by.hits(keys, account) && !but.contains(&account.id)
+        });
         if found != Match::New {
             return found;
         }
@@ -124,11 +133,11 @@ pub fn decide<'a>(keys: &Keys, existing: &'a [Account]) -> Match<'a> {
     Match::New
 }
 
-/// Finds the person that a directory user without a link is, by the mapping's unique identifier (M3).
+/// Finds the person that a directory user without a link is, by the mapping's unique identifier (M3); none of these.
 #[must_use]
-pub fn person<'a>(key: Option<&LoginKey>, existing: &'a [Account]) -> Match<'a> {
+pub fn person<'a>(key: Option<&LoginKey>, existing: &'a [Account], but: &[AccountId]) -> Match<'a> {
     one_of(existing, Rule::Identifier, |person| {
-        key.is_some() && held_login(person).as_ref() == key
+        key.is_some() && held_login(person).as_ref() == key && !but.contains(&person.id)
     })
 }
 

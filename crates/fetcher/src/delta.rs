@@ -76,7 +76,7 @@ async fn read_rounds(job: &Job, since: &Cursors) -> Result<Delta, FetchError> {
     if let Some(groups) = &groups {
         let users = changes.objects().chain(touched.iter().copied());
         let users = users.map(|user| user.0).collect();
-        let memberships = groups::memberships_of(job, &groups.reach, users).await?;
+        let memberships = groups::memberships_of(&job.store, job.connection.id, &groups.reach, users).await?;
         changes = attach(changes, memberships).await?;
     }
     let lacking = complete::lacking(job, &changes, touched).await?;

@@ -8,7 +8,7 @@ use bus::{Bus, Headers, subjects};
 use contracts::bus::v1::RunFetched;
 use domain::account::Kind;
 use domain::criteria::Criteria;
-use domain::id::RunId;
+use domain::id::{ObjectId, RunId};
 use graph::{Context, Organization};
 use prost::Message;
 use service::Clock;
@@ -18,7 +18,7 @@ use service::telemetry::{TraceContext, set_parent};
 use store::mapping::{self, Mapping};
 use store::run::{self, Run};
 use store::run_fetch::{self, Hold, Outcome, State};
-use store::{Store, StoreError, connection, delta_cursor, group_mirror};
+use store::{Store, StoreError, connection, delta_cursor, group_mirror, never_touch};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -194,7 +194,10 @@ impl Fetcher {
                 };
                 let mappings = mapping::of_connection(&mut database, run.connection).await?;
                 let cursor = delta_cursor::find(&mut database, run.connection, delta_cursor::USERS).await?;
-                let groups = match groups::asked(&mappings, &[]) {
+                let kept =
+                    never_touch::of_connection(&mut database, run.organization, run.connection).await?;
+                let kept: Vec<ObjectId> = kept.groups().collect();
+                let groups = match groups::asked(&mappings, &kept) {
                     None => None,
                     Some(asked) => Some(Wanted {
                         asked,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use domain::id::ObjectId;
+use domain::id::{ConnectionId, ObjectId};
 use domain::membership::Reach;
 use futures::TryStreamExt;
 use graph::{DeltaLink, Graph, PageBody, Reading, Round};
@@ -13,6 +13,7 @@ use store::group_mirror;
 use store::group_staging::{Batch, Merge, Merged, Staging};
 use store::mapping::{Mapping, Target};
 use store::run_fetch::GroupsRead;
+use store::{Store, StoreError};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -132,17 +133,18 @@ pub async fn read_changes(job: &Job, wanted: &Wanted, since: &DeltaLink) -> Resu
 
 /// What these users belong to, at the cost of a few look-ups.
 pub async fn memberships_of(
-    job: &Job,
+    store: &Store,
+    of: ConnectionId,
     reach: &Reach,
     mut users: Vec<Uuid>,
-) -> Result<Memberships, FetchError> {
+) -> Result<Memberships, StoreError> {
     let mut builder = Builder::new(reach);
     if !reach.is_empty() {
         users.sort_unstable();
         users.dedup();
-        let mut database = job.store.connection().await?;
+        let mut database = store.connection().await?;
         for users in users.chunks(ASKED_AT_ONCE) {
-            let edges = group_mirror::edges_of(&mut database, job.connection.id, users).await?;
+            let edges = group_mirror::edges_of(&mut database, of, users).await?;
             edges.into_iter().for_each(|edge| builder.add(edge));
         }
     }

@@ -22,6 +22,7 @@ mod pipeline;
 mod directory;
 mod failure;
 mod metrics;
+mod read_user;
 mod status;
 mod test_connection;
 

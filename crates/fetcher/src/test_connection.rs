@@ -3,21 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::internal::v1::TestConnectionRequest;
 use contracts::internal::v1::directory_server::Directory;
+use contracts::internal::v1::{ReadUserRequest, ReadUserResponse, TestConnectionRequest};
 use contracts::v1::{ConnectionCheck, ConnectionTest};
-use domain::id::ConnectionId;
+use domain::id::{ConnectionId, ObjectId};
 use graph::{Error, Graph, Organization, Reading};
 use store::connection::{self, Connection};
 use store::connection_status::{Check, Status};
 use store::credential::Credential;
 use store::mapping;
-use store::{Store, StoreError};
+use store::{Store, StoreError, never_touch};
 use tonic::{Request, Response};
 
 use crate::directory::{self, Directories};
 use crate::failure::{FetchError, Told, of_graph};
 use crate::groups;
+use crate::read_user::{Person, read_user};
 use crate::status::{self, ORGANIZATION, TOKEN, failed, passed};
 
 /// For the whole test; someone waits for the answer.
@@ -70,10 +71,13 @@ impl ConnectionTests {
             return Ok(None);
         };
         let mappings = mapping::of_connection(&mut database, id).await?;
-        drop(database);
         let mut readings = Reading::USERS.to_vec();
         // Who needs no groups needs no permission for them (C11).
-        if groups::asked(&mappings, &[]).is_some() {
+        let kept = never_touch::of_connection(&mut database, connection.organization, id).await?;
+        let kept: Vec<ObjectId> = kept.groups().collect();
+        let asked = groups::asked(&mappings, &kept);
+        drop(database);
+        if asked.is_some() {
             readings.extend(Reading::GROUPS);
         }
         let credential = directory::credential(&self.store, connection.credential).await?;
@@ -81,6 +85,7 @@ impl ConnectionTests {
             connection,
             credential,
             readings,
+            asked: asked.unwrap_or_default(),
         }))
     }
 }
@@ -103,6 +108,7 @@ impl Directory for ConnectionTests {
             connection,
             credential,
             readings,
+            ..
         } = loaded;
         let status = self.test(&connection, credential.as_ref(), &readings).await;
         status::put(&self.store, id, &status)
@@ -110,6 +116,28 @@ impl Directory for ConnectionTests {
             .map_err(|error| refused(&error))?;
         tracing::info!(connection.id = %id, passed = status.passed, "connection tested");
         Ok(Response::new(answer(connection.name, status)))
+    }
+
+    async fn read_user(
+        &self,
+        request: Request<ReadUserRequest>,
+    ) -> Result<Response<ReadUserResponse>, tonic::Status> {
+        let request = request.get_ref();
+        let id: ConnectionId = request
+            .connection_id
+            .parse()
+            .map_err(|_| tonic::Status::invalid_argument("connection_id is not a UUID"))?;
+        let Some(loaded) = self.load(id).await.map_err(|error| refused(&error))? else {
+            return Err(tonic::Status::not_found(format!("there is no connection {id}")));
+        };
+        let person = Person {
+            connection: &loaded.connection,
+            credential: loaded.credential.as_ref(),
+            asked: &loaded.asked,
+            key: &request.key,
+        };
+        let answer = read_user(&self.store, &self.directories, &person).await;
+        Ok(Response::new(answer.map_err(|error| refused(&error))?))
     }
 }
 
@@ -119,6 +147,8 @@ struct Loaded {
     credential: Option<Credential>,
     /// What its runs read.
     readings: Vec<Reading>,
+    /// The groups of which it matters who belongs to them.
+    asked: Vec<ObjectId>,
 }
 
 /// What a test has found so far.
@@ -225,7 +255,7 @@ fn too_slow() -> Told {
 fn refused(error: &StoreError) -> tonic::Status {
     tracing::error!(
         error = error as &dyn std::error::Error,
-        "the database failed during a connection test"
+        "the database failed while somebody waited for the directory"
     );
     if error.is_retryable() {
         tonic::Status::unavailable("the database is not available; try again")

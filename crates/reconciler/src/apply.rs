@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::account::{Account, Status};
 use domain::decide::held_login;
-use domain::decision::{Action, LoginKey, Outcome, Skip};
+use domain::decision::{Action, LinkStatus, LoginKey, Outcome, Skip};
 use domain::field::Field;
 use domain::id::{AccountId, ObjectId, ReviewId};
 use domain::leaver::{Cause, Removal};
@@ -122,7 +122,8 @@ async fn create(tx: &mut Tx, work: &Work, decisions: &[Applicable], now: DateTim
             now,
         );
         if !decision.had_link {
-            link::copy_row(&mut links, work.connection, work.organization, &link_of(decision));
+            let link = link_of(work, decision);
+            link::copy_row(&mut links, work.connection, work.organization, &link);
         }
     }
     account::insert(tx.connection(), accounts).await?;
@@ -221,13 +222,15 @@ async fn write_links(tx: &mut Tx, work: &Work, decisions: &[&Applicable]) -> Res
         .iter()
         .filter(|decision| decision.outcome != Outcome::Added || decision.had_link)
         .filter(|decision| !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled)))
-        .map(|decision| link_of(decision))
+        // Whom nobody may touch keeps the link as it is.
+        .filter(|decision| !(decision.skip == Some(Skip::NeverTouch) && decision.had_link))
+        .map(|decision| link_of(work, decision))
         .collect();
     link::upsert(tx.connection(), work.connection, work.organization, &links).await?;
     Ok(())
 }
 
-fn link_of(decision: &Applicable) -> link::Written {
+fn link_of(work: &Work, decision: &Applicable) -> link::Written {
     link::Written {
         object: decision.object,
         kind: decision.kind,
@@ -238,6 +241,15 @@ fn link_of(decision: &Applicable) -> link::Written {
             None
         } else {
             decision.skip
+        },
+        linked: link::Linked {
+            rule: if decision.outcome == Outcome::Added {
+                link::CREATED
+            } else {
+                decision.rule
+            },
+            run: work.run,
+            page: decision.page,
         },
     }
 }
@@ -274,7 +286,12 @@ async fn write_reviews(
         .filter(|decision| {
             decision.had_link && !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled))
         })
-        .map(|decision| (decision.object, decision.account, decision.status))
+        .map(|decision| {
+            // Nothing is asked about whom nobody may touch, whatever the cause was.
+            let kept = decision.skip == Some(Skip::NeverTouch);
+            let status = if kept { LinkStatus::Active } else { decision.status };
+            (decision.object, decision.account, status)
+        })
         .collect();
     if !known.is_empty() {
         review::close_obsolete(tx.connection(), work.connection, &known, now).await?;

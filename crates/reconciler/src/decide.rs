@@ -7,7 +7,7 @@ use contracts::bus::v1::{Page, Source as WireSource};
 use contracts::observed;
 use domain::account::{Account, Kind};
 use domain::criteria::Scope;
-use domain::decide::{Candidates, Holder, Known, Rules, decide, mapping_key, unusable};
+use domain::decide::{Candidates, Cut, Holder, Known, Rules, decide, mapping_key, unusable};
 use domain::decision::{Decision, LoginKey, Outcome, Skip};
 use domain::id::{AccountId, ObjectId, OrganizationId, RunId};
 use domain::observed::{Completeness, ObservedUser, Presence};
@@ -18,7 +18,7 @@ use store::decision::{self, Insert};
 use store::link::{self, Row};
 use store::run_page::{self, Source};
 use store::run_plan::{self, ForPage, State, Work};
-use store::{Store, StoreError, Tx, account};
+use store::{Store, StoreError, Tx, account, link_edit};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -221,7 +221,7 @@ impl Decider {
             .into_iter()
             .map(|account| (account.id, account))
             .collect();
-        let matches = Matches::find(tx, cases, rules.organization, of_kind).await?;
+        let matches = Matches::find(tx, batch, cases, (rules.organization, of_kind)).await?;
         let mut decided = HashMap::new();
         for (index, case) in cases.iter().enumerate() {
             let linked = case
@@ -232,7 +232,7 @@ impl Decider {
                 account: linked,
                 status: link.status,
             });
-            let (candidates, holders) = matches.of(index);
+            let (candidates, holders, cuts) = matches.of(index, batch.objects[case.place]);
             let reason;
             let decision = match &case.observed {
                 Ok(observed) => decide(
@@ -242,6 +242,7 @@ impl Decider {
                     Candidates {
                         accounts: &candidates,
                         holders: &holders,
+                        cuts: &cuts,
                     },
                     of_kind,
                     AccountId(self.clock.new_id()),
@@ -343,14 +344,15 @@ fn says_something(decision: &Decision<'_>, link: Option<Row>) -> bool {
 struct Matches {
     found: Found,
     by_case: HashMap<usize, usize>,
+    cuts: Vec<Cut>,
 }
 
 impl Matches {
     async fn find(
         tx: &mut Tx,
+        batch: &Batch,
         cases: &[Case<'_>],
-        organization: OrganizationId,
-        rules: &Rules,
+        (organization, rules): (OrganizationId, &Rules),
     ) -> Result<Self, Error> {
         let mut by_case = HashMap::new();
         let mut users = Vec::new();
@@ -385,10 +387,19 @@ impl Matches {
                 candidate::find_people(tx.connection(), organization, &keys).await?
             }
         };
-        Ok(Self { found, by_case })
+        let cuts = if found.accounts.is_empty() {
+            Vec::new()
+        } else {
+            let objects: Vec<Uuid> = by_case
+                .keys()
+                .map(|index| batch.objects[cases[*index].place])
+                .collect();
+            link_edit::cuts(tx.connection(), rules.connection, &objects).await?
+        };
+        Ok(Self { found, by_case, cuts })
     }
 
-    fn of(&self, case: usize) -> (Vec<Account>, Vec<Holder>) {
+    fn of(&self, case: usize, object: Uuid) -> (Vec<Account>, Vec<Holder>, Vec<AccountId>) {
         let ids = self
             .by_case
             .get(&case)
@@ -409,6 +420,7 @@ impl Matches {
             .iter()
             .filter(|holder| ids.contains(&holder.account))
             .copied();
-        (accounts, holders.collect())
+        let cuts = self.cuts.iter().filter(|cut| cut.object.0 == object);
+        (accounts, holders.collect(), cuts.map(|cut| cut.account).collect())
     }
 }

@@ -6,7 +6,8 @@ use service::Clock;
 use service::telemetry::TraceContext;
 use store::outbox::{self, Event};
 use store::run_plan::{self, State, Work};
-use store::{Store, Tx, decision, run_page};
+use store::{Store, Tx, decision, link, run_page};
+use uuid::Uuid;
 
 use crate::apply;
 use crate::error::Error;
@@ -42,12 +43,29 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
         after = (last.page, last.position);
         apply::apply(&mut tx, work, &late, clock).await?;
     }
-    run_plan::tally(tx.connection(), work.run).await?;
+    if run_plan::tally(tx.connection(), work.run).await? > 0 {
+        mark_conflicts(&mut tx, work).await?;
+    }
     run_plan::advance_cursor(tx.connection(), work.run).await?;
     set_ended(&mut tx, work, State::Finished, None, clock).await?;
     tell_changed(&mut tx, work, clock).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// The links of whom the run failed say so (I6).
+async fn mark_conflicts(tx: &mut Tx, work: &Work) -> Result<(), Error> {
+    let mut after = (i32::MIN, i32::MIN);
+    loop {
+        let failed = decision::failed_objects(tx.connection(), work.run, after, BATCH).await?;
+        let Some((last, ..)) = failed.last() else {
+            return Ok(());
+        };
+        after = *last;
+        let (objects, kinds): (Vec<Uuid>, Vec<i16>) =
+            failed.into_iter().map(|(_, object, kind)| (object, kind)).unzip();
+        link::mark_conflicts(tx.connection(), work.connection, (&objects, &kinds)).await?;
+    }
 }
 
 /// Ends a plan and tells of it, in the caller's transaction.

@@ -6,6 +6,7 @@ pub mod start;
 mod apply;
 mod cancel;
 mod decide;
+mod edit_link;
 mod end;
 mod error;
 mod import;

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use contracts::internal::v1::register_server::Register;
 use contracts::internal::v1::{
-    ApplyPlanRequest, ApplyPlanResponse, ImportAccountsRequest, ResolveReviewsRequest,
+    ApplyPlanRequest, ApplyPlanResponse, EditLinkRequest, EditLinkResponse, ImportAccountsRequest,
+    ResolveReviewsRequest,
 };
 use contracts::v1::{ImportAccountsResponse, ResolveReviewsResponse};
 use domain::id::RunId;
 use service::Clock;
 use service::error::chain;
 use store::run_plan::{self, State};
-use store::{Store, decision_settle};
+use store::{Store, decision_settle, link_edit, never_touch};
 use tokio::sync::Notify;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
 use crate::plan;
-use crate::{import, resolve};
+use crate::{edit_link, import, resolve};
 
 /// The service.
 pub struct Server {
@@ -63,6 +64,15 @@ impl Register for Server {
         let answer = import::import(&self.store, &self.clock, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
+
+    async fn edit_link(
+        &self,
+        request: Request<EditLinkRequest>,
+    ) -> Result<Response<EditLinkResponse>, Status> {
+        let answer = edit_link::edit(&self.store, &self.clock, request.into_inner()).await?;
+        self.wake.notify_one();
+        Ok(Response::new(answer))
+    }
 }
 
 impl Server {
@@ -93,8 +103,16 @@ impl Server {
         let planned = run_plan::planned_at(tx.connection(), run)
             .await
             .map_err(Error::from)?;
-        if planned.is_none_or(|at| now - at > chrono::TimeDelta::hours(self.preview_hours)) {
+        let Some(planned) = planned.filter(|at| now - *at <= chrono::TimeDelta::hours(self.preview_hours))
+        else {
             return Err(refused(expired(run)));
+        };
+        let added = never_touch::any_since(tx.connection(), work.organization, work.connection, planned);
+        if added.await.map_err(Error::from)? {
+            return Err(refused(
+                "someone was put on the never-touch list since the plan was made; start a new preview"
+                    .to_owned(),
+            ));
         }
         if let Some(other) = run_plan::other_active(tx.connection(), work.connection, run)
             .await
@@ -112,6 +130,12 @@ impl Server {
                 "the register has moved since the plan was made: {} changed; start a new preview",
                 moved.join(", ")
             )));
+        }
+        let edited = link_edit::any_since(tx.connection(), work.connection, planned);
+        if edited.await.map_err(Error::from)? {
+            return Err(refused(
+                "links were cut or moved by hand since the plan was made; start a new preview".to_owned(),
+            ));
         }
         run_plan::set_applying(tx.connection(), run, by, now)
             .await

@@ -10,7 +10,7 @@ use service::Clock;
 use store::account::{self, Written};
 use store::outbox::{self, Event};
 use store::review::{self, Open};
-use store::{Store, Tx, link};
+use store::{Store, Tx, link, never_touch};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -104,6 +104,13 @@ async fn take_out_of_use(
     let Some(mut account) = account else {
         return Ok(Some("the account is not there any more".to_owned()));
     };
+    let kept = never_touch::of_connection(tx.connection(), word.organization, review.connection).await?;
+    if let Some(entry) = kept.hit_unseen(review.object, Some(&account)) {
+        return Ok(Some(format!(
+            "{}; the next run closes this review, or remove the entry first",
+            entry.reason()
+        )));
+    }
     if account.role == Role::Owner && account.status == AccountStatus::Active {
         let organization = word.organization;
         let others = account::active_owners_but(tx.connection(), organization, &[account.id.0]).await?;
@@ -147,7 +154,13 @@ async fn not_open(tx: &mut Tx, organization: OrganizationId, id: Uuid) -> Result
     })
 }
 
-async fn tell(tx: &mut Tx, clock: &Clock, organization: OrganizationId, records: u32) -> Result<(), Error> {
+/// Tells that a person's word has changed records of the register.
+pub async fn tell(
+    tx: &mut Tx,
+    clock: &Clock,
+    organization: OrganizationId,
+    records: u32,
+) -> Result<(), Error> {
     let id = clock.new_id();
     let message = contracts::bus::v1::RegisterChanged {
         event_id: id.as_bytes().to_vec(),

@@ -9,8 +9,9 @@ use domain::decide::Rules;
 use domain::id::{ConnectionId, OrganizationId, RunId};
 use domain::leaver::Policies;
 use domain::mapping::Mapping;
+use domain::never_touch::NeverTouch;
 use store::connection::FirstRun;
-use store::{Tx, connection, custom_field, mapping};
+use store::{Tx, connection, custom_field, mapping, never_touch};
 
 use crate::error::Error;
 
@@ -23,6 +24,8 @@ pub struct RunRules {
     pub kinds: Vec<Rules>,
     /// What is done about leavers.
     pub policies: Policies,
+    /// Whom no sync touches (B18).
+    pub never_touch: NeverTouch,
     /// When its removals are held.
     pub brake: Brake,
     /// What a first run does.
@@ -80,6 +83,7 @@ pub async fn load(tx: &mut Tx, id: ConnectionId) -> Result<RunRules, Error> {
             row.name
         )));
     }
+    let never_touch = never_touch::of_connection(tx.connection(), row.organization, id).await?;
     let of_kind = |kind: Kind| Rules {
         connection: id,
         kind,
@@ -89,6 +93,7 @@ pub async fn load(tx: &mut Tx, id: ConnectionId) -> Result<RunRules, Error> {
             .cloned()
             .collect(),
         policies: row.leavers,
+        never_touch: never_touch.clone(),
     };
     let mut kinds: Vec<Rules> = Kind::ALL.map(of_kind).into();
     kinds.retain(|rules| !rules.mappings.is_empty());
@@ -97,6 +102,7 @@ pub async fn load(tx: &mut Tx, id: ConnectionId) -> Result<RunRules, Error> {
         organization: row.organization,
         kinds,
         policies: row.leavers,
+        never_touch,
         brake: row.brake,
         first_run: row.first_run,
         fingerprint,

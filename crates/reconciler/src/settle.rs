@@ -124,7 +124,8 @@ async fn decide_not_seen(
             let Some(account) = accounts.get(&row.account) else {
                 continue;
             };
-            if let Some(decision) = decide::not_seen(row.object, account, row.status, rules.policies) {
+            let (policies, never_touch) = (rules.policies, &rules.never_touch);
+            if let Some(decision) = decide::not_seen(row.object, account, row.status, policies, never_touch) {
                 insert.push(work.run, number, position, &decision, true);
             }
         }

@@ -68,6 +68,8 @@ pub struct Search {
     pub entity: Option<String>,
     /// Only of this collection.
     pub collection: Option<String>,
+    /// Only those of which a link says this.
+    pub status: Option<LinkStatus>,
 }
 
 /// The organization's record of this kind and id.
@@ -109,15 +111,13 @@ pub async fn list(
                AND NOT EXISTS (
                    SELECT FROM unnest($4::text[]) AS word
                    WHERE concat_ws(' ', name, login, identifier, email, upn) NOT ILIKE word)
+               AND ($8::smallint IS NULL OR EXISTS (
+                   SELECT FROM link WHERE link.account_id = account.id AND link.status = $8))
              ORDER BY id LIMIT $5
          ) AS found ON found.id = account.id
          ORDER BY account.id"
     );
-    let patterns: Vec<String> = search
-        .words
-        .iter()
-        .map(|word| format!("%{}%", literal(word)))
-        .collect();
+    let patterns: Vec<String> = search.words.iter().map(|word| pattern(word)).collect();
     let rows: Vec<Row> = sqlx::query_as(&sql)
         .bind(organization.0)
         .bind(after.map(|after| after.0))
@@ -126,6 +126,7 @@ pub async fn list(
         .bind(limit)
         .bind(&search.entity)
         .bind(&search.collection)
+        .bind(search.status.map(|status| status as i16))
         .fetch_all(connection)
         .await?;
     rows.into_iter()
@@ -133,7 +134,7 @@ pub async fn list(
         .collect()
 }
 
-/// Of several links the one to an object that is there comes first (its status is lowest).
+/// Of several links the one to an object that is there comes first.
 const SELECT: &str = "
     SELECT account.id, account.status, account.role, account.created_at, account.updated_at,
         to_jsonb(account) AS columns, feed.name AS connection, feed.object_id, feed.status AS link_status,
@@ -144,7 +145,7 @@ const SELECT: &str = "
             CASE WHEN account.reporting_to ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN account.reporting_to::uuid END AS manager
         FROM link JOIN connection ON connection.id = link.connection_id
         WHERE link.account_id = account.id
-        ORDER BY link.status, link.connection_id, link.object_id LIMIT 1
+        ORDER BY link.status IN (3, 4), link.status, link.connection_id, link.object_id LIMIT 1
     ) AS feed ON true
     LEFT JOIN LATERAL (
         -- As a record of the same kind, if the manager is one.
@@ -152,6 +153,11 @@ const SELECT: &str = "
         WHERE link.connection_id = feed.connection_id AND link.object_id = feed.manager AND account_id IS NOT NULL
         ORDER BY link.target <> account.kind, link.target LIMIT 1
     ) AS manager ON true";
+
+/// What `ILIKE` finds a word anywhere by.
+pub(crate) fn pattern(word: &str) -> String {
+    format!("%{}%", literal(word))
+}
 
 /// The word without the pattern's special characters.
 fn literal(word: &str) -> String {

@@ -117,7 +117,8 @@ async fn found(
     })
 }
 
-async fn holders(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<Vec<Holder>, StoreError> {
+/// Who holds these accounts.
+pub async fn holders(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<Vec<Holder>, StoreError> {
     if accounts.is_empty() {
         return Ok(Vec::new());
     }

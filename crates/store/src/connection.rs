@@ -264,6 +264,27 @@ pub async fn rules_changed(
     Ok(())
 }
 
+/// The same for a connection or, without one, for all of an organization.
+pub async fn rules_changed_in(
+    connection: &mut PgConnection,
+    (organization, id): (OrganizationId, Option<ConnectionId>),
+    at: DateTime<Utc>,
+    why: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- connection.rules_changed_in
+         UPDATE connection SET rules_changed_at = $3, rules_changed_why = $4, updated_at = $3
+         WHERE organization_id = $1 AND ($2::uuid IS NULL OR id = $2)",
+    )
+    .bind(organization.0)
+    .bind(id.map(|id| id.0))
+    .bind(at)
+    .bind(why)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Marks the connection as disconnected (C9). Says whether it was connected until now.
 pub async fn disconnect(
     connection: &mut PgConnection,

@@ -61,6 +61,11 @@ impl Rows {
         self.put(Some(&value.to_be_bytes()))
     }
 
+    /// A null of any type.
+    pub fn null(&mut self) -> &mut Self {
+        self.put(None)
+    }
+
     /// An `integer`.
     pub fn integer(&mut self, value: i32) -> &mut Self {
         self.put(Some(&value.to_be_bytes()))

@@ -41,6 +41,8 @@ pub struct Applicable {
     pub account_version: i32,
     /// What counts.
     pub outcome: Outcome,
+    /// The overwrite rule that matched; 0 for none.
+    pub rule: i16,
     /// What happens to the account.
     pub action: Action,
     /// Why it leaves.
@@ -137,7 +139,7 @@ pub async fn applicable(
 ) -> Result<Vec<Applicable>, StoreError> {
     let rows: Vec<Lookup> = sqlx::query_as(
         "-- decision.applicable
-         SELECT page, position, object_id, account_id, account_version, outcome, action, cause, link_status, skip,
+         SELECT page, position, object_id, account_id, account_version, outcome, rule, action, cause, link_status, skip,
              hash, takes_from, had_link, role, login_key, domain_key, reason, kind
          FROM decision
          WHERE run_id = $1 AND page = ANY($2) AND outcome <> 7 AND NOT late AND object_id IS NOT NULL
@@ -159,7 +161,7 @@ pub async fn late(
 ) -> Result<Vec<Applicable>, StoreError> {
     let rows: Vec<Lookup> = sqlx::query_as(
         "-- decision.late
-         SELECT page, position, object_id, account_id, account_version, outcome, action, cause, link_status, skip,
+         SELECT page, position, object_id, account_id, account_version, outcome, rule, action, cause, link_status, skip,
              hash, takes_from, had_link, role, login_key, domain_key, reason, kind
          FROM decision
          WHERE run_id = $1 AND late AND outcome <> 7 AND object_id IS NOT NULL AND (page, position) > ($2, $3)
@@ -232,6 +234,31 @@ pub async fn uncount(
     Ok(())
 }
 
+/// Up to `limit` of the objects whose decisions failed, with their places and the kind's number, those behind `after`.
+pub async fn failed_objects(
+    connection: &mut PgConnection,
+    run: RunId,
+    after: (i32, i32),
+    limit: i64,
+) -> Result<Vec<((i32, i32), Uuid, i16)>, StoreError> {
+    let rows: Vec<(i32, i32, Uuid, i16)> = sqlx::query_as(
+        "-- decision.failed_objects
+         SELECT page, position, object_id, kind FROM decision
+         WHERE run_id = $1 AND outcome = 7 AND object_id IS NOT NULL AND (page, position) > ($2, $3)
+         ORDER BY page, position LIMIT $4",
+    )
+    .bind(run.0)
+    .bind(after.0)
+    .bind(after.1)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(page, position, object, kind)| ((page, position), object, kind))
+        .collect())
+}
+
 /// Removes every decision of a run; its pages are void.
 pub async fn delete_of_run(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
     sqlx::query("-- decision.delete_of_run\nDELETE FROM decision WHERE run_id = $1")
@@ -249,6 +276,7 @@ struct Lookup {
     account_id: Option<Uuid>,
     account_version: i32,
     outcome: i16,
+    rule: i16,
     action: i16,
     cause: i16,
     link_status: i16,
@@ -306,6 +334,7 @@ impl Lookup {
             account: self.account_id.map(AccountId),
             account_version: self.account_version,
             outcome: Outcome::of_number(self.outcome).ok_or_else(|| broken("outcome"))?,
+            rule: self.rule,
             action: Action::of_number(self.action).ok_or_else(|| broken("action"))?,
             cause: Cause::of_number(self.cause),
             status: LinkStatus::of_number(self.link_status).ok_or_else(|| broken("link_status"))?,

@@ -71,9 +71,9 @@ pub async fn takeovers(
              t.account_id, coalesce(a.upn, a.login, a.name, a.id::text) AS account_label,
              coalesce(h.upn, h.name, a.upn, t.takes_from::text) AS holder_label,
              CASE
-                 WHEN h.link_status IS NOT NULL THEN h.link_status IN (1, 2, 5)
+                 WHEN h.link_status IS NOT NULL THEN h.link_status IN (1, 2, 5, 6)
                  WHEN s.object_id IS NULL AND $2 THEN false
-                 ELSE coalesce(l.status IN (1, 2, 5), false)
+                 ELSE coalesce(l.status IN (1, 2, 5, 6), false)
              END AS holder_alive
          FROM takeover t
          JOIN account a ON a.id = t.account_id

@@ -2,7 +2,7 @@
 
 use domain::account::Kind;
 use domain::decision::{LinkStatus, Skip};
-use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId};
+use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -46,7 +46,25 @@ pub struct Written {
     pub status: LinkStatus,
     /// Why the object is left out.
     pub skip: Option<Skip>,
+    /// How it gets the account; kept only when that is another one than before.
+    pub linked: Linked,
 }
+
+/// How an object got its account.
+#[derive(Clone, Copy, Debug)]
+pub struct Linked {
+    /// By this overwrite rule; [`CREATED`] for a new account.
+    pub rule: i16,
+    /// In this run.
+    pub run: RunId,
+    /// By a decision of this page.
+    pub page: i32,
+}
+
+/// In place of a rule: the account was created for the object.
+pub const CREATED: i16 = 0;
+/// In place of a rule: a person linked them.
+pub const BY_HAND: i16 = 7;
 
 /// A link that a fetch has not seen.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +125,7 @@ pub async fn look_up(
         .collect()
 }
 
-/// Those of these objects that were left out, have left, or are out of scope: their next row, if they are in the directory,
+/// Those of these objects that were left out, have left, are out of scope, or failed the last time: their next row, if they are in the directory,
 /// brings them in or back, and there is no "as it was" to complete it with. An object without a link is new to the
 /// directory, too, and its first row tells everything. As one of these kinds of record is enough.
 pub async fn newcomers(
@@ -117,7 +135,7 @@ pub async fn newcomers(
 ) -> Result<Vec<Uuid>, StoreError> {
     let here: Vec<i16> = LinkStatus::ALL
         .into_iter()
-        .filter(|status| status.is_alive() && *status != LinkStatus::OutOfScope)
+        .filter(|status| status.is_as_it_was())
         .map(|status| status as i16)
         .collect();
     Ok(sqlx::query_scalar(
@@ -163,7 +181,7 @@ pub async fn in_scope(
     let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
         "-- link.in_scope
          SELECT l.object_id, l.account_id FROM link l JOIN account a ON a.id = l.account_id
-         WHERE l.connection_id = $1 AND l.object_id > $2 AND l.target = $4 AND l.status = 1 AND a.status = 1
+         WHERE l.connection_id = $1 AND l.object_id > $2 AND l.target = $4 AND l.status IN (1, 6) AND a.status = 1
          ORDER BY l.object_id LIMIT $3",
     )
     .bind(id.0)
@@ -189,17 +207,24 @@ pub fn copy_row(rows: &mut Rows, id: ConnectionId, organization: OrganizationId,
         .bigint(link.hash.cast_signed())
         .smallint(link.status as i16)
         .smallint(link.skip.map_or(0, |skip| skip as i16));
+    if link.account.is_some() {
+        rows.smallint(link.linked.rule)
+            .uuid(Some(link.linked.run.0))
+            .integer(link.linked.page);
+    } else {
+        rows.null().null().null();
+    }
 }
 
 /// How many columns [`copy_row`] writes.
-pub const COPY_COLUMNS: i16 = 8;
+pub const COPY_COLUMNS: i16 = 11;
 
 /// Inserts the links of a COPY.
 pub async fn insert(connection: &mut PgConnection, rows: Rows) -> Result<(), StoreError> {
     rows.send(
         connection,
-        "COPY link (connection_id, object_id, target, organization_id, account_id, hash, status, skip) \
-         FROM STDIN (FORMAT binary)",
+        "COPY link (connection_id, object_id, target, organization_id, account_id, hash, status, skip, linked_rule, \
+         linked_run, linked_page) FROM STDIN (FORMAT binary)",
     )
     .await
 }
@@ -216,12 +241,19 @@ pub async fn upsert(
     }
     sqlx::query(
         "-- link.upsert
-         INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip)
-         SELECT $1, u.object_id, u.target, $2, u.account_id, u.hash, u.status, u.skip
-         FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::smallint[], $7::smallint[], $8::smallint[])
-             AS u (object_id, account_id, hash, status, skip, target)
+         INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip, linked_rule,
+             linked_run, linked_page)
+         SELECT $1, u.object_id, u.target, $2, u.account_id, u.hash, u.status, u.skip, u.rule, u.run, u.page
+         FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::smallint[], $7::smallint[], $8::smallint[], $9::uuid[],
+             $10::int[], $11::smallint[]) AS u (object_id, account_id, hash, status, skip, rule, run, page, target)
          ON CONFLICT (connection_id, object_id, target) DO UPDATE
-         SET account_id = excluded.account_id, hash = excluded.hash, status = excluded.status, skip = excluded.skip",
+         SET account_id = excluded.account_id, hash = excluded.hash, status = excluded.status, skip = excluded.skip,
+             linked_rule = CASE WHEN link.account_id IS DISTINCT FROM excluded.account_id
+                 THEN excluded.linked_rule ELSE link.linked_rule END,
+             linked_run = CASE WHEN link.account_id IS DISTINCT FROM excluded.account_id
+                 THEN excluded.linked_run ELSE link.linked_run END,
+             linked_page = CASE WHEN link.account_id IS DISTINCT FROM excluded.account_id
+                 THEN excluded.linked_page ELSE link.linked_page END",
     )
     .bind(id.0)
     .bind(organization.0)
@@ -230,6 +262,9 @@ pub async fn upsert(
     .bind(links.iter().map(|link| link.hash.cast_signed()).collect::<Vec<_>>())
     .bind(links.iter().map(|link| link.status as i16).collect::<Vec<_>>())
     .bind(links.iter().map(|link| link.skip.map_or(0, |skip| skip as i16)).collect::<Vec<_>>())
+    .bind(links.iter().map(|link| link.account.map(|_| link.linked.rule)).collect::<Vec<_>>())
+    .bind(links.iter().map(|link| link.account.map(|_| link.linked.run.0)).collect::<Vec<_>>())
+    .bind(links.iter().map(|link| link.account.map(|_| link.linked.page)).collect::<Vec<_>>())
     .bind(links.iter().map(|link| link.kind as i16).collect::<Vec<_>>())
     .execute(connection)
     .await?;
@@ -254,13 +289,72 @@ pub async fn supersede(
         .await?;
     sqlx::query(
         "-- link.supersede
-         UPDATE link l SET account_id = NULL, hash = 0, skip = $3
+         UPDATE link l SET account_id = NULL, hash = 0, skip = $3, linked_rule = NULL, linked_run = NULL,
+             linked_page = NULL
          FROM unnest($1::uuid[], $2::uuid[]) AS t (account_id, object_id)
          WHERE l.account_id = t.account_id AND l.object_id <> t.object_id",
     )
     .bind(taken.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
     .bind(taken.iter().map(|(_, object)| object.0).collect::<Vec<_>>())
     .bind(Skip::Superseded as i16)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Says of these objects, where they are linked to an account, that their last decision failed (I6), until the next one
+/// says otherwise.
+pub async fn mark_conflicts(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    (objects, kinds): (&[Uuid], &[i16]),
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- link.mark_conflicts
+         UPDATE link l SET status = $3, hash = 0
+         FROM unnest($2::uuid[], $4::smallint[]) AS u (object_id, target)
+         WHERE l.connection_id = $1 AND l.object_id = u.object_id AND l.target = u.target AND l.account_id IS NOT NULL",
+    )
+    .bind(id.0)
+    .bind(objects)
+    .bind(LinkStatus::Conflict as i16)
+    .bind(kinds)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The link of one object as one kind of record, if there is one.
+pub async fn find(
+    connection: &mut PgConnection,
+    id: (ConnectionId, Kind),
+    object: ObjectId,
+) -> Result<Option<Row>, StoreError> {
+    let known = look_up(connection, id, &[object.0], &[0]).await?;
+    Ok(known.into_iter().next().and_then(|known| known.link))
+}
+
+/// Takes an object away from its account, or links it to one, by a person's word. What was known of the object stays.
+pub async fn put_by_hand(
+    connection: &mut PgConnection,
+    (organization, id): (OrganizationId, ConnectionId),
+    (object, kind): (ObjectId, Kind),
+    account: Option<AccountId>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- link.put_by_hand
+         INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip, linked_rule)
+         VALUES ($1, $2, $6, $3, $4, 0, 1, 0, CASE WHEN $4::uuid IS NOT NULL THEN $5 END)
+         ON CONFLICT (connection_id, object_id, target) DO UPDATE
+         SET account_id = excluded.account_id, hash = 0, skip = 0, linked_rule = excluded.linked_rule,
+             linked_run = NULL, linked_page = NULL",
+    )
+    .bind(id.0)
+    .bind(object.0)
+    .bind(organization.0)
+    .bind(account.map(|account| account.0))
+    .bind(BY_HAND)
+    .bind(kind as i16)
     .execute(connection)
     .await?;
     Ok(())

@@ -112,6 +112,26 @@ pub async fn close_obsolete(
     Ok(())
 }
 
+/// Closes the open reviews of these accounts: a person has said whose they are.
+pub async fn close_of_accounts(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    accounts: &[Uuid],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- review.close_of_accounts
+         UPDATE review SET state = 'obsolete', resolved_at = $3
+         WHERE organization_id = $1 AND account_id = ANY($2) AND state = 'open'",
+    )
+    .bind(organization.0)
+    .bind(accounts)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Loads open reviews for this transaction alone.
 pub async fn lock_open(
     connection: &mut PgConnection,

@@ -296,18 +296,19 @@ pub async fn any_finished(connection: &mut PgConnection, id: ConnectionId) -> Re
 }
 
 /// Derives the tallies from the stored outcomes (design §6, Counting). Held, failed and the rest stand as they are
-/// planned; a run that has been applied calls this again.
-pub async fn tally(connection: &mut PgConnection, id: RunId) -> Result<(), StoreError> {
-    if add_up(&mut *connection, id).await? {
-        count_once(&mut *connection, id).await?;
-        add_up(connection, id).await?;
+/// planned; a run that has been applied calls this again. Answers how many failed.
+pub async fn tally(connection: &mut PgConnection, id: RunId) -> Result<i32, StoreError> {
+    let (failed, of_both_kinds) = add_up(&mut *connection, id).await?;
+    if !of_both_kinds {
+        return Ok(failed);
     }
-    Ok(())
+    count_once(&mut *connection, id).await?;
+    Ok(add_up(connection, id).await?.0)
 }
 
-/// Says whether it found decisions of both kinds.
-async fn add_up(connection: &mut PgConnection, id: RunId) -> Result<bool, StoreError> {
-    let of_both_kinds: Option<bool> = sqlx::query_scalar(
+/// Answers how many failed, and whether there are decisions of both kinds.
+async fn add_up(connection: &mut PgConnection, id: RunId) -> Result<(i32, bool), StoreError> {
+    let found: Option<(i32, bool)> = sqlx::query_as(
         "-- run_plan.tally
          WITH decided AS (
              SELECT count(*) FILTER (WHERE outcome = 1) AS added, count(*) FILTER (WHERE outcome = 2) AS updated,
@@ -331,12 +332,12 @@ async fn add_up(connection: &mut PgConnection, id: RunId) -> Result<bool, StoreE
              unchanged = read.seen + decided.gone - decided.added - decided.updated - decided.skipped - read.skipped
                  - decided.removed - decided.held - decided.failed
          FROM decided, read WHERE run_id = $1
-         RETURNING decided.people > 0 AND decided.accounts > 0",
+         RETURNING run_plan.failed, decided.people > 0 AND decided.accounts > 0",
     )
     .bind(id.0)
     .fetch_optional(&mut *connection)
     .await?;
-    Ok(of_both_kinds == Some(true))
+    Ok(found.unwrap_or_default())
 }
 
 /// Of someone who is decided on as an account and as a person one decision counts: the first of failed, held, removed,

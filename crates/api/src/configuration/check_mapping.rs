@@ -233,9 +233,8 @@ fn field(name: &str, custom: &CustomFields, path: &str, problems: &mut Problems<
         let known = known.iter().map(AsRef::as_ref);
         let problem = match name {
             "" => "is missing".to_owned(),
-            name if is_status(name) => {
-                "is kept by the sync itself: the integration status is not mappable; leave the row out"
-                    .to_owned()
+            name if Field::is_kept_by_the_sync(name) => {
+                "is kept by the sync itself and can't be mapped; remove the row".to_owned()
             }
             name => format!(
                 "\"{name}\" is no field of the register{}",
@@ -354,11 +353,6 @@ fn fits(field: Field, reading: Reading) -> Result<(), String> {
         )),
         (false, true) => Err(format!("\"{reading}\" can only go into the field reportingTo")),
     }
-}
-
-fn is_status(name: &str) -> bool {
-    let plain: String = name.chars().filter(|c| c.is_ascii_alphabetic()).collect();
-    plain.eq_ignore_ascii_case("integrationStatus")
 }
 
 fn is_value(text: &str) -> bool {

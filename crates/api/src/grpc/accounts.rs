@@ -7,6 +7,7 @@ use contracts::internal::v1 as internal;
 use contracts::v1;
 use contracts::v1::accounts_server::Accounts;
 use domain::account::Kind;
+use domain::decision::LinkStatus;
 use domain::field::Field;
 use store::account_list::{self, Search};
 use store::custom_field;
@@ -72,7 +73,10 @@ async fn list(
     caller: &Caller,
     request: &v1::ListAccountsRequest,
 ) -> Result<v1::ListAccountsResponse, Fault> {
-    let list = format!("accounts {} {}", request.include_deleted, request.search);
+    let list = format!(
+        "accounts {} {} {}",
+        request.include_deleted, request.integration_status, request.search
+    );
     let page = Page::read(list, request.page_size, &request.page_token)?;
     let after = page.after_parsed(|parts| parts.first()?.parse().ok())?;
     let search = Search {
@@ -81,6 +85,7 @@ async fn list(
         include_deleted: request.include_deleted,
         entity: None,
         collection: None,
+        status: integration_status(request.integration_status)?,
     };
     let mut connection = app.store.connection().await?;
     let custom = custom_field::list(&mut connection, caller.organization()).await?;
@@ -108,6 +113,20 @@ pub(super) fn words(search: &str) -> Result<Vec<String>, Fault> {
         return Err(Fault::invalid("search", "has more than 10 words"));
     }
     Ok(words)
+}
+
+fn integration_status(number: i32) -> Result<Option<LinkStatus>, Fault> {
+    if number == 0 {
+        return Ok(None);
+    }
+    let known = i16::try_from(number).ok().and_then(LinkStatus::of_number);
+    let unknown = || {
+        Fault::invalid(
+            "integrationStatus",
+            "is none that there is; use active, disabled, soft_deleted, gone, out_of_scope or conflict",
+        )
+    };
+    known.map(Some).ok_or_else(unknown)
 }
 
 async fn get(app: &App, caller: &Caller, id: &str) -> Result<v1::Account, Fault> {

@@ -7,6 +7,7 @@ mod credentials;
 mod groups;
 mod links;
 mod mappings;
+mod never_touch;
 mod notices;
 mod people;
 mod reviews;
@@ -43,8 +44,9 @@ pub fn surface(app: &App) -> Surface {
     use v1::{
         accounts_server as accounts, configuration_server as configuration,
         connections_server as connections, credentials_server as credentials, groups_server as groups,
-        links_server as links, mappings_server as mappings, notices_server as notices,
-        people_server as people, reviews_server as reviews, runs_server as runs, tokens_server as tokens,
+        links_server as links, mappings_server as mappings, never_touch_server as never_touch,
+        notices_server as notices, people_server as people, reviews_server as reviews, runs_server as runs,
+        tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
@@ -86,6 +88,10 @@ pub fn surface(app: &App) -> Surface {
         .with(known(
             app,
             reviews::ReviewsServer::new(self::reviews::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            never_touch::NeverTouchServer::new(self::never_touch::Service(app.clone())),
         ))
         .with(known(
             app,

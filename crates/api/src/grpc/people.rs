@@ -54,6 +54,7 @@ async fn list(
         kind: Kind::Person,
         words: words(&request.search)?,
         include_deleted: request.include_deleted,
+        status: None,
         entity: given(&request.entity),
         collection: given(&request.collection),
     };

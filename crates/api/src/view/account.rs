@@ -6,6 +6,7 @@ use domain::custom_field::CustomFields;
 use domain::decision::LinkStatus;
 use domain::field::Field;
 use store::account_list::Account;
+use store::link;
 use store::link_list::Link;
 
 use super::time;
@@ -80,14 +81,27 @@ const fn status(status: Status) -> v1::AccountStatus {
     }
 }
 
-/// A link of the connection of this name.
-pub fn link(connection: &str, link: Link) -> v1::Link {
+/// A link, and how it came to be.
+pub fn link(link: Link) -> v1::Link {
+    let (origin, rule) = match link.rule {
+        None => (v1::LinkOrigin::Unspecified, 0),
+        Some(link::CREATED) => (v1::LinkOrigin::Created, 0),
+        Some(link::BY_HAND) => (v1::LinkOrigin::ByHand, 0),
+        Some(rule) => (v1::LinkOrigin::Rule, rule),
+    };
+    let (linked_by, reason) = link.by_hand.unwrap_or_default();
     v1::Link {
-        connection: connection.to_owned(),
+        connection: link.connection_name,
         object_id: link.object.to_string(),
         account_id: link.account.to_string(),
         account_name: link.account_name.unwrap_or_default(),
         status: integration(link.status).into(),
+        origin: origin.into(),
+        rule: rule.into(),
+        run_id: link.run.map(|run| run.to_string()).unwrap_or_default(),
+        link_time: link.linked_at.map(time),
+        linked_by,
+        reason,
     }
 }
 
@@ -108,5 +122,6 @@ const fn integration(status: LinkStatus) -> v1::IntegrationStatus {
         LinkStatus::SoftDeleted => v1::IntegrationStatus::SoftDeleted,
         LinkStatus::Gone => v1::IntegrationStatus::Gone,
         LinkStatus::OutOfScope => v1::IntegrationStatus::OutOfScope,
+        LinkStatus::Conflict => v1::IntegrationStatus::Conflict,
     }
 }

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod field;
 pub mod group;
 pub mod mapping;
+pub mod never_touch;
 pub mod notice;
 pub mod review;
 pub mod run;

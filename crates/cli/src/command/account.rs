@@ -28,6 +28,9 @@ pub enum Command {
         /// Deleted ones too
         #[arg(long)]
         deleted: bool,
+        /// Only those whose Entra user is so
+        #[arg(long, value_name = "STATUS", value_parser = words::INTEGRATION.map(|(word, _)| word))]
+        status: Option<String>,
     },
     /// Show one account with all its fields
     Show {
@@ -45,13 +48,24 @@ impl Command {
                 search,
                 limit,
                 deleted,
-            } => list(session, &search, limit, deleted).await,
+                status,
+            } => list(session, &search, limit, deleted, status.as_deref()).await,
             Self::Show { id } => show_one(session, id).await,
         }
     }
 }
 
-async fn list(session: &Session, search: &str, limit: u32, include_deleted: bool) -> Result<(), Failure> {
+async fn list(
+    session: &Session,
+    search: &str,
+    limit: u32,
+    include_deleted: bool,
+    status_of: Option<&str>,
+) -> Result<(), Failure> {
+    let known = words::INTEGRATION
+        .iter()
+        .find(|(word, _)| Some(*word) == status_of);
+    let integration_status = known.map_or(0, |(_, status)| i32::from(*status));
     let api = session.api().await?;
     let (accounts, next_page_token) = page::read(Some(limit), async |page_size, page_token| {
         let message = v1::ListAccountsRequest {
@@ -59,6 +73,7 @@ async fn list(session: &Session, search: &str, limit: u32, include_deleted: bool
             page_size,
             page_token,
             include_deleted,
+            integration_status,
         };
         let page = api
             .call(message, async |request| {
@@ -81,6 +96,7 @@ async fn list(session: &Session, search: &str, limit: u32, include_deleted: bool
             Column::Left("EMAIL"),
             Column::Left("ROLE"),
             Column::Left("STATUS"),
+            Column::Left("IN ENTRA"),
             Column::Left("CONNECTION"),
         ]);
         for account in &answer.accounts {
@@ -92,6 +108,7 @@ async fn list(session: &Session, search: &str, limit: u32, include_deleted: bool
                 account.email.clone(),
                 words::role(account.role()),
                 status(account),
+                words::integration(account.integration_status()),
                 account.connection.clone(),
             ]);
         }

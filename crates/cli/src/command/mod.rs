@@ -11,6 +11,7 @@ mod group;
 mod import;
 mod link;
 mod mapping;
+mod never_touch;
 mod notice;
 mod person;
 mod review;
@@ -84,6 +85,9 @@ enum Command {
     /// Which account belongs to which Entra user
     #[command(subcommand)]
     Link(link::Command),
+    /// Whom no sync touches
+    #[command(subcommand)]
+    NeverTouch(never_touch::Command),
     /// Removals that wait for a person
     #[command(subcommand)]
     Review(review::Command),
@@ -129,6 +133,7 @@ impl Cli {
             Command::Mapping(command) => command.run(&session).await,
             Command::Group(command) => command.run(&session).await,
             Command::Link(command) => command.run(&session).await,
+            Command::NeverTouch(command) => command.run(&session).await,
             Command::Review(command) => command.run(&session).await,
             Command::Notice(command) => command.run(&session).await,
             Command::Token(command) => command.run(&session).await,

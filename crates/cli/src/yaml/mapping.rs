@@ -168,7 +168,10 @@ fn field(section: &mut Section<'_>) -> String {
     let name = section.required("field");
     // What custom fields there are, api knows.
     let custom = name.starts_with("custom.");
-    if !name.is_empty() && !custom && !Field::ALL.iter().any(|field| field.key() == name) {
+    if Field::is_kept_by_the_sync(&name) {
+        let problem = "is kept by the sync itself and can't be mapped; remove the row";
+        section.problem_with("field", problem);
+    } else if !name.is_empty() && !custom && !Field::ALL.iter().any(|field| field.key() == name) {
         let advice = did_you_mean(&name, Field::ALL.iter().map(|field| field.key()));
         section.problem_with(
             "field",

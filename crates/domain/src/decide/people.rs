@@ -24,6 +24,7 @@ fn rules(identifier: Identifier) -> Rules {
             Vec::new(),
         )],
         policies: super::tests::rules().policies,
+        never_touch: NeverTouch::default(),
     }
 }
 
@@ -84,6 +85,7 @@ fn m3_the_identifier_finds_the_person_of_the_same_collection_only() {
         let candidates = Candidates {
             accounts: &accounts,
             holders: &[],
+            cuts: &[],
         };
         let decision = decide(&user, 42, None, candidates, &rules, NEW);
         assert_eq!(decision.rule, rule, "{collection}");

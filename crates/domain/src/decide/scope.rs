@@ -148,6 +148,7 @@ mod tests {
         let candidates = Candidates {
             accounts: &accounts,
             holders: &[],
+            cuts: &[],
         };
         let decision = decide(&user, 42, None, candidates, &rules, NEW);
         assert_eq!(

@@ -12,7 +12,7 @@ use contracts::observed;
 use domain::account::{Kind, Role, Status};
 use domain::decision::LinkStatus;
 use domain::field::{Field, Reading};
-use domain::id::{AccountId, ConnectionId, OrganizationId};
+use domain::id::{AccountId, ConnectionId, OrganizationId, RunId};
 use domain::observed::ObservedUser;
 use graph::{Graph, PageBody};
 use store::copy::Rows;
@@ -28,6 +28,7 @@ const WAITING: usize = 1;
 
 const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(1));
 const CONNECTION: ConnectionId = ConnectionId(Uuid::from_u128(2));
+const RUN: RunId = RunId(Uuid::from_u128(3));
 
 /// Which floor.
 #[derive(Clone, Copy)]
@@ -147,6 +148,11 @@ fn links(users: &[ObservedUser<'_>]) -> Rows {
             hash: hash.cast_unsigned(),
             status: LinkStatus::Active,
             skip: None,
+            linked: link::Linked {
+                rule: link::CREATED,
+                run: RUN,
+                page: 1,
+            },
         };
         link::copy_row(&mut rows, CONNECTION, ORGANIZATION, &link);
     }
