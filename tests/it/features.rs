@@ -10,6 +10,8 @@ mod delta;
 
 mod criteria;
 
+mod groups;
+
 mod preview_and_brake;
 
 mod counts;
