@@ -11,11 +11,14 @@ mod delta;
 mod criteria;
 
 mod never_touch;
+
 mod people;
 
 mod links;
 
 mod integration_status;
+
+mod groups;
 
 mod preview_and_brake;
 

@@ -145,7 +145,9 @@ pub async fn memberships_of(
         let mut database = store.connection().await?;
         for users in users.chunks(ASKED_AT_ONCE) {
             let edges = group_mirror::edges_of(&mut database, of, users).await?;
-            edges.into_iter().for_each(|edge| builder.add(edge));
+            for edge in edges {
+                builder.add(edge);
+            }
         }
     }
     Ok(builder.finish())

@@ -24,7 +24,7 @@ pub enum Reading {
     /// Everything; with a reason where changes were asked for.
     Full(Option<String>),
     /// What has changed since the cursors.
-    Delta(Cursors),
+    Delta(Box<Cursors>),
 }
 
 /// Where the last rounds ended.
@@ -58,10 +58,10 @@ pub fn choose(
                 let objection = objection(&cursor, connection, now);
                 match objection.or_else(|| groups.and_then(|groups| objection_of_groups(groups, now))) {
                     Some(reason) => Reading::Full(Some(reason)),
-                    None => Reading::Delta(Cursors {
+                    None => Reading::Delta(Box::new(Cursors {
                         users: cursor,
                         groups: groups.and_then(|groups| groups.cursor.clone()),
-                    }),
+                    })),
                 }
             }
         },

@@ -92,7 +92,7 @@ async fn members(
     let mut tx = app.store.begin("groups.members").await?;
     let narrowed = lookup::connection_filter(&mut tx, caller, &request.connection).await?;
     let known = group_list::connections_of(tx.connection(), caller.organization(), group).await?;
-    let of = one_of(known, narrowed, group)?;
+    let of = one_of(&known, narrowed, group)?;
     let (connection, limit) = (tx.connection(), page.limit());
     let rows = if request.transitive {
         group_list::transitive_members(connection, of, group, after, limit).await?
@@ -110,7 +110,7 @@ async fn members(
 
 /// The connection whose group is meant.
 fn one_of(
-    known: Vec<(ConnectionId, String)>,
+    known: &[(ConnectionId, String)],
     narrowed: Option<ConnectionId>,
     group: ObjectId,
 ) -> Result<ConnectionId, Fault> {
@@ -161,20 +161,14 @@ mod tests {
             (connection(2), "fabrikam".to_owned()),
         ];
         let group = ObjectId(Uuid::nil());
-        assert_eq!(
-            one_of(known.clone(), Some(connection(2)), group).unwrap(),
-            connection(2)
-        );
-        let Err(Fault::Invalid(violations)) = one_of(known, None, group) else {
+        assert_eq!(one_of(&known, Some(connection(2)), group).unwrap(), connection(2));
+        let Err(Fault::Invalid(violations)) = one_of(&known, None, group) else {
             panic!("it is not clear which is meant");
         };
         assert!(
             violations[0].problem.contains("contoso, fabrikam"),
             "{violations:?}"
         );
-        assert!(matches!(
-            one_of(Vec::new(), None, group),
-            Err(Fault::NotFound { .. })
-        ));
+        assert!(matches!(one_of(&[], None, group), Err(Fault::NotFound { .. })));
     }
 }
