@@ -14,6 +14,8 @@ mod never_touch;
 
 mod links;
 
+mod explain;
+
 mod integration_status;
 
 mod preview_and_brake;

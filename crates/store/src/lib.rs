@@ -20,6 +20,7 @@ pub mod earlier_runs;
 pub mod error;
 pub mod failed_list;
 pub mod fields;
+pub mod history;
 pub mod idempotency;
 pub mod inbox;
 pub mod link;

@@ -4,6 +4,7 @@ mod accounts;
 mod configuration;
 mod connections;
 mod credentials;
+mod explain;
 mod links;
 mod mappings;
 mod never_touch;

@@ -2,8 +2,21 @@
 
 use contracts::v1;
 use store::change_list::Change;
+use store::history::Entry;
 
-use super::run::outcome;
+use super::run::{kind, outcome};
+use super::time;
+
+/// A decision on an account, with its run.
+pub fn entry(entry: Entry) -> v1::HistoryEntry {
+    v1::HistoryEntry {
+        time: Some(time(entry.at)),
+        run_id: entry.run.to_string(),
+        connection: entry.connection,
+        run_kind: kind(entry.kind).into(),
+        change: Some(change(entry.change)),
+    }
+}
 
 /// A decision of a run.
 pub fn change(change: Change) -> v1::Change {
