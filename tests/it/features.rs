@@ -16,6 +16,8 @@ mod people;
 
 mod links;
 
+mod explain;
+
 mod integration_status;
 
 mod groups;

@@ -176,7 +176,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
 
 /// Methods that only read, and a reader's own bell.
 fn is_reading(method: &str) -> bool {
-    ["Get", "List", "Watch", "Export"]
+    ["Get", "List", "Watch", "Export", "Explain"]
         .iter()
         .any(|start| method.starts_with(start))
         || method == "MarkNoticesRead"
@@ -218,6 +218,7 @@ mod tests {
         assert_eq!(
             reading,
             [
+                "ExplainAccount",
                 "ExportConfiguration",
                 "GetAccount",
                 "GetConnection",

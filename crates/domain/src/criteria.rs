@@ -7,11 +7,13 @@
 //! row left out.
 
 mod clause;
+mod explain;
 mod operator;
 mod pattern;
 mod value;
 
 pub use clause::{AttributeClause, Clause, MembershipClause, Misfit, Part};
+pub use explain::{ClauseAnswer, FilterAnswer, Verdict};
 pub use operator::{Arity, Operator};
 
 use std::fmt;

@@ -1,5 +1,6 @@
 //! From what Entra said of a user, and what the register knows of it, to a decision.
 
+pub mod explain;
 #[cfg(test)]
 mod people;
 mod scope;

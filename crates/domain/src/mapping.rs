@@ -1,6 +1,7 @@
 //! Which attribute goes into which field of the register, and when (M1, M2, B11).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::account::{self, Account, Role};
 use crate::attribute::{Attribute, Kind};
@@ -286,6 +287,31 @@ fn shortened(value: &str) -> &str {
 impl Source {
     /// The name of the object id among the attributes.
     pub const OBJECT_ID: &'static str = "id";
+}
+
+impl Mapping {
+    /// Where a field's value comes from, in words; `None` when no row maps it.
+    #[must_use]
+    pub fn source_of(&self, field: Field) -> Option<String> {
+        let row = self.rows.iter().find(|row| row.field == field)?;
+        Some(row.source.to_string())
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant(value) => write!(f, "{value:?}"),
+            Self::ObjectId => f.write_str(Self::OBJECT_ID),
+            Self::Attribute { reading, default } => {
+                write!(f, "{reading}")?;
+                match default {
+                    Some(default) => write!(f, " or {default:?}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
 }
 
 enum Read<'a> {

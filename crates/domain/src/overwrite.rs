@@ -90,8 +90,22 @@ impl Rule {
         rules.find(|rule| *rule as i16 == number)
     }
 
+    /// What it compares, in words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ObjectId => "object id",
+            Self::OnPremisesUpnOrLookupGuid => "on-premises UPN or lookup GUID",
+            Self::OnPremisesDomainAndSam => "on-premises domain and login name",
+            Self::LoginAndDomain => "login name and domain",
+            Self::LoginWithoutDomain => "login name of an account without domain",
+            Self::Email => "e-mail",
+            Self::Identifier => "the unique identifier",
+        }
+    }
+
     /// Whether the rule says that this account is the user. Rule 1 is the link itself, which the caller knows.
-    fn hits(self, keys: &Keys, account: &Account) -> bool {
+    pub(crate) fn hits(self, keys: &Keys, account: &Account) -> bool {
         let is = |key: &Option<String>, field| same(key.as_deref(), account.value(field));
         match self {
             Self::ObjectId | Self::Identifier => false,
@@ -191,16 +205,10 @@ fn same(folded: Option<&str>, stored: Option<&str>) -> bool {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::ObjectId => "object id",
-            Self::OnPremisesUpnOrLookupGuid => "on-premises UPN or lookup GUID",
-            Self::OnPremisesDomainAndSam => "on-premises domain and login name",
-            Self::LoginAndDomain => "login name and domain",
-            Self::LoginWithoutDomain => "login name of an account without domain",
-            Self::Email => "e-mail",
-            Self::Identifier => return f.write_str("the unique identifier"),
-        };
-        write!(f, "rule {}: {name}", *self as u8)
+        match self {
+            Self::Identifier => f.write_str(self.name()),
+            _ => write!(f, "rule {}: {}", *self as u8, self.name()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod decide;
 mod edit_link;
 mod end;
 mod error;
+mod explain;
 mod import;
 mod metrics;
 mod pages;

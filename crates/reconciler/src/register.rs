@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use contracts::internal::v1::register_server::Register;
 use contracts::internal::v1::{
-    ApplyPlanRequest, ApplyPlanResponse, EditLinkRequest, EditLinkResponse, ImportAccountsRequest,
-    ResolveReviewsRequest,
+    ApplyPlanRequest, ApplyPlanResponse, EditLinkRequest, EditLinkResponse, ExplainRequest,
+    ImportAccountsRequest, ResolveReviewsRequest,
 };
-use contracts::v1::{ImportAccountsResponse, ResolveReviewsResponse};
+use contracts::v1::{Explanation, ImportAccountsResponse, ResolveReviewsResponse};
 use domain::id::RunId;
 use service::Clock;
 use service::error::chain;
@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
 use crate::plan;
-use crate::{edit_link, import, resolve};
+use crate::{edit_link, explain, import, resolve};
 
 /// The service.
 pub struct Server {
@@ -71,6 +71,11 @@ impl Register for Server {
     ) -> Result<Response<EditLinkResponse>, Status> {
         let answer = edit_link::edit(&self.store, &self.clock, request.into_inner()).await?;
         self.wake.notify_one();
+        Ok(Response::new(answer))
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<Explanation>, Status> {
+        let answer = explain::explain(&self.store, &self.clock, request.get_ref()).await?;
         Ok(Response::new(answer))
     }
 }

@@ -266,6 +266,27 @@ pub async fn any(connection: &mut PgConnection, organization: OrganizationId) ->
     .await?)
 }
 
+/// The account that holds a login, deleted ones aside.
+pub async fn of_login(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    key: &LoginKey,
+) -> Result<Option<Account>, StoreError> {
+    let id: Option<Uuid> = sqlx::query_scalar(
+        "-- account.of_login
+         SELECT id FROM account WHERE organization_id = $1 AND login_key = $2 AND domain_key = $3",
+    )
+    .bind(organization.0)
+    .bind(&key.login)
+    .bind(&key.domain)
+    .fetch_optional(&mut *connection)
+    .await?;
+    match id {
+        Some(id) => Ok(load(connection, &[id]).await?.into_iter().next()),
+        None => Ok(None),
+    }
+}
+
 /// How many active owners an organization has, but for these accounts.
 pub async fn active_owners_but(
     connection: &mut PgConnection,

@@ -90,6 +90,39 @@ pub async fn find(
     Ok(row.map(Account::try_from).transpose()?)
 }
 
+/// The organization's record of this id, or linked to the object of this id, or of this UPN; one that is not deleted and
+/// linked first, an account before a person.
+pub async fn find_person(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    id: Option<Uuid>,
+    upn: Option<&str>,
+) -> Result<Option<Account>, StoreError> {
+    let sql = format!(
+        "-- account_list.find_person
+         {SELECT}
+         JOIN (
+             SELECT id FROM account WHERE organization_id = $1 AND id = $2
+             UNION
+             SELECT found.account_id FROM connection CROSS JOIN LATERAL (
+                 SELECT account_id FROM link
+                 WHERE connection_id = connection.id AND object_id = $2 AND account_id IS NOT NULL ORDER BY target LIMIT 1
+             ) AS found
+             WHERE connection.organization_id = $1 AND found.account_id IS NOT NULL
+             UNION
+             SELECT id FROM account WHERE organization_id = $1 AND lower(upn) = lower($3)
+         ) AS found ON found.id = account.id
+         ORDER BY account.status = 3, account.kind, feed.object_id IS NULL, account.id LIMIT 1"
+    );
+    let row: Option<Row> = sqlx::query_as(&sql)
+        .bind(organization.0)
+        .bind(id)
+        .bind(upn)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(Account::try_from).transpose()?)
+}
+
 /// Up to `limit` of the organization's records as they were made, those behind `after`.
 pub async fn list(
     connection: &mut PgConnection,

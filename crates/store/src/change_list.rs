@@ -257,25 +257,25 @@ impl From<Unchanged> for Change {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
-    page: i32,
-    position: i32,
+pub(crate) struct Row {
+    pub(crate) page: i32,
+    pub(crate) position: i32,
     object_id: Option<Uuid>,
     account_id: Option<Uuid>,
-    outcome: i16,
+    pub(crate) outcome: i16,
     rule: i16,
     action: i16,
     cause: i16,
     name: Option<String>,
     upn: Option<String>,
     reason: Option<String>,
-    skip: i16,
+    pub(crate) skip: i16,
     kind: i16,
     applied: bool,
 }
 
 impl Row {
-    fn read(self, run: RunId, changes: &[u8]) -> Result<Change, Inconsistent> {
+    pub(crate) fn read(self, run: RunId, changes: &[u8]) -> Result<Change, Inconsistent> {
         let place = Place {
             page: self.page,
             position: self.position,

@@ -24,6 +24,7 @@ pub mod fields;
 pub mod group_list;
 pub mod group_mirror;
 pub mod group_staging;
+pub mod history;
 pub mod idempotency;
 pub mod inbox;
 pub mod link;

@@ -28,6 +28,8 @@ pub struct Link {
     pub rule: Option<i16>,
     /// The run that linked it.
     pub run: Option<RunId>,
+    /// The page of the decision that linked it.
+    pub page: Option<i32>,
     /// When.
     pub linked_at: Option<DateTime<Utc>>,
     /// Who linked it by hand, and why.
@@ -63,7 +65,7 @@ pub async fn list(
     let rows: Vec<Row> = sqlx::query_as(
         "-- link_list.list
          SELECT link.connection_id, connection.name AS connection_name, link.object_id, link.account_id,
-             account.name AS account_name, link.status, link.linked_rule, link.linked_run,
+             account.name AS account_name, link.status, link.linked_rule, link.linked_run, link.linked_page,
              coalesce(run.created_at, hand.edited_at) AS linked_at, hand.edited_by, hand.reason
          FROM link
          JOIN connection ON connection.id = link.connection_id
@@ -108,6 +110,7 @@ struct Row {
     status: i16,
     linked_rule: Option<i16>,
     linked_run: Option<Uuid>,
+    linked_page: Option<i32>,
     linked_at: Option<DateTime<Utc>>,
     edited_by: Option<String>,
     reason: Option<String>,
@@ -133,6 +136,7 @@ impl TryFrom<Row> for Link {
             status,
             rule: row.linked_rule,
             run: row.linked_run.map(RunId),
+            page: row.linked_page,
             linked_at: row.linked_at,
             by_hand: row.edited_by.zip(row.reason),
         })

@@ -9,6 +9,7 @@ use domain::id::RunId;
 use domain::mapping::FieldChange;
 use futures::TryStreamExt as _;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{Inconsistent, StoreError, fields};
 
@@ -75,6 +76,43 @@ pub(crate) async fn load(
         for position in wanted.remove(&page).unwrap_or_default() {
             if let Some(changes) = entries.get(&position) {
                 found.insert((page, position), (*changes).to_vec());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The same for decisions of several runs.
+pub(crate) async fn load_of_runs(
+    connection: &mut PgConnection,
+    places: &[(RunId, i32, i32)],
+) -> Result<HashMap<(RunId, i32, i32), Vec<u8>>, StoreError> {
+    let mut wanted: HashMap<(RunId, i32), Vec<i32>> = HashMap::new();
+    for (run, page, position) in places {
+        wanted.entry((*run, *page)).or_default().push(*position);
+    }
+    let keys: Vec<(RunId, i32)> = wanted.keys().copied().collect();
+    let mut found = HashMap::with_capacity(places.len());
+    let mut pages = sqlx::query_as::<_, (Uuid, i32, Vec<u8>)>(
+        "-- page_fields.load_of_runs
+         SELECT k.run_id, k.number, p.fields
+         FROM unnest($1::uuid[], $2::int[]) AS k (run_id, number)
+         CROSS JOIN LATERAL (
+             SELECT fields FROM run_page WHERE run_id = k.run_id AND number = k.number LIMIT 1
+         ) p
+         WHERE p.fields <> ''",
+    )
+    .bind(keys.iter().map(|(run, _)| run.0).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, page)| *page).collect::<Vec<_>>())
+    .fetch(connection);
+    while let Some((run, page, packed)) = pages.try_next().await? {
+        let run = RunId(run);
+        let broken = || Inconsistent::new("run_page", "fields", format!("{run} {page}"));
+        let wire = unpack(&packed).ok_or_else(broken)?;
+        let entries = entries(&wire).ok_or_else(broken)?;
+        for position in wanted.remove(&(run, page)).unwrap_or_default() {
+            if let Some(changes) = entries.get(&position) {
+                found.insert((run, page, position), (*changes).to_vec());
             }
         }
     }

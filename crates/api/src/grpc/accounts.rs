@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::fault::{Fault, Violation};
+use crate::grpc::explain;
 use crate::once::Key;
 use crate::page::Page;
 use crate::suggest::did_you_mean;
@@ -54,6 +55,16 @@ impl Accounts for Service {
         let caller = Caller::of(&request)?;
         Ok(Response::new(
             get(&self.0, &caller, &request.get_ref().account_id).await?,
+        ))
+    }
+
+    async fn explain_account(
+        &self,
+        request: Request<v1::ExplainAccountRequest>,
+    ) -> Result<Response<v1::ExplainAccountResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(
+            explain::explain(&self.0, &caller, request.get_ref()).await?,
         ))
     }
 

@@ -4,6 +4,7 @@ mod accounts;
 mod configuration;
 mod connections;
 mod credentials;
+mod explain;
 mod groups;
 mod links;
 mod mappings;

@@ -3,8 +3,21 @@
 use contracts::v1;
 use domain::custom_field::CustomFields;
 use store::change_list::Change;
+use store::history::Entry;
 
-use super::run::outcome;
+use super::run::{kind, outcome};
+use super::time;
+
+/// A decision on an account, with its run.
+pub fn entry(entry: Entry, custom: &CustomFields) -> v1::HistoryEntry {
+    v1::HistoryEntry {
+        time: Some(time(entry.at)),
+        run_id: entry.run.to_string(),
+        connection: entry.connection,
+        run_kind: kind(entry.kind).into(),
+        change: Some(change(entry.change, custom)),
+    }
+}
 
 /// A decision of a run.
 pub fn change(change: Change, custom: &CustomFields) -> v1::Change {

@@ -7,7 +7,7 @@ use clap::builder::RangedU64ValueParser;
 use contracts::v1;
 use domain::field::Field;
 
-use crate::command::Session;
+use crate::command::{Session, explain};
 use crate::failure::Failure;
 use crate::page;
 use crate::show;
@@ -32,6 +32,19 @@ pub enum Command {
         #[arg(long, value_name = "STATUS", value_parser = words::INTEGRATION.map(|(word, _)| word))]
         status: Option<String>,
     },
+    /// Tell why a person is in the register as they are, or not at all, and what a sync would do now
+    #[command(after_help = "\
+Examples:
+  rollcall account explain ann@contoso.com
+  rollcall account explain 99999999-aaaa-bbbb-cccc-dddddddddddd --connection contoso --output json")]
+    Explain {
+        /// An account's id, an object id, or a UPN
+        #[arg(value_name = "ID|UPN|OBJECT_ID")]
+        person: String,
+        /// The connection, for people whom no link ties to one
+        #[arg(long, value_name = "NAME", default_value = "")]
+        connection: String,
+    },
     /// Show one account with all its fields
     Show {
         /// The account's id
@@ -50,6 +63,7 @@ impl Command {
                 deleted,
                 status,
             } => list(session, &search, limit, deleted, status.as_deref()).await,
+            Self::Explain { person, connection } => explain::run(session, person, connection).await,
             Self::Show { id } => show_one(session, id).await,
         }
     }

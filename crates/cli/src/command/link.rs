@@ -205,16 +205,17 @@ async fn move_link(
         .await?;
     session.output.answer(&answer, |answer| {
         let link = answer.link.clone().unwrap_or_default();
-        let mut text = format!(
-            "The object {} is linked to {} ({}). The next run brings it in step.\n",
+        let left = if answer.from_account_id.is_empty() {
+            String::new()
+        } else {
+            let name = escape(&answer.from_account_name);
+            format!("{name} ({}) is left behind as it is.\n", answer.from_account_id)
+        };
+        format!(
+            "The object {} is linked to {} ({}). The next run brings it in step.\n{left}",
             link.object_id,
             escape(&link.account_name),
             link.account_id
-        );
-        if !answer.from_account_id.is_empty() {
-            let left = (escape(&answer.from_account_name), &answer.from_account_id);
-            text.push_str(&format!("{} ({}) is left behind as it is.\n", left.0, left.1));
-        }
-        text
+        )
     })
 }

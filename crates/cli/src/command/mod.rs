@@ -5,6 +5,7 @@ mod apply;
 mod completion;
 mod connection;
 mod diff;
+mod explain;
 mod export;
 mod follow;
 mod group;
