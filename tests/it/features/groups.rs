@@ -425,6 +425,47 @@ async fn b10_a_delta_follows_people_into_nested_groups_and_out_of_them() {
 }
 
 #[tokio::test]
+async fn b10_who_is_new_comes_with_the_group_and_who_is_deleted_leaves_with_their_own_row() {
+    let (world, ids, [_, middle, bottom]) = nested().await;
+    // Both rounds tell of the same people.
+    let boss = hire(&world.tenant, "boss", json!({}));
+    let zoe = hire(&world.tenant, "zoe", json!({"department": "Legal"}));
+    hire(&world.tenant, "out", json!({}));
+    world.tenant.set_manager(&zoe, Some(&boss)).unwrap();
+    join(&world.tenant, &bottom, &[&zoe]);
+    join(&world.tenant, &middle, &[&boss]);
+    let run = delta(&world).await;
+    assert_eq!(
+        tally(&run),
+        [(Outcome::Added, 2), (Outcome::Skipped, 1)],
+        "{run:#?}"
+    );
+    let account = world.account("zoe").await;
+    assert_eq!(account.reporting_to, world.account("boss").await.id, "{account:#?}");
+
+    // A soft-deleted user stays a member; when they are purged, the group may tell of it or not.
+    world.tenant.soft_delete(&ids[0]).unwrap();
+    let run = delta(&world).await;
+    assert_eq!(tally(&run), [(Outcome::Removed, 1)], "{run:#?}");
+    assert_eq!(
+        status(&world, "p01").await,
+        (AccountStatus::Deactivated, IntegrationStatus::SoftDeleted)
+    );
+    world.tenant.restore(&ids[0]).unwrap();
+    let run = delta(&world).await;
+    assert_eq!(counts(&run).reactivated, 1, "{run:#?}");
+    assert_eq!(status(&world, "p01").await, IN);
+    for (user, untold) in [(&ids[0], false), (&zoe, true)] {
+        world.tenant.set(|settings| settings.purged_members_untold = untold);
+        world.tenant.soft_delete(user).unwrap();
+        world.tenant.purge(user).unwrap();
+        let run = delta(&world).await;
+        assert_eq!(counts(&run).seen, 1, "{run:#?}");
+    }
+    assert_eq!(logins(&world).await, ["boss", "p04"]);
+}
+
+#[tokio::test]
 async fn b10_a_delta_follows_groups_that_are_nested_taken_out_deleted_and_restored() {
     let (world, ids, [top, middle, bottom]) = nested().await;
     let other = security_group(&world.tenant, "Other");
