@@ -495,6 +495,14 @@ async fn another_process_makes_groups() {
     assert_eq!(group["members"].as_object().unwrap().len(), 20_049);
     let counts = visit.control(Method::GET, "counts", Value::Null).await.json();
     assert_eq!(counts["groups"], 2);
+    let listed = visit
+        .control(Method::GET, "groups?skip=1&limit=1", Value::Null)
+        .await
+        .json();
+    assert_eq!(
+        (listed.as_array().unwrap().len(), &listed[0]["id"]),
+        (1, &results[1]["id"])
+    );
     let other = results[1]["id"].as_str().unwrap();
     let refused = [
         (
