@@ -37,13 +37,14 @@ pub fn nest(tenant: &Arc<Tenant>, outer: &str, inner: &str) {
         .unwrap();
 }
 
-/// Takes the permissions for groups away from the tenant's app. Tokens issued before keep theirs.
+/// Takes the permissions for groups away from the tenant's app, and its tokens, which would still have them.
 pub fn forbid_groups(tenant: &Arc<Tenant>) {
     let roles = ["User.Read.All", "Device.Read.All", "Organization.Read.All"];
     tenant.change_app(entra_sim::AppChange {
         roles: Some(roles.map(String::from).into()),
         ..entra_sim::AppChange::default()
     });
+    tenant.revoke_tokens();
 }
 
 fn owned<S: AsRef<str>>(ids: &[S]) -> Vec<String> {

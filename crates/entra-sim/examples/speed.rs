@@ -4,6 +4,8 @@ use anyhow::Context as _;
 use entra_sim::{Options, Simulator};
 use std::time::{Duration, Instant};
 
+const GROUPS: &str =
+    "/v1.0/groups/delta?$select=displayName,description,groupTypes,securityEnabled,mailEnabled,members";
 const QUERY: &str = "$top=999&$expand=manager($select=id)&$select=id,userPrincipalName,displayName,givenName,surname,\
     mail,mailNickname,accountEnabled,userType,jobTitle,department,companyName,officeLocation,employeeId,employeeType,\
     employeeHireDate,employeeOrgData,businessPhones,mobilePhone,faxNumber,streetAddress,city,state,postalCode,country,\
@@ -19,18 +21,37 @@ async fn main() -> anyhow::Result<()> {
         .map_or(Ok(100_000), |users| users.parse())?;
     // Plain HTTP, but the client wants a provider; an error says that there is one.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let simulator = Simulator::start(Options::generate(1, users)).await?;
+    let mut options = Options::generate(1, users);
+    for tenant in &mut options.tenants {
+        tenant.groups = users / 20;
+    }
+    let start = Instant::now();
+    let simulator = Simulator::start(options).await?;
+    println!(
+        "starting with {} groups: {:.2} s",
+        users / 20,
+        start.elapsed().as_secs_f64()
+    );
     let http = reqwest::Client::builder()
         .timeout(Duration::from_secs(60))
         .build()?;
     let token = token(&http, &simulator).await?;
-    report("rendered when asked for", &http, &simulator, &token, users).await?;
+    let listing = format!("/v1.0/users?{QUERY}");
+    report("groups with members", &http, &simulator, &token, (GROUPS, users)).await?;
+    report(
+        "rendered when asked for",
+        &http,
+        &simulator,
+        &token,
+        (&listing, users),
+    )
+    .await?;
     simulator
         .default_tenant()
         .context("a tenant")?
         .set(|settings| settings.prerender = true);
     let start = Instant::now();
-    let link = format!("{{\"link\": \"/v1.0/users?{QUERY}\"}}");
+    let link = format!("{{\"link\": \"{listing}\"}}");
     let prerender = http.post(format!("{}/sim/prerender", simulator.url()));
     prerender
         .header("content-type", "application/json")
@@ -39,7 +60,7 @@ async fn main() -> anyhow::Result<()> {
         .await?
         .error_for_status()?;
     println!("prerendering: {:.2} s", start.elapsed().as_secs_f64());
-    report("prerendered", &http, &simulator, &token, users).await
+    report("prerendered", &http, &simulator, &token, (&listing, users)).await
 }
 
 async fn token(http: &reqwest::Client, simulator: &Simulator) -> anyhow::Result<String> {
@@ -60,10 +81,10 @@ async fn report(
     http: &reqwest::Client,
     simulator: &Simulator,
     token: &str,
-    users: u32,
+    (first, users): (&str, u32),
 ) -> anyhow::Result<()> {
     let start = Instant::now();
-    let mut link = Some(format!("{}/v1.0/users?{QUERY}", simulator.url()));
+    let mut link = Some(format!("{}{first}", simulator.url()));
     let mut bytes = 0;
     while let Some(url) = link {
         let body = http

@@ -49,6 +49,42 @@ async fn read(graph: &Graph) -> Result<(), rollcall_graph::Error> {
         rows += page.users()?.users.len();
     }
     println!("changes since: {rows} rows in {} pages", round.read());
+    tell_groups(graph).await
+}
+
+/// Groups, where the app may read them.
+async fn tell_groups(graph: &Graph) -> Result<(), rollcall_graph::Error> {
+    for probe in graph.probe(&Reading::GROUPS).await {
+        println!("{}: {:?}", probe.reading.title(), probe.result);
+        if probe.result.is_err() {
+            return Ok(());
+        }
+    }
+    let began = Instant::now();
+    let mut round = graph.group_changes(None)?;
+    let (mut rows, mut members, mut bad) = (0, 0, 0);
+    while let Some(page) = round.next().await? {
+        let found = page.groups()?;
+        rows += found.groups.len();
+        members += found
+            .groups
+            .iter()
+            .map(|group| group.members.len())
+            .sum::<usize>();
+        let problems = found.groups.iter().filter(|group| group.problem.is_some());
+        bad += problems.count() + found.unusable.len();
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "groups: {rows} rows with {members} members, {bad} bad, in {} pages and {seconds:.2} s",
+        round.read()
+    );
+    let mut round = graph.group_changes(round.end().as_ref())?;
+    let mut rows = 0;
+    while let Some(page) = round.next().await? {
+        rows += page.groups()?.groups.len();
+    }
+    println!("changes of groups since: {rows} rows in {} pages", round.read());
     Ok(())
 }
 

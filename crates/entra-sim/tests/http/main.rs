@@ -6,6 +6,7 @@ mod control;
 mod deleted;
 mod delta;
 mod faults;
+mod group_operations;
 mod groups;
 mod listing;
 mod oracle;
