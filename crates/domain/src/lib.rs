@@ -10,6 +10,7 @@ pub mod decision;
 pub mod fallout;
 pub mod field;
 pub mod id;
+pub mod import;
 pub mod leaver;
 pub mod lookup_guid;
 pub mod mapping;

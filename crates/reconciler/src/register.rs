@@ -1,5 +1,6 @@
 //! What api asks of the register at once: `rollcall.internal.v1.Register`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use contracts::internal::v1::register_server::Register;
@@ -8,16 +9,17 @@ use contracts::internal::v1::{
 };
 use contracts::v1::{ImportAccountsResponse, ResolveReviewsResponse};
 use domain::id::RunId;
+use futures::Stream;
 use service::Clock;
 use service::error::chain;
 use store::run_plan::{self, State};
 use store::{Store, decision_settle};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
-use crate::plan;
-use crate::{import, resolve};
+use crate::import::Import;
+use crate::{plan, resolve};
 
 /// The service.
 pub struct Server {
@@ -29,6 +31,8 @@ pub struct Server {
     pub wake: Arc<Notify>,
     /// Hours that a preview can be applied.
     pub preview_hours: i64,
+    /// Held by the file that is imported just now.
+    pub imports: Arc<Mutex<()>>,
 }
 
 #[tonic::async_trait]
@@ -56,12 +60,24 @@ impl Register for Server {
         Ok(Response::new(ResolveReviewsResponse { results }))
     }
 
+    type ImportAccountsStream = Pin<Box<dyn Stream<Item = Result<ImportAccountsResponse, Status>> + Send>>;
+
     async fn import_accounts(
         &self,
         request: Request<Streaming<ImportAccountsRequest>>,
-    ) -> Result<Response<ImportAccountsResponse>, Status> {
-        let answer = import::import(&self.store, &self.clock, request.into_inner()).await?;
-        Ok(Response::new(answer))
+    ) -> Result<Response<Self::ImportAccountsStream>, Status> {
+        let (store, clock, imports) = (self.store.clone(), self.clock.clone(), Arc::clone(&self.imports));
+        let answer = async move {
+            // What is remembered of a file takes memory: one at a time.
+            let _turn = imports.lock().await;
+            let import = Import {
+                store: &store,
+                clock: &clock,
+            };
+            import.run(request.into_inner()).await
+        };
+        // The work is the stream's one item, so that a long file does not meet the limit of a call.
+        Ok(Response::new(Box::pin(futures::stream::once(answer))))
     }
 }
 

@@ -147,7 +147,13 @@ async fn not_open(tx: &mut Tx, organization: OrganizationId, id: Uuid) -> Result
     })
 }
 
-async fn tell(tx: &mut Tx, clock: &Clock, organization: OrganizationId, records: u32) -> Result<(), Error> {
+/// Tells that people, not a run, have changed the register.
+pub async fn tell(
+    tx: &mut Tx,
+    clock: &Clock,
+    organization: OrganizationId,
+    records: u32,
+) -> Result<(), Error> {
     let id = clock.new_id();
     let message = contracts::bus::v1::RegisterChanged {
         event_id: id.as_bytes().to_vec(),

@@ -84,6 +84,7 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         clock: context.clock.clone(),
         wake,
         preview_hours: config.work.preview_hours,
+        imports: Arc::default(),
     };
     Ok(Surface::new()
         .with(RegisterServer::new(server))

@@ -79,7 +79,8 @@ pub async fn find(
     })
 }
 
-async fn holders(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<Vec<Holder>, StoreError> {
+/// Who holds these accounts.
+pub async fn holders(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<Vec<Holder>, StoreError> {
     if accounts.is_empty() {
         return Ok(Vec::new());
     }

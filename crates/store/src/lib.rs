@@ -21,6 +21,7 @@ pub mod error;
 pub mod failed_list;
 pub mod fields;
 pub mod idempotency;
+pub mod import_page;
 pub mod inbox;
 pub mod link;
 pub mod link_list;
