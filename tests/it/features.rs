@@ -31,3 +31,5 @@ mod published;
 mod commands;
 
 mod csv_import;
+
+mod passwords;

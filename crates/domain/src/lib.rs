@@ -17,4 +17,5 @@ pub mod mapping;
 pub mod notice;
 pub mod observed;
 pub mod overwrite;
+pub mod password;
 pub mod settle;

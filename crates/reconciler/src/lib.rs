@@ -11,6 +11,7 @@ mod error;
 mod import;
 mod metrics;
 mod pages;
+mod passwords;
 mod plan;
 mod register;
 mod relay;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use contracts::internal::v1::register_server::Register;
 use contracts::internal::v1::{
-    ApplyPlanRequest, ApplyPlanResponse, ImportAccountsRequest, ResolveReviewsRequest,
+    ApplyPlanRequest, ApplyPlanResponse, ImportAccountsRequest, ResetPasswordRequest, ResetPasswordResponse,
+    ResolveReviewsRequest,
 };
 use contracts::v1::{ImportAccountsResponse, ResolveReviewsResponse};
 use domain::id::RunId;
@@ -19,7 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
 use crate::import::Import;
-use crate::{plan, resolve};
+use crate::{passwords, plan, resolve};
 
 /// The service.
 pub struct Server {
@@ -58,6 +59,23 @@ impl Register for Server {
         let results = resolve::resolve(&self.store, &self.clock, request.into_inner()).await?;
         self.wake.notify_one();
         Ok(Response::new(ResolveReviewsResponse { results }))
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<ResetPasswordRequest>,
+    ) -> Result<Response<ResetPasswordResponse>, Status> {
+        let request = request.into_inner();
+        let organization = request
+            .organization_id
+            .parse()
+            .map_err(|_| Status::invalid_argument("organization_id is not a UUID"))?;
+        let account = request
+            .account_id
+            .parse()
+            .map_err(|_| Status::invalid_argument("account_id is not a UUID"))?;
+        passwords::reset(&self.store, &self.clock, organization, account).await?;
+        Ok(Response::new(ResetPasswordResponse {}))
     }
 
     type ImportAccountsStream = Pin<Box<dyn Stream<Item = Result<ImportAccountsResponse, Status>> + Send>>;

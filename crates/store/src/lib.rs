@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod account_list;
+pub mod account_password;
 pub mod audit;
 pub mod candidate;
 pub mod change_list;
@@ -34,6 +35,9 @@ pub mod notice_read;
 pub mod organization;
 pub mod outbox;
 pub mod page_fields;
+pub mod password_mail;
+pub mod password_settings;
+pub mod password_task;
 pub mod pool;
 pub mod recipient;
 pub mod review;

@@ -8,6 +8,7 @@ mod check_mapping;
 pub mod disconnect;
 pub mod export;
 mod fallout;
+mod passwords;
 mod properties;
 mod write;
 

@@ -8,6 +8,7 @@ use contracts::internal::v1 as internal;
 use contracts::v1;
 use contracts::v1::accounts_server::Accounts;
 use domain::field::Field;
+use domain::id::AccountId;
 use futures::Stream;
 use store::account_list::{self, Search};
 use store::{audit, mapping};
@@ -27,6 +28,8 @@ use crate::{lookup, view};
 const CHUNK: usize = 500;
 /// Messages that wait for the reconciler.
 const WAITING: usize = 4;
+/// For letting an account wait for a password.
+const RESET_DEADLINE: Duration = Duration::from_secs(20);
 /// For a whole import.
 const IMPORT_DEADLINE: Duration = Duration::from_secs(3_600);
 /// Characters in a file's name at most.
@@ -58,6 +61,16 @@ impl Accounts for Service {
         let caller = Caller::of(&request)?;
         Ok(Response::new(
             get(&self.0, &caller, &request.get_ref().account_id).await?,
+        ))
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<v1::ResetPasswordRequest>,
+    ) -> Result<Response<v1::ResetPasswordResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(
+            reset_password(&self.0, &caller, request.get_ref()).await?,
         ))
     }
 
@@ -118,6 +131,51 @@ async fn get(app: &App, caller: &Caller, id: &str) -> Result<v1::Account, Fault>
         name: id.to_string(),
         hint: "; find accounts with rollcall account list --search TEXT".to_owned(),
     })
+}
+
+async fn reset_password(
+    app: &App,
+    caller: &Caller,
+    request: &v1::ResetPasswordRequest,
+) -> Result<v1::ResetPasswordResponse, Fault> {
+    let account: AccountId = lookup::parse("accountId", &request.account_id)?;
+    let key = Key::of(caller, "ResetPassword", &request.idempotency_key, request)?;
+    if let Some(answer) = key.claim_first(app).await? {
+        return Ok(answer);
+    }
+    let outcome = ask_for_password(app, caller, account).await;
+    key.settle(app, &outcome).await?;
+    outcome
+}
+
+async fn ask_for_password(
+    app: &App,
+    caller: &Caller,
+    account: AccountId,
+) -> Result<v1::ResetPasswordResponse, Fault> {
+    let mut call = Request::new(internal::ResetPasswordRequest {
+        organization_id: caller.organization().to_string(),
+        account_id: account.to_string(),
+    });
+    call.set_timeout(RESET_DEADLINE);
+    let answer = app.register.clone().reset_password(call).await;
+    answer.map_err(|status| Fault::Upstream {
+        service: "reconciler",
+        status: Box::new(status),
+    })?;
+    let entry = audit::Entry {
+        id: app.clock.new_id(),
+        organization: caller.organization(),
+        at: app.clock.now(),
+        actor: format!("token {}", caller.name()),
+        action: "account.resetPassword".to_owned(),
+        subject: account.to_string(),
+        before: None,
+        after: None,
+    };
+    let mut connection = app.store.connection().await?;
+    audit::insert(&mut connection, &entry).await?;
+    Ok(v1::ResetPasswordResponse {})
 }
 
 /// Hands the rows through to the reconciler as they come, a bounded number at a time.

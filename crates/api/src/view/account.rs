@@ -4,7 +4,7 @@ use contracts::v1;
 use domain::account::{Role, Status};
 use domain::decision::LinkStatus;
 use domain::field::Field;
-use store::account_list::Account;
+use store::account_list::{Account, Password};
 use store::link_list::Link;
 
 use super::time;
@@ -38,6 +38,13 @@ pub fn account(account: Account) -> v1::Account {
         reporting_to: account.reporting_to.map(|id| id.to_string()).unwrap_or_default(),
         create_time: Some(time(account.created_at)),
         update_time: Some(time(account.updated_at)),
+        password_state: match account.password {
+            Password::None => v1::PasswordState::None,
+            Password::Pending => v1::PasswordState::Pending,
+            Password::Set => v1::PasswordState::Set,
+            Password::MustChange => v1::PasswordState::MustChange,
+        }
+        .into(),
         fields: account
             .fields
             .into_iter()

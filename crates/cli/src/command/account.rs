@@ -5,6 +5,7 @@ use clap::builder::RangedU64ValueParser;
 use contracts::v1;
 use domain::field::Field;
 
+use crate::api::idempotency_key;
 use crate::command::Session;
 use crate::failure::Failure;
 use crate::page;
@@ -33,6 +34,12 @@ pub enum Command {
         #[arg(value_parser = super::id)]
         id: String,
     },
+    /// Give an account another local password: random, and mailed to the account's own address
+    ResetPassword {
+        /// The account's id
+        #[arg(value_parser = super::id)]
+        id: String,
+    },
 }
 
 impl Command {
@@ -45,6 +52,7 @@ impl Command {
                 deleted,
             } => list(session, &search, limit, deleted).await,
             Self::Show { id } => show_one(session, id).await,
+            Self::ResetPassword { id } => reset_password(session, id).await,
         }
     }
 }
@@ -108,6 +116,22 @@ async fn show_one(session: &Session, account_id: String) -> Result<(), Failure> 
     session.output.answer(&answer, card)
 }
 
+async fn reset_password(session: &Session, account_id: String) -> Result<(), Failure> {
+    let api = session.api().await?;
+    let message = v1::ResetPasswordRequest {
+        account_id,
+        idempotency_key: idempotency_key(),
+    };
+    let answer = api
+        .call(message, async |request| {
+            api.accounts().reset_password(request).await
+        })
+        .await?;
+    session.output.answer(&answer, |_| {
+        "A new password is being made, and mailed to the account's own address.\n".to_owned()
+    })
+}
+
 fn card(account: &v1::Account) -> String {
     let mut text = Card::default()
         .line("Id", account.id.as_str())
@@ -118,6 +142,10 @@ fn card(account: &v1::Account) -> String {
         .line("Connection", account.connection.as_str())
         .line("Object id", account.object_id.as_str())
         .line("Reporting to", account.reporting_to.as_str())
+        .line(
+            "Password",
+            words::plain(account.password_state().as_str_name(), "PASSWORD_STATE_"),
+        )
         .line("Created", show::time(account.create_time.as_ref()))
         .line("Changed", show::time(account.update_time.as_ref()))
         .into_text();

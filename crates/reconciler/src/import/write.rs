@@ -22,7 +22,7 @@ use super::look::Kept;
 use super::{Head, Import, row};
 use crate::apply::login_of;
 use crate::error::Error;
-use crate::resolve;
+use crate::{passwords, resolve};
 
 /// Tries at a page when the database asks for it to be repeated.
 const TRIES: u32 = 5;
@@ -174,7 +174,7 @@ impl Writer<'_> {
         }
         done.written += u32::try_from(ids.len()).unwrap_or(u32::MAX);
         account::insert(tx.connection(), added).await?;
-        Ok(())
+        passwords::request(tx, self.head.organization, &ids, now).await
     }
 
     async fn change(
