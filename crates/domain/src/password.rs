@@ -5,6 +5,7 @@ use std::fmt;
 use crate::notice::{Letter, single_line};
 
 /// What every password must have.
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Characters at least.

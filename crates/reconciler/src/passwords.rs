@@ -4,6 +4,7 @@
 //! sealed, for its mail.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -105,10 +106,8 @@ impl Passwords {
         let accounts: Vec<Uuid> = tasks.iter().map(|task| task.account().0).collect();
         let mut settings: HashMap<OrganizationId, PasswordSettings> = HashMap::new();
         for task in &tasks {
-            let organization = task.organization();
-            if !settings.contains_key(&organization) {
-                let found = password_settings::find(tx.connection(), organization).await?;
-                settings.insert(organization, found);
+            if let Entry::Vacant(place) = settings.entry(task.organization()) {
+                place.insert(password_settings::find(tx.connection(), task.organization()).await?);
             }
         }
         let given = self.give(tasks, &settings)?;

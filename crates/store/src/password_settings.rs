@@ -129,6 +129,7 @@ pub async fn put(
     Ok(())
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "the columns are what they are")]
 #[derive(sqlx::FromRow)]
 struct Row {
     organization_id: Uuid,

@@ -62,7 +62,7 @@ pub fn check(document: Option<&v1::PasswordSettings>, problems: &mut Problems<'_
                 format!("has control characters, or more than {MOST} characters"),
             );
         }
-        if let Some(told) = told(&policy, predefined) {
+        if let Some(told) = told(policy, predefined) {
             problems.add(
                 "passwords.predefined",
                 format!("{told}, as passwords.policy asks for"),
@@ -103,7 +103,7 @@ fn policy(document: Option<&v1::PasswordPolicy>, problems: &mut Problems<'_>) ->
 }
 
 /// Everything that the policy finds wrong with a password; never the password.
-fn told(policy: &Policy, password: &SecretString) -> Option<String> {
+fn told(policy: Policy, password: &SecretString) -> Option<String> {
     let breaches = policy.breaches(password.expose_secret(), "");
     let told: Vec<String> = breaches.iter().map(ToString::to_string).collect();
     (!told.is_empty()).then(|| told.join(", "))
@@ -124,7 +124,7 @@ pub fn check_stored(
         None => Some("is missing, and none is stored; write predefined: { fromEnv: NAME }".to_owned()),
         Some(stored) => match open(app, organization, stored) {
             Err(_) => Some("can't be decrypted any more; give it again".to_owned()),
-            Ok(password) => told(&wish.policy, &password)
+            Ok(password) => told(wish.policy, &password)
                 .map(|told| format!("is stored, but {told}, as passwords.policy asks for; give another one")),
         },
     };
@@ -155,7 +155,7 @@ fn sealed(stored: &SealedSecret) -> Sealed {
 pub fn wanted(
     app: &App,
     organization: OrganizationId,
-    wish: WantedPasswords,
+    wish: &WantedPasswords,
     had: &PasswordSettings,
 ) -> Result<PasswordSettings, Fault> {
     let kept = had.predefined.clone().filter(|_| wish.mode == Mode::Predefined);

@@ -271,7 +271,7 @@ impl Writer<'_> {
         let organization = self.caller.organization();
         let stored = settings::find(self.tx.connection(), organization).await?;
         let had = password_settings::find(self.tx.connection(), organization).await?;
-        let passwords = passwords::wanted(self.app, organization, wish.passwords, &had)?;
+        let passwords = passwords::wanted(self.app, organization, &wish.passwords, &had)?;
         let mut old = properties::settings(&stored);
         old.extend(passwords::properties(&had, None));
         let mut new = properties::settings(&wish.settings);

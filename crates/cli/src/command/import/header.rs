@@ -16,11 +16,11 @@ pub fn delimiter(text: &str) -> u8 {
     for byte in text.bytes() {
         if byte == b'"' {
             quoted = !quoted;
-        } else if quoted {
-            continue;
-        } else if matches!(byte, b'\r' | b'\n') {
+        } else if !quoted && matches!(byte, b'\r' | b'\n') {
             break;
-        } else if let Some((_, count)) = counts.iter_mut().find(|(delimiter, _)| *delimiter == byte) {
+        } else if !quoted
+            && let Some((_, count)) = counts.iter_mut().find(|(delimiter, _)| *delimiter == byte)
+        {
             *count += 1;
         }
     }
