@@ -41,3 +41,7 @@ mod bad_input;
 mod published;
 
 mod commands;
+
+mod csv_import;
+
+mod passwords;

@@ -28,6 +28,13 @@ pub const LEAVER_ACTIONS: [(&str, v1::LeaverAction); 4] = [
 pub const FIRST_RUNS: [(&str, v1::FirstRun); 2] =
     [("preview", v1::FirstRun::Preview), ("apply", v1::FirstRun::Apply)];
 
+/// Which local password imported accounts get, in YAML.
+pub const PASSWORD_MODES: [(&str, v1::PasswordMode); 3] = [
+    ("none", v1::PasswordMode::None),
+    ("random", v1::PasswordMode::Random),
+    ("predefined", v1::PasswordMode::Predefined),
+];
+
 /// Roles in YAML, CSV and tables.
 pub const ROLES: [(&str, v1::Role); 4] = [
     ("owner", v1::Role::Owner),

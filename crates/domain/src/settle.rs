@@ -25,12 +25,8 @@ pub fn claims(account: &str, claims: &[Claim]) -> Vec<Verdict> {
     if claims.len() < 2 {
         return vec![None; claims.len()];
     }
-    let strongest = claims.iter().map(|claim| claim.rule).min();
-    let mut first = claims.iter().filter(|claim| Some(claim.rule) == strongest);
-    let winner = match (first.next(), first.next()) {
-        (Some(winner), None) => Some(winner),
-        _ => None,
-    };
+    let rules: Vec<Rule> = claims.iter().map(|claim| claim.rule).collect();
+    let winner = winner(&rules).map(|place| &claims[place]);
     claims
         .iter()
         .map(|claim| match winner {
@@ -46,6 +42,17 @@ pub fn claims(account: &str, claims: &[Claim]) -> Vec<Verdict> {
             )),
         })
         .collect()
+}
+
+/// Whose claim to an account stands, by place, if anyone's does: that by the lowest rule number, if it is one alone.
+#[must_use]
+pub fn winner(rules: &[Rule]) -> Option<usize> {
+    let strongest = rules.iter().min()?;
+    let mut first = rules.iter().enumerate().filter(|(_, rule)| *rule == strongest);
+    match (first.next(), first.next()) {
+        (Some((place, _)), None) => Some(place),
+        _ => None,
+    }
 }
 
 /// Why nobody gets a login that several records would hold.

@@ -3,6 +3,7 @@
 mod attachment;
 mod html;
 mod message;
+mod password;
 mod sender;
 mod smtp;
 

@@ -15,7 +15,7 @@ use service::retry::{Backoff, Policy, Verdict, retry};
 use store::Store;
 use tokio::sync::Notify;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::decide::{Decider, Sweep, Teller, take_changes};
 use crate::deliver::{Sender, Smtp};
 use crate::metrics::Metrics;
@@ -29,6 +29,7 @@ const MIGRATION: Policy = Policy {
 /// Connects, and starts both loops and the sweep. The gRPC port has health and reflection alone.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.check()?;
+    let vault = Arc::new(config::vault(&config.vault)?);
     let smtp = Smtp::new(&config.smtp)?;
     let store = open_store(&config, &context).await?;
     let bus = open_bus(&config.nats, &context).await?;
@@ -73,6 +74,7 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         bus,
         due,
         config: config.delivery,
+        vault,
     };
     context
         .tasks

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use domain::account::{Account, Status};
+use domain::account::{Account, Kind, Status};
 use domain::decide::held_login;
 use domain::decision::{Action, LinkStatus, LoginKey, Outcome, Skip};
 use domain::field::Field;
@@ -20,6 +20,7 @@ use store::{Inconsistent, Store, StoreError, Tx, account, fields, link, review, 
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::passwords;
 use crate::settle::fail_clashes;
 
 /// The constraint that keeps logins unique.
@@ -92,6 +93,7 @@ pub async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &C
 async fn create(tx: &mut Tx, work: &Work, decisions: &[Applicable], now: DateTime<Utc>) -> Result<(), Error> {
     let mut accounts = Rows::new(account::COPY_COLUMNS);
     let mut links = Rows::new(link::COPY_COLUMNS);
+    let mut added = Vec::new();
     for decision in decisions
         .iter()
         .filter(|decision| decision.outcome == Outcome::Added)
@@ -121,6 +123,9 @@ async fn create(tx: &mut Tx, work: &Work, decisions: &[Applicable], now: DateTim
             &values,
             now,
         );
+        if decision.kind == Kind::Account {
+            added.push(id.0);
+        }
         if !decision.had_link {
             let link = link_of(work, decision);
             link::copy_row(&mut links, work.connection, work.organization, &link);
@@ -128,7 +133,7 @@ async fn create(tx: &mut Tx, work: &Work, decisions: &[Applicable], now: DateTim
     }
     account::insert(tx.connection(), accounts).await?;
     link::insert(tx.connection(), links).await?;
-    Ok(())
+    passwords::request(tx, work.organization, &added, now).await
 }
 
 /// Accounts that are there take over their changes. One that somebody else has written since it was decided fails, and

@@ -1,7 +1,10 @@
 //! The settings; each is explained in `defaults.toml`.
 
+use anyhow::{Context as _, bail};
+use secrecy::SecretString;
 use serde::Deserialize;
-use service::config::{DatabaseConfig, NatsConfig};
+use service::config::{DatabaseConfig, NatsConfig, VaultConfig};
+use vault::Vault;
 
 /// Every key with its default.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -14,6 +17,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// `[nats]`
     pub nats: NatsConfig,
+    /// `[vault]`
+    pub vault: VaultConfig,
     /// `[work]`
     pub work: WorkConfig,
     /// `[retention]`
@@ -73,6 +78,20 @@ pub struct WorkConfig {
     pub sweep_milliseconds: u64,
     /// Hours that a preview can be applied.
     pub preview_hours: i64,
+}
+
+/// The vault, its keys from the variable or the file.
+pub fn vault(config: &VaultConfig) -> anyhow::Result<Vault> {
+    let keys = match (&config.keys, &config.keys_file) {
+        (Some(keys), _) => keys.clone(),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file);
+            let text = text.with_context(|| format!("cannot read the key ring {}", file.display()))?;
+            SecretString::from(text)
+        }
+        (None, None) => bail!("no keys for secrets: set vault.keys_file, or ROLLCALL_VAULT__KEYS"),
+    };
+    Vault::from_key_ring(&keys).context("the key ring can't be used")
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod explain;
 mod import;
 mod metrics;
 mod pages;
+mod passwords;
 mod plan;
 mod register;
 mod relay;

@@ -1,24 +1,26 @@
 //! What api asks of the register at once: `rollcall.internal.v1.Register`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use contracts::internal::v1::register_server::Register;
 use contracts::internal::v1::{
     ApplyPlanRequest, ApplyPlanResponse, EditLinkRequest, EditLinkResponse, ExplainRequest,
-    ImportAccountsRequest, ResolveReviewsRequest,
+    ImportAccountsRequest, ResetPasswordRequest, ResetPasswordResponse, ResolveReviewsRequest,
 };
 use contracts::v1::{Explanation, ImportAccountsResponse, ResolveReviewsResponse};
 use domain::id::RunId;
+use futures::Stream;
 use service::Clock;
 use service::error::chain;
 use store::run_plan::{self, State};
 use store::{Store, decision_settle, link_edit, never_touch};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
-use crate::plan;
-use crate::{edit_link, explain, import, resolve};
+use crate::import::Import;
+use crate::{edit_link, explain, passwords, plan, resolve};
 
 /// The service.
 pub struct Server {
@@ -30,6 +32,8 @@ pub struct Server {
     pub wake: Arc<Notify>,
     /// Hours that a preview can be applied.
     pub preview_hours: i64,
+    /// Held by the file that is imported just now.
+    pub imports: Arc<Mutex<()>>,
 }
 
 #[tonic::async_trait]
@@ -57,12 +61,41 @@ impl Register for Server {
         Ok(Response::new(ResolveReviewsResponse { results }))
     }
 
+    async fn reset_password(
+        &self,
+        request: Request<ResetPasswordRequest>,
+    ) -> Result<Response<ResetPasswordResponse>, Status> {
+        let request = request.into_inner();
+        let organization = request
+            .organization_id
+            .parse()
+            .map_err(|_| Status::invalid_argument("organization_id is not a UUID"))?;
+        let account = request
+            .account_id
+            .parse()
+            .map_err(|_| Status::invalid_argument("account_id is not a UUID"))?;
+        passwords::reset(&self.store, &self.clock, organization, account).await?;
+        Ok(Response::new(ResetPasswordResponse {}))
+    }
+
+    type ImportAccountsStream = Pin<Box<dyn Stream<Item = Result<ImportAccountsResponse, Status>> + Send>>;
+
     async fn import_accounts(
         &self,
         request: Request<Streaming<ImportAccountsRequest>>,
-    ) -> Result<Response<ImportAccountsResponse>, Status> {
-        let answer = import::import(&self.store, &self.clock, request.into_inner()).await?;
-        Ok(Response::new(answer))
+    ) -> Result<Response<Self::ImportAccountsStream>, Status> {
+        let (store, clock, imports) = (self.store.clone(), self.clock.clone(), Arc::clone(&self.imports));
+        let answer = async move {
+            // What is remembered of a file takes memory: one at a time.
+            let _turn = imports.lock().await;
+            let import = Import {
+                store: &store,
+                clock: &clock,
+            };
+            import.run(request.into_inner()).await
+        };
+        // The work is the stream's one item, so that a long file does not meet the limit of a call.
+        Ok(Response::new(Box::pin(futures::stream::once(answer))))
     }
 
     async fn edit_link(

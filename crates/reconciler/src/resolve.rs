@@ -154,7 +154,7 @@ async fn not_open(tx: &mut Tx, organization: OrganizationId, id: Uuid) -> Result
     })
 }
 
-/// Tells that a person's word has changed records of the register.
+/// Tells that people, not a run, have changed the register.
 pub async fn tell(
     tx: &mut Tx,
     clock: &Clock,

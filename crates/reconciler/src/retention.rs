@@ -1,4 +1,4 @@
-//! Deletes events from the outbox that were published long ago.
+//! Deletes events from the outbox that were published long ago, and what broken imports left behind.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -9,13 +9,15 @@ use service::Clock;
 use service::clock::earliest_id;
 use service::drain::Stopper;
 use service::error::chain;
-use store::{Store, StoreError, outbox};
+use store::{Store, StoreError, import_page, outbox};
 
 use crate::config::RetentionConfig;
 
 const EVERY: Duration = Duration::from_secs(600);
 /// Rows deleted in one statement.
 const MOST: u16 = 1_000;
+/// Pages of an import that are so old belong to one that was broken off.
+const BROKEN_OFF: TimeDelta = TimeDelta::days(1);
 
 /// Deletes what is kept long enough.
 pub struct Retention {
@@ -51,8 +53,11 @@ impl Retention {
             let gone = outbox::purge(&mut connection, earliest, before, MOST.into()).await?;
             all += gone;
             if gone < MOST.into() {
-                return Ok(all);
+                break;
             }
         }
+        let before = self.clock.now() - BROKEN_OFF;
+        while import_page::purge(&mut connection, before, MOST.into()).await? == u64::from(MOST) {}
+        Ok(all)
     }
 }

@@ -17,9 +17,10 @@ use service::retry::{Backoff, Policy, Verdict, retry};
 use store::Store;
 use tokio::sync::Notify;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::decide::Decider;
 use crate::metrics::Metrics;
+use crate::passwords::Passwords;
 use crate::register::Server;
 use crate::relay::Relay;
 use crate::retention::Retention;
@@ -34,6 +35,7 @@ const MIGRATION: Policy = Policy {
 /// Connects, starts the loops, and offers the register to api.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.check()?;
+    let vault = config::vault(&config.vault)?;
     let store = open_store(&config, &context).await?;
     let bus = open_bus(&config.nats, &context).await?;
     let (stopper, wake) = (&context.stopper, Arc::new(Notify::new()));
@@ -79,11 +81,19 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         config: config.retention,
     };
     context.tasks.spawn("retention", retention.run(stopper.clone()));
+    let passwords = Passwords {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        vault,
+        every: Duration::from_millis(config.work.sweep_milliseconds),
+    };
+    context.tasks.spawn("passwords", passwords.run(stopper.clone()));
     let server = Server {
         store,
         clock: context.clock.clone(),
         wake,
         preview_hours: config.work.preview_hours,
+        imports: Arc::default(),
     };
     Ok(Surface::new()
         .with(RegisterServer::new(server))

@@ -255,6 +255,34 @@ pub async fn check_logins(connection: &mut PgConnection) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Who holds these logins, in no order.
+pub async fn holders_of(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    logins: &[LoginKey],
+) -> Result<Vec<(LoginKey, AccountId)>, StoreError> {
+    if logins.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(String, String, Uuid)> = sqlx::query_as(
+        "-- account.holders_of
+         SELECT k.login, k.domain, a.id
+         FROM unnest($2::text[], $3::text[]) AS k (login, domain)
+         CROSS JOIN LATERAL (
+             SELECT id FROM account WHERE organization_id = $1 AND login_key = k.login AND domain_key = k.domain LIMIT 1
+         ) a",
+    )
+    .bind(organization.0)
+    .bind(logins.iter().map(|key| key.login.as_str()).collect::<Vec<_>>())
+    .bind(logins.iter().map(|key| key.domain.as_str()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(login, domain, id)| (LoginKey { login, domain }, AccountId(id)))
+        .collect())
+}
+
 /// Whether an organization has any account.
 pub async fn any(connection: &mut PgConnection, organization: OrganizationId) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(

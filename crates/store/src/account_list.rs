@@ -27,10 +27,25 @@ pub struct Account {
     pub reporting_to: Option<AccountId>,
     /// The object that feeds it.
     pub link: Option<Link>,
+    /// How it is with its local password.
+    pub password: Password,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+/// How it is with an account's local password (M6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// It has none.
+    None,
+    /// It is being made.
+    Pending,
+    /// It has one.
+    Set,
+    /// It has one that has to be changed at the next sign-in.
+    MustChange,
 }
 
 /// The object that feeds an account.
@@ -171,7 +186,9 @@ pub async fn list(
 const SELECT: &str = "
     SELECT account.id, account.status, account.role, account.created_at, account.updated_at,
         to_jsonb(account) AS columns, feed.name AS connection, feed.object_id, feed.status AS link_status,
-        manager.account_id AS reporting_to_account
+        manager.account_id AS reporting_to_account,
+        EXISTS (SELECT FROM password_task WHERE password_task.account_id = account.id) AS password_pending,
+        (SELECT must_change FROM account_password WHERE account_password.account_id = account.id) AS must_change
     FROM account
     LEFT JOIN LATERAL (
         SELECT link.connection_id, link.object_id, link.status, connection.name,
@@ -216,6 +233,8 @@ struct Row {
     object_id: Option<Uuid>,
     link_status: Option<i16>,
     reporting_to_account: Option<Uuid>,
+    password_pending: bool,
+    must_change: Option<bool>,
 }
 
 impl TryFrom<Row> for Account {
@@ -249,6 +268,12 @@ impl TryFrom<Row> for Account {
             fields,
             reporting_to: row.reporting_to_account.map(AccountId),
             link,
+            password: match (row.password_pending, row.must_change) {
+                (true, _) => Password::Pending,
+                (false, None) => Password::None,
+                (false, Some(false)) => Password::Set,
+                (false, Some(true)) => Password::MustChange,
+            },
             created_at: row.created_at,
             updated_at: row.updated_at,
         })

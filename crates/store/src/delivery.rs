@@ -60,6 +60,8 @@ pub struct Leased {
     pub body: String,
     /// Whether the failed users' CSV goes with it.
     pub attach_failed: bool,
+    /// Whether the body has a gap for the event's password.
+    pub holds_password: bool,
     /// The Message-ID header, angle brackets included.
     pub message_id: String,
     /// The trace that sending it continues.
@@ -107,6 +109,50 @@ pub async fn insert(
     Ok(added.rows_affected())
 }
 
+/// A mail that brings a password, to one person.
+#[derive(Clone, Debug)]
+pub struct PasswordMail {
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// The password's.
+    pub event: EventId,
+    /// What it says, with a gap.
+    pub letter: Letter,
+    /// To whom.
+    pub addressee: Addressee,
+}
+
+/// Adds the deliveries of passwords, due at once; how many are new.
+pub async fn insert_passwords(
+    connection: &mut PgConnection,
+    mails: &[PasswordMail],
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let ids = |of: fn(&PasswordMail) -> Uuid| mails.iter().map(of).collect::<Vec<_>>();
+    let texts = |of: fn(&PasswordMail) -> &str| mails.iter().map(of).collect::<Vec<_>>();
+    let added = sqlx::query(
+        "-- delivery.insert_passwords
+         INSERT INTO delivery (id, organization_id, event_id, recipient, subject, body, attach_failed, holds_password,
+             message_id, state, next_attempt_at, created_at)
+         SELECT new.id, new.organization_id, new.event_id, new.recipient, new.subject, new.body, false, true,
+             new.message_id, 'due', $8, $8
+         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
+             AS new (id, organization_id, event_id, recipient, subject, body, message_id)
+         ON CONFLICT (event_id, recipient) DO NOTHING",
+    )
+    .bind(ids(|mail| mail.addressee.id.0))
+    .bind(ids(|mail| mail.organization.0))
+    .bind(ids(|mail| mail.event.0))
+    .bind(texts(|mail| &mail.addressee.recipient))
+    .bind(texts(|mail| &mail.letter.subject))
+    .bind(texts(|mail| &mail.letter.body))
+    .bind(texts(|mail| &mail.addressee.message_id))
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(added.rows_affected())
+}
+
 /// Takes up to `limit` due deliveries under the lease `lease`, which ends at `until`: those that nobody holds, and those
 /// whose holder let its lease run out. Every delivery goes to one taker.
 pub async fn lease(
@@ -135,8 +181,8 @@ pub async fn lease(
          FROM taken
          WHERE delivery.id = taken.id
          RETURNING delivery.id, delivery.attempts, delivery.organization_id, delivery.event_id, delivery.run_id,
-             delivery.recipient, delivery.subject, delivery.body, delivery.attach_failed, delivery.message_id,
-             delivery.traceparent",
+             delivery.recipient, delivery.subject, delivery.body, delivery.attach_failed, delivery.holds_password,
+             delivery.message_id, delivery.traceparent",
     )
     .bind(lease)
     .bind(now)
@@ -248,6 +294,7 @@ struct Row {
     subject: String,
     body: String,
     attach_failed: bool,
+    holds_password: bool,
     message_id: String,
     traceparent: Option<String>,
 }
@@ -266,6 +313,7 @@ impl Row {
             subject: self.subject,
             body: self.body,
             attach_failed: self.attach_failed,
+            holds_password: self.holds_password,
             message_id: self.message_id,
             traceparent: self.traceparent,
         })

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod account_list;
+pub mod account_password;
 pub mod audit;
 pub mod candidate;
 pub mod change_list;
@@ -26,6 +27,7 @@ pub mod group_mirror;
 pub mod group_staging;
 pub mod history;
 pub mod idempotency;
+pub mod import_page;
 pub mod inbox;
 pub mod link;
 pub mod link_edit;
@@ -40,6 +42,9 @@ pub mod notice_read;
 pub mod organization;
 pub mod outbox;
 pub mod page_fields;
+pub mod password_mail;
+pub mod password_settings;
+pub mod password_task;
 pub mod pool;
 pub mod recipient;
 pub mod review;

@@ -22,8 +22,14 @@ const OURS: [(&str, &[&str]); 14] = [
         "fetcher",
         &["bus", "contracts", "domain", "graph", "service", "store", "vault"],
     ),
-    ("reconciler", &["bus", "contracts", "domain", "service", "store"]),
-    ("notifier", &["bus", "contracts", "domain", "service", "store"]),
+    (
+        "reconciler",
+        &["bus", "contracts", "domain", "service", "store", "vault"],
+    ),
+    (
+        "notifier",
+        &["bus", "contracts", "domain", "service", "store", "vault"],
+    ),
     (
         "api",
         &["bus", "contracts", "domain", "service", "store", "vault"],
@@ -34,7 +40,7 @@ const OURS: [(&str, &[&str]); 14] = [
 ];
 
 /// Packages that only these crates may use, and, for their tests, those behind the bar.
-const THEIRS: [(&str, &[&str], &[&str]); 17] = [
+const THEIRS: [(&str, &[&str], &[&str]); 19] = [
     ("sqlx", &["store"], &["fetcher"]),
     ("async-nats", &["bus"], &[]),
     ("zstd", &["bus", "store"], &[]),
@@ -60,6 +66,8 @@ const THEIRS: [(&str, &[&str], &[&str]); 17] = [
     ("clap", &["cli", "entra-sim", "local", "service"], &[]),
     ("figment", &["service"], &[]),
     ("csv", &["cli"], &[]),
+    ("encoding_rs", &["cli"], &[]),
+    ("argon2", &["reconciler"], &[]),
     ("opentelemetry", &["bus", "service"], &["notifier"]),
     ("opentelemetry_sdk", &["service"], &["bus", "notifier"]),
     ("opentelemetry-otlp", &["service"], &[]),

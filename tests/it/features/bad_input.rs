@@ -136,7 +136,7 @@ async fn rows_of_a_csv_fail_alone_and_say_why() {
     let dry = world
         .cli_json(&["import", "csv", file.to_str().unwrap(), "--dry-run"])
         .await;
-    assert_eq!((&dry["added"], &dry["failed"]), (&json!(2), &json!(4)), "{dry}");
+    assert_eq!((&dry["added"], &dry["failed"]), (&json!(1), &json!(5)), "{dry}");
     assert!(world.accounts().await.is_empty());
     let done = world.cli_json(&["import", "csv", file.to_str().unwrap()]).await;
     let failures = done["failures"].as_array().unwrap();
@@ -146,8 +146,9 @@ async fn rows_of_a_csv_fail_alone_and_say_why() {
             .unwrap()
     };
     assert!(of(3).contains("name") && of(4).contains("login"), "{done}");
-    assert!(of(5).contains("king") && of(6).contains("line 2"), "{done}");
-    assert_eq!(world.accounts().await.len(), 2);
+    assert!(of(5).contains("king"), "{done}");
+    assert!(of(6).contains("line 2") && of(2).contains("line 6"), "{done}");
+    assert_eq!(world.accounts().await.len(), 1);
     let file = world.file("unknown.csv", "name,login,shoe size\nAnn,ann,42\n");
     let unknown = world.cli_run(&["import", "csv", file.to_str().unwrap()]).await;
     assert!(

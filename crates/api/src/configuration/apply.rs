@@ -1,9 +1,10 @@
 //! Applying documents: everything is checked first, then written in one transaction.
 
 use contracts::v1;
-use store::{Tx, connection, connection_view, credential, custom_field, organization};
+use store::{Tx, connection, connection_view, credential, custom_field, organization, password_settings};
 
 use super::check::{Wanted, check};
+use super::passwords;
 use super::write::Writer;
 use crate::app::App;
 use crate::auth::Caller;
@@ -28,6 +29,16 @@ pub async fn apply(
         return Ok(answer);
     }
     check_references(&mut tx, caller, &wanted, &mut violations).await?;
+    if let Some((index, wish)) = &wanted.settings {
+        let had = password_settings::find(tx.connection(), caller.organization()).await?;
+        passwords::check_stored(
+            app,
+            caller.organization(),
+            (*index, &wish.passwords),
+            &had,
+            &mut violations,
+        );
+    }
     if !violations.is_empty() {
         return Err(Fault::Invalid(violations));
     }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::address::{address, origin};
 use super::check_custom;
 use super::check_mapping::{self, WantedMapping};
+use super::passwords::{self, WantedPasswords};
 use crate::fault::Violation;
 use crate::view::connection::CLOUDS;
 
@@ -41,7 +42,16 @@ pub struct Wanted {
     /// Mappings.
     pub mappings: Vec<(usize, WantedMapping)>,
     /// Settings.
-    pub settings: Option<(usize, Settings)>,
+    pub settings: Option<(usize, WantedSettings)>,
+}
+
+/// The settings as a document asks for them.
+#[derive(Debug)]
+pub struct WantedSettings {
+    /// Who gets mail, and when.
+    pub settings: Settings,
+    /// Local passwords.
+    pub passwords: WantedPasswords,
 }
 
 /// A credential as a document asks for it.
@@ -389,7 +399,7 @@ fn brake(document: Option<v1::Brake>, problems: &mut Problems<'_>) -> Brake {
     }
 }
 
-fn settings(document: &v1::Settings, problems: &mut Problems<'_>) -> Settings {
+fn settings(document: &v1::Settings, problems: &mut Problems<'_>) -> WantedSettings {
     if document.mail_to.len() > MOST_ADDRESSES {
         problems.add("mailTo", format!("has more than {MOST_ADDRESSES} addresses"));
     }
@@ -401,9 +411,12 @@ fn settings(document: &v1::Settings, problems: &mut Problems<'_>) -> Settings {
             );
         }
     }
-    Settings {
-        mail_to: document.mail_to.clone(),
-        mail_on_completion: document.mail_on_completion.unwrap_or(true),
+    WantedSettings {
+        settings: Settings {
+            mail_to: document.mail_to.clone(),
+            mail_on_completion: document.mail_on_completion.unwrap_or(true),
+        },
+        passwords: passwords::check(document.passwords.as_ref(), problems),
     }
 }
 

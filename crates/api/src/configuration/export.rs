@@ -2,8 +2,9 @@
 
 use contracts::v1;
 use contracts::v1::document::Kind;
-use store::{connection, credential, custom_field, mapping, settings};
+use store::{connection, credential, custom_field, mapping, password_settings, settings};
 
+use super::passwords;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::fault::Fault;
@@ -63,6 +64,7 @@ pub async fn export(app: &App, caller: &Caller) -> Result<v1::ExportConfiguratio
         name: "settings".to_owned(),
         mail_to: settings.mail_to,
         mail_on_completion: Some(settings.mail_on_completion),
+        passwords: passwords::document(&password_settings::find(tx.connection(), organization).await?),
     }));
     tx.commit().await?;
     let documents = documents

@@ -9,6 +9,7 @@ mod check_mapping;
 pub mod disconnect;
 pub mod export;
 mod fallout;
+mod passwords;
 mod properties;
 mod write;
 

@@ -10,14 +10,14 @@ use secrecy::ExposeSecret;
 use store::connection::Connection;
 use store::credential::{Credential, SealedSecret};
 use store::mapping::Mapping;
-use store::settings::Settings;
-use store::{Tx, audit, connection, credential, custom_field, mapping, settings};
+use store::{Tx, audit, connection, credential, custom_field, mapping, password_settings, settings};
 use vault::Sealed;
 
 use super::SECRET_PURPOSE;
-use super::check::{Wanted, WantedConnection, WantedCredential};
+use super::check::{Wanted, WantedConnection, WantedCredential, WantedSettings};
 use super::check_mapping::WantedMapping;
 use super::fallout;
+use super::passwords;
 use super::properties::{self, Properties};
 use crate::app::App;
 use crate::auth::Caller;
@@ -298,12 +298,18 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn settings(&mut self, wish: Settings) -> Result<(), Fault> {
+    async fn settings(&mut self, wish: WantedSettings) -> Result<(), Fault> {
         let organization = self.caller.organization();
         let stored = settings::find(self.tx.connection(), organization).await?;
-        let (old, new) = (properties::settings(&stored), properties::settings(&wish));
+        let had = password_settings::find(self.tx.connection(), organization).await?;
+        let passwords = passwords::wanted(self.app, organization, &wish.passwords, &had)?;
+        let mut old = properties::settings(&stored);
+        old.extend(passwords::properties(&had, None));
+        let mut new = properties::settings(&wish.settings);
+        new.extend(passwords::properties(&passwords, Some(&had)));
         if self.note("Settings", "settings", Some(&old), &new).await? {
-            settings::put(self.tx.connection(), organization, &wish).await?;
+            settings::put(self.tx.connection(), organization, &wish.settings).await?;
+            password_settings::put(self.tx.connection(), organization, &passwords).await?;
         }
         Ok(())
     }

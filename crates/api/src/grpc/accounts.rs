@@ -1,6 +1,7 @@
 //! `rollcall.v1.Accounts`.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::time::Duration;
 
 use contracts::internal::v1 as internal;
@@ -9,8 +10,10 @@ use contracts::v1::accounts_server::Accounts;
 use domain::account::Kind;
 use domain::decision::LinkStatus;
 use domain::field::Field;
+use domain::id::AccountId;
+use futures::Stream;
 use store::account_list::{self, Search};
-use store::custom_field;
+use store::{audit, custom_field, mapping};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -28,8 +31,14 @@ use crate::{lookup, view};
 const CHUNK: usize = 500;
 /// Messages that wait for the reconciler.
 const WAITING: usize = 4;
+/// For letting an account wait for a password.
+const RESET_DEADLINE: Duration = Duration::from_secs(20);
 /// For a whole import.
 const IMPORT_DEADLINE: Duration = Duration::from_secs(3_600);
+/// Characters in a file's name at most.
+const LONGEST_NAME: usize = 255;
+/// Mappings whose names are suggested at most.
+const MOST_MAPPINGS: i64 = 1_000;
 /// Words in a search at most.
 const MOST_WORDS: usize = 10;
 /// Bytes in one value at most.
@@ -68,14 +77,28 @@ impl Accounts for Service {
         ))
     }
 
+    async fn reset_password(
+        &self,
+        request: Request<v1::ResetPasswordRequest>,
+    ) -> Result<Response<v1::ResetPasswordResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(
+            reset_password(&self.0, &caller, request.get_ref()).await?,
+        ))
+    }
+
+    type ImportAccountsStream =
+        Pin<Box<dyn Stream<Item = Result<v1::ImportAccountsResponse, Status>> + Send>>;
+
     async fn import_accounts(
         &self,
         request: Request<Streaming<v1::ImportAccountsRequest>>,
-    ) -> Result<Response<v1::ImportAccountsResponse>, Status> {
+    ) -> Result<Response<Self::ImportAccountsStream>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(
-            import(&self.0, &caller, request.into_inner()).await?,
-        ))
+        let app = self.0.clone();
+        let answer = async move { Ok(import(&app, &caller, request.into_inner()).await?) };
+        // The work is the stream's one item, so that a long file does not meet the limit of a call.
+        Ok(Response::new(Box::pin(futures::stream::once(answer))))
     }
 }
 
@@ -154,6 +177,51 @@ async fn get(app: &App, caller: &Caller, id: &str) -> Result<v1::Account, Fault>
         })
 }
 
+async fn reset_password(
+    app: &App,
+    caller: &Caller,
+    request: &v1::ResetPasswordRequest,
+) -> Result<v1::ResetPasswordResponse, Fault> {
+    let account: AccountId = lookup::parse("accountId", &request.account_id)?;
+    let key = Key::of(caller, "ResetPassword", &request.idempotency_key, request)?;
+    if let Some(answer) = key.claim_first(app).await? {
+        return Ok(answer);
+    }
+    let outcome = ask_for_password(app, caller, account).await;
+    key.settle(app, &outcome).await?;
+    outcome
+}
+
+async fn ask_for_password(
+    app: &App,
+    caller: &Caller,
+    account: AccountId,
+) -> Result<v1::ResetPasswordResponse, Fault> {
+    let mut call = Request::new(internal::ResetPasswordRequest {
+        organization_id: caller.organization().to_string(),
+        account_id: account.to_string(),
+    });
+    call.set_timeout(RESET_DEADLINE);
+    let answer = app.register.clone().reset_password(call).await;
+    answer.map_err(|status| Fault::Upstream {
+        service: "reconciler",
+        status: Box::new(status),
+    })?;
+    let entry = audit::Entry {
+        id: app.clock.new_id(),
+        organization: caller.organization(),
+        at: app.clock.now(),
+        actor: format!("token {}", caller.name()),
+        action: "account.resetPassword".to_owned(),
+        subject: account.to_string(),
+        before: None,
+        after: None,
+    };
+    let mut connection = app.store.connection().await?;
+    audit::insert(&mut connection, &entry).await?;
+    Ok(v1::ResetPasswordResponse {})
+}
+
 /// Hands the rows through to the reconciler as they come, a bounded number at a time.
 ///
 /// The idempotency key stands for the import as a whole: its rows are not kept to compare them with a repeat's.
@@ -173,9 +241,89 @@ async fn import(
     if let Some(answer) = key.claim_first(app).await? {
         return Ok(answer);
     }
-    let outcome = hand_through(app, caller, first, rows).await;
+    let outcome = checked_and_noted(app, caller, first, rows).await;
     key.settle(app, &outcome).await?;
     outcome
+}
+
+async fn checked_and_noted(
+    app: &App,
+    caller: &Caller,
+    first: v1::ImportAccountsRequest,
+    rows: Streaming<v1::ImportAccountsRequest>,
+) -> Result<v1::ImportAccountsResponse, Fault> {
+    if first.file_name.chars().count() > LONGEST_NAME {
+        return Err(Fault::invalid(
+            "fileName",
+            format!("is longer than {LONGEST_NAME} characters"),
+        ));
+    }
+    check_mapping(app, caller, &first.mapping).await?;
+    let identity = v1::ImportAccountsRequest {
+        rows: Vec::new(),
+        ..first.clone()
+    };
+    let answer = hand_through(app, caller, first, rows).await?;
+    if !identity.dry_run {
+        note(app, caller, &identity, &answer).await?;
+    }
+    Ok(answer)
+}
+
+async fn check_mapping(app: &App, caller: &Caller, name: &str) -> Result<(), Fault> {
+    if name.is_empty() {
+        return Ok(());
+    }
+    let organization = caller.organization();
+    let mut tx = app.store.begin("import.mapping").await?;
+    let known = !name.contains('\0');
+    if known
+        && mapping::find_by_name(tx.connection(), organization, name)
+            .await?
+            .is_some()
+    {
+        return Ok(tx.commit().await?);
+    }
+    let all = mapping::list(tx.connection(), organization, None, None, MOST_MAPPINGS).await?;
+    tx.commit().await?;
+    let advice = did_you_mean(name, all.iter().map(|mapping| mapping.name.as_str()));
+    Err(Fault::invalid(
+        "mapping",
+        format!("\"{name}\" is no mapping{advice}"),
+    ))
+}
+
+/// The audit says who imported what. Rows that were written before an import was broken off are in no entry; the repeat's
+/// is there.
+async fn note(
+    app: &App,
+    caller: &Caller,
+    import: &v1::ImportAccountsRequest,
+    answer: &v1::ImportAccountsResponse,
+) -> Result<(), Fault> {
+    let entry = audit::Entry {
+        id: app.clock.new_id(),
+        organization: caller.organization(),
+        at: app.clock.now(),
+        actor: format!("token {}", caller.name()),
+        action: "accounts.import".to_owned(),
+        subject: if import.file_name.is_empty() {
+            "rows".to_owned()
+        } else {
+            import.file_name.clone()
+        },
+        before: None,
+        after: Some(serde_json::json!({
+            "mapping": import.mapping,
+            "overrideByEmail": import.override_by_email,
+            "added": answer.added,
+            "updated": answer.updated,
+            "unchanged": answer.unchanged,
+            "failed": answer.failed,
+        })),
+    };
+    let mut connection = app.store.connection().await?;
+    Ok(audit::insert(&mut connection, &entry).await?)
 }
 
 async fn hand_through(
@@ -184,7 +332,8 @@ async fn hand_through(
     first: v1::ImportAccountsRequest,
     mut rows: Streaming<v1::ImportAccountsRequest>,
 ) -> Result<v1::ImportAccountsResponse, Fault> {
-    let dry_run = first.dry_run;
+    let (dry_run, mapping, override_by_email) =
+        (first.dry_run, first.mapping.clone(), first.override_by_email);
     let organization_id = caller.organization().to_string();
     let (to, from) = mpsc::channel::<internal::ImportAccountsRequest>(WAITING);
     let feed = async move {
@@ -198,6 +347,8 @@ async fn hand_through(
                     organization_id: organization_id.clone(),
                     rows: rest,
                     dry_run,
+                    mapping: mapping.clone(),
+                    override_by_email,
                 };
                 if to.send(part).await.is_err() {
                     // The reconciler has given its answer, which says why.
@@ -216,15 +367,17 @@ async fn hand_through(
     call.set_timeout(IMPORT_DEADLINE);
     let mut register = app.register.clone();
     let answer = async {
-        let answer = register.import_accounts(call).await;
-        answer
-            .map(Response::into_inner)
-            .map_err(|status| Fault::Upstream {
-                service: "reconciler",
-                status: Box::new(status),
-            })
+        let failed = |status| Fault::Upstream {
+            service: "reconciler",
+            status: Box::new(status),
+        };
+        let mut answers = register.import_accounts(call).await.map_err(failed)?.into_inner();
+        let answer = answers.message().await.map_err(failed)?;
+        answer.ok_or(Fault::Internal(
+            "the reconciler ended an import without an answer",
+        ))
     };
-    // A bad row ends the feed with an error, and with it the call: what was sent before stays.
+    // A bad column ends the feed with an error, and with it the call, before anything is written.
     let ((), answer) = tokio::try_join!(feed, answer)?;
     Ok(answer)
 }

@@ -327,6 +327,10 @@ async fn an_import_with_an_unknown_column_is_refused_with_a_suggestion() {
     let status = accounts
         .import_accounts(with(&world.admin_secret, tokio_stream::iter([rows])))
         .await
+        .unwrap()
+        .into_inner()
+        .message()
+        .await
         .unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(

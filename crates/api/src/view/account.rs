@@ -5,7 +5,7 @@ use domain::account::{Role, Status};
 use domain::custom_field::CustomFields;
 use domain::decision::LinkStatus;
 use domain::field::Field;
-use store::account_list::Account;
+use store::account_list::{Account, Password};
 use store::link;
 use store::link_list::Link;
 
@@ -35,6 +35,13 @@ pub fn account(account: Account, custom: &CustomFields) -> v1::Account {
         reporting_to: account.reporting_to.map(|id| id.to_string()).unwrap_or_default(),
         create_time: Some(time(account.created_at)),
         update_time: Some(time(account.updated_at)),
+        password_state: match account.password {
+            Password::None => v1::PasswordState::None,
+            Password::Pending => v1::PasswordState::Pending,
+            Password::Set => v1::PasswordState::Set,
+            Password::MustChange => v1::PasswordState::MustChange,
+        }
+        .into(),
         fields: fields(account.fields, custom),
     }
 }

@@ -7,6 +7,7 @@ use clap::builder::RangedU64ValueParser;
 use contracts::v1;
 use domain::field::Field;
 
+use crate::api::idempotency_key;
 use crate::command::{Session, explain};
 use crate::failure::Failure;
 use crate::page;
@@ -51,6 +52,12 @@ Examples:
         #[arg(value_parser = super::id)]
         id: String,
     },
+    /// Give an account another local password: random, and mailed to the account's own address
+    ResetPassword {
+        /// The account's id
+        #[arg(value_parser = super::id)]
+        id: String,
+    },
 }
 
 impl Command {
@@ -65,6 +72,7 @@ impl Command {
             } => list(session, &search, limit, deleted, status.as_deref()).await,
             Self::Explain { person, connection } => explain::run(session, person, connection).await,
             Self::Show { id } => show_one(session, id).await,
+            Self::ResetPassword { id } => reset_password(session, id).await,
         }
     }
 }
@@ -141,6 +149,22 @@ async fn show_one(session: &Session, account_id: String) -> Result<(), Failure> 
     session.output.answer(&answer, card)
 }
 
+async fn reset_password(session: &Session, account_id: String) -> Result<(), Failure> {
+    let api = session.api().await?;
+    let message = v1::ResetPasswordRequest {
+        account_id,
+        idempotency_key: idempotency_key(),
+    };
+    let answer = api
+        .call(message, async |request| {
+            api.accounts().reset_password(request).await
+        })
+        .await?;
+    session.output.answer(&answer, |_| {
+        "A new password is being made, and mailed to the account's own address.\n".to_owned()
+    })
+}
+
 fn card(account: &v1::Account) -> String {
     let mut text = Card::default()
         .line("Id", account.id.as_str())
@@ -151,6 +175,10 @@ fn card(account: &v1::Account) -> String {
         .line("Connection", account.connection.as_str())
         .line("Object id", account.object_id.as_str())
         .line("Reporting to", account.reporting_to.as_str())
+        .line(
+            "Password",
+            words::plain(account.password_state().as_str_name(), "PASSWORD_STATE_"),
+        )
         .line("Created", show::time(account.create_time.as_ref()))
         .line("Changed", show::time(account.update_time.as_ref()))
         .into_text();

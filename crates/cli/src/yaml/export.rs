@@ -7,7 +7,7 @@ use serde_saphyr::FlowMap;
 
 use crate::words::{
     AUTHORITIES, CLOUDS, DELETION_MODES, FIELD_TYPES, FIRST_RUNS, IDENTIFIERS, LEAVER_ACTIONS, OPERATORS,
-    ROLES, TARGETS, word_of,
+    PASSWORD_MODES, ROLES, TARGETS, word_of,
 };
 
 /// A YAML value whose keys keep their order.
@@ -34,7 +34,7 @@ pub fn to_yaml(documents: &[v1::Document]) -> Result<String, serde_saphyr::Seria
             Some(Kind::Connection(connection)) => (None, of_connection(connection)),
             Some(Kind::Mapping(mapping)) => (None, of_mapping(mapping)),
             Some(Kind::CustomField(custom)) => (None, of_custom_field(custom)),
-            Some(Kind::Settings(settings)) => (None, of_settings(settings)),
+            Some(Kind::Settings(settings)) => of_settings(settings),
             None => continue,
         };
         if !text.is_empty() {
@@ -175,14 +175,46 @@ fn of_custom_field(custom: &v1::CustomField) -> Keys {
         .word("type", word_of(&FIELD_TYPES, custom.r#type()))
 }
 
-fn of_settings(settings: &v1::Settings) -> Keys {
-    Keys::of_kind("Settings")
+fn of_settings(settings: &v1::Settings) -> (Option<String>, Keys) {
+    let keys = Keys::of_kind("Settings")
         .text("name", &settings.name)
         .add(
             "mailTo",
             Yaml::List(settings.mail_to.iter().cloned().map(Yaml::Text).collect()),
         )
-        .maybe("mailOnCompletion", settings.mail_on_completion.map(Yaml::Flag))
+        .maybe("mailOnCompletion", settings.mail_on_completion.map(Yaml::Flag));
+    let Some(passwords) = &settings.passwords else {
+        return (None, keys);
+    };
+    let comment = passwords
+        .has_predefined
+        .then(|| format!("# Secrets are not exported: set {PREDEFINED_VARIABLE} before applying this.\n"));
+    (comment, keys.line("passwords", Some(of_passwords(passwords))))
+}
+
+/// The variable that an exported predefined password names.
+const PREDEFINED_VARIABLE: &str = "PREDEFINED_PASSWORD";
+
+fn of_passwords(passwords: &v1::PasswordSettings) -> Keys {
+    let flag = |flag: Option<bool>| flag.map(Yaml::Flag);
+    let policy = passwords.policy.map(|policy| {
+        Keys::default()
+            .maybe("length", policy.length.map(Yaml::Number))
+            .maybe("lower", flag(policy.lower))
+            .maybe("upper", flag(policy.upper))
+            .maybe("digit", flag(policy.digit))
+            .maybe("symbol", flag(policy.symbol))
+            .maybe("notLogin", flag(policy.not_login))
+    });
+    let predefined = passwords
+        .has_predefined
+        .then(|| Keys::default().text("fromEnv", PREDEFINED_VARIABLE));
+    Keys::default()
+        .word("mode", word_of(&PASSWORD_MODES, passwords.mode()))
+        .line("predefined", predefined)
+        .maybe("mustChange", flag(passwords.must_change))
+        .maybe("mail", flag(passwords.mail))
+        .line("policy", policy)
 }
 
 /// The variable that an exported credential names: `contoso-app` is read from `CONTOSO_APP_SECRET`.

@@ -199,7 +199,7 @@ fn read_document(node: &Node, environment: Environment<'_>, problems: &mut Probl
         "Connection" => Kind::Connection(connection::read(&mut section)),
         "Mapping" => Kind::Mapping(mapping::read(&mut section)),
         "CustomField" => Kind::CustomField(custom_field::read(&mut section)),
-        "Settings" => Kind::Settings(settings::read(&mut section)),
+        "Settings" => Kind::Settings(settings::read(&mut section, environment)),
         "" => return None,
         later if LATER.contains(&later) => {
             section.problem_with("kind", format_args!("{later:?} is not available in this version"));

@@ -484,12 +484,31 @@ fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
                 ..v1::Connection::default()
             })
         });
-    let settings =
-        (prop::collection::vec(any_text(), 0..3), any::<Option<bool>>()).prop_map(|(mail_to, flag)| {
+    let passwords = (1..4_i32, any::<[Option<bool>; 4]>(), any::<Option<u32>>()).prop_map(
+        |(mode, [must_change, mail, lower, not_login], length)| v1::PasswordSettings {
+            mode,
+            must_change,
+            mail,
+            policy: (lower.is_some() || length.is_some()).then_some(v1::PasswordPolicy {
+                length,
+                lower,
+                not_login,
+                ..v1::PasswordPolicy::default()
+            }),
+            ..v1::PasswordSettings::default()
+        },
+    );
+    let settings = (
+        prop::collection::vec(any_text(), 0..3),
+        any::<Option<bool>>(),
+        prop::option::of(passwords),
+    )
+        .prop_map(|(mail_to, flag, passwords)| {
             Kind::Settings(v1::Settings {
                 name: String::new(),
                 mail_to,
                 mail_on_completion: flag,
+                passwords,
             })
         });
     (mapping, connection, settings)

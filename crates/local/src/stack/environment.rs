@@ -53,8 +53,7 @@ pub(super) fn of(service: Service, listen: &Listen, around: &Surroundings) -> Ve
     settings.set("nats.url", &around.nats_url);
     match service {
         Service::Api => api(&mut settings, listen, around),
-        Service::Fetcher => settings.set("vault.keys", &around.vault_keys),
-        Service::Reconciler => (),
+        Service::Fetcher | Service::Reconciler => settings.set("vault.keys", &around.vault_keys),
         Service::Notifier => notifier(&mut settings, around),
     }
     for (key, value) in around.tls.iter().flat_map(|files| files.settings(service)) {
@@ -82,6 +81,7 @@ fn api(settings: &mut Settings, listen: &Listen, around: &Surroundings) {
 
 fn notifier(settings: &mut Settings, around: &Surroundings) {
     let smtp = &around.smtp;
+    settings.set("vault.keys", &around.vault_keys);
     settings.set("console.url", &around.console_url);
     settings.set("smtp.host", "127.0.0.1");
     settings.set("smtp.port", &smtp.port.to_string());

@@ -102,6 +102,7 @@ mod tests {
             subject: "Rollcall: contoso full run finished: 3 added".to_owned(),
             body: "The full run of contoso has finished.\n\n  added  3\n".to_owned(),
             attach_failed: false,
+            holds_password: false,
             message_id: "<01@contoso.com>".to_owned(),
             traceparent: None,
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::Bus;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::id::{NoticeId, RunId};
+use domain::id::{EventId, NoticeId, RunId};
 use domain::notice::{Kind, mail_failed, thousands};
 use futures::future::join_all;
 use service::Clock;
@@ -17,13 +17,14 @@ use service::retry::Backoff;
 use service::telemetry::{TraceContext, set_parent};
 use store::delivery::{self, Leased, UNRECORDED};
 use store::notice::{About, insert, is_told_since};
-use store::{Store, StoreError};
+use store::{Store, StoreError, password_mail};
 use tokio::sync::Notify;
 use tracing::Instrument;
+use vault::{Sealed, Vault};
 
-use super::attachment;
-use super::message::compose;
+use super::message::{Email, compose};
 use super::smtp::Smtp;
+use super::{attachment, password};
 use crate::config::DeliveryConfig;
 use crate::metrics::{Metrics, RESULT};
 use crate::wake_up::wake_up;
@@ -56,6 +57,14 @@ pub struct Sender {
     pub due: Arc<Notify>,
     /// Tries and waits.
     pub config: DeliveryConfig,
+    /// Opens the passwords that are mailed.
+    pub vault: Arc<Vault>,
+}
+
+/// What deliveries need beside themselves.
+struct Enclosed {
+    files: HashMap<RunId, Arc<str>>,
+    passwords: HashMap<EventId, Sealed>,
 }
 
 /// What a try came to.
@@ -87,6 +96,8 @@ impl Sender {
 
     /// Tries a batch of due deliveries at the same time; how many there were.
     pub async fn batch(&self, stopper: &Stopper) -> Result<usize, StoreError> {
+        let domain = self.smtp.from().email.domain();
+        password::write(&self.store, &self.clock, domain).await?;
         let now = self.clock.now();
         let until =
             now + TimeDelta::seconds(i64::try_from(self.config.lease_seconds).unwrap_or(i64::MAX / 1_000));
@@ -98,11 +109,14 @@ impl Sender {
         if batch.is_empty() {
             return Ok(0);
         }
-        let files = attachment::load(&self.store, &batch).await?;
+        let enclosed = Enclosed {
+            files: attachment::load(&self.store, &batch).await?,
+            passwords: password::load(&self.store, &batch).await?,
+        };
         let recorded = join_all(
             batch
                 .iter()
-                .map(|delivery| self.deliver(delivery, &files, stopper)),
+                .map(|delivery| self.deliver(delivery, &enclosed, stopper)),
         )
         .await;
         recorded.into_iter().collect::<Result<Vec<()>, _>>()?;
@@ -112,7 +126,7 @@ impl Sender {
     async fn deliver(
         &self,
         delivery: &Leased,
-        files: &HashMap<RunId, Arc<str>>,
+        enclosed: &Enclosed,
         stopper: &Stopper,
     ) -> Result<(), StoreError> {
         let run = delivery.run.map(|run| run.to_string());
@@ -123,11 +137,7 @@ impl Sender {
             set_parent(&span, &parent);
         }
         async {
-            let file = delivery
-                .run
-                .and_then(|run| files.get(&run))
-                .filter(|_| delivery.attach_failed);
-            let outcome = self.attempt(delivery, file.map(Arc::as_ref)).await;
+            let outcome = self.attempt(delivery, enclosed).await;
             self.record_in_the_end(delivery, &outcome, stopper).await
         }
         .instrument(span)
@@ -135,14 +145,14 @@ impl Sender {
     }
 
     /// One try.
-    async fn attempt(&self, delivery: &Leased, file: Option<&str>) -> Outcome {
+    async fn attempt(&self, delivery: &Leased, enclosed: &Enclosed) -> Outcome {
         // Senders that died over it have used up its tries.
         if delivery.attempt > self.config.max_attempts {
             return self.failed(UNRECORDED.to_owned());
         }
-        let email = match compose(delivery, self.smtp.from(), file, self.clock.now()) {
+        let email = match self.compose(delivery, enclosed) {
             Ok(email) => email,
-            Err(error) => return self.failed(text_of(&error)),
+            Err(error) => return self.failed(error),
         };
         match self.smtp.send(&email).await {
             Ok(answer) => {
@@ -166,6 +176,22 @@ impl Sender {
                 }
             }
         }
+    }
+
+    /// The mail; or why it never can be one.
+    fn compose(&self, delivery: &Leased, enclosed: &Enclosed) -> Result<Email, String> {
+        let file = delivery
+            .run
+            .and_then(|run| enclosed.files.get(&run))
+            .filter(|_| delivery.attach_failed)
+            .map(Arc::as_ref);
+        let (from, now) = (self.smtp.from(), self.clock.now());
+        if !delivery.holds_password {
+            return compose(delivery, from, file, now).map_err(|error| text_of(&error));
+        }
+        let filled = password::filled(delivery, &enclosed.passwords, &self.vault);
+        let filled = filled.map_err(|error| text_of(&error))?;
+        compose(&filled, from, file, now).map_err(|error| text_of(&error))
     }
 
     fn failed(&self, error: String) -> Outcome {
@@ -213,6 +239,14 @@ impl Sender {
                 news
             }
         };
+        let ended = match outcome {
+            Outcome::Sent => true,
+            Outcome::Failed { .. } => was_news,
+            Outcome::Again { .. } => false,
+        };
+        if delivery.holds_password && ended {
+            password_mail::forget(tx.connection(), delivery.event).await?;
+        }
         tx.commit().await?;
         if !was_news {
             tracing::warn!("another copy had taken this mail over");

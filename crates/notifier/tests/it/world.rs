@@ -11,7 +11,7 @@ use local::mail::{Login, MailServer, Message, Options};
 use local::nats::Nats;
 use local::test_database::TestDatabase;
 use rollcall_notifier::config::{
-    Config, ConsoleConfig, DEFAULTS, DeliveryConfig, SmtpConfig, SweepConfig, TlsMode,
+    Config, ConsoleConfig, DEFAULTS, DeliveryConfig, SmtpConfig, SweepConfig, TlsMode, vault,
 };
 use rollcall_notifier::decide::{Event, Sweep, Teller};
 use rollcall_notifier::deliver::{Sender, Smtp};
@@ -143,6 +143,7 @@ impl World {
             bus: self.bus.clone(),
             due: Arc::new(Notify::new()),
             config: self.config.delivery,
+            vault: Arc::new(vault(&self.config.vault).unwrap()),
         }
     }
 
@@ -266,6 +267,10 @@ fn config(mail: &MailServer, files: &tempfile::TempDir) -> Config {
     let environment = Environment::of([
         ("ROLLCALL_DATABASE__URL", "postgres://unused"),
         ("ROLLCALL_NATS__URL", "nats://unused"),
+        (
+            "ROLLCALL_VAULT__KEYS",
+            "k1:b2xkLWtleS1vbGQta2V5LW9sZC1rZXktb2xkLWtleSE=",
+        ),
     ]);
     let sources = Sources {
         defaults: DEFAULTS,

@@ -2,31 +2,39 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use contracts::v1;
 use csv::ByteRecord;
+use encoding_rs::Encoding;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::api::idempotency_key;
 use crate::command::Session;
-use crate::command::import::header;
 use crate::command::import::rows::Rows;
+use crate::command::import::text::{self, Source};
+use crate::command::import::{failed, header};
 use crate::failure::Failure;
 use crate::show::{self, escape};
 use crate::table::{Column, Table};
 
 const EXAMPLES: &str = "\
 The first line names the columns: register fields such as name, login, domain, email, upn,
-lookup_guid or job_title, letter case and underscores aside, and role. Cells are parted by , ; or
-tabs. The file must be UTF-8. An empty cell says nothing about its field. Rows that can't be taken
-are told with their line; the others are imported. Importing the same file again changes nothing.
+lookup_guid or job_title, letter case and underscores aside, and role. Without login and domain the
+parts of upn are taken. A row is matched with an account by the overwrite rules; an empty cell says
+nothing about its field. Rows that can't be taken are told with the line on which they start, and
+the others are imported. Importing the same file again changes nothing.
+
+Cells are parted by , ; | or tabs, whichever the first line has most of. A byte order mark says
+whether the file is UTF-8 or UTF-16; without one, what is not UTF-8 is read as Windows-1252.
 
 Examples:
   rollcall import csv accounts.csv --dry-run
-  rollcall import csv accounts.csv --strict";
+  rollcall import csv accounts.csv --mapping contoso-staff --failed failed.csv
+  ldap-export | rollcall import csv - --strict";
 
 /// Rows in a message.
 const CHUNK_ROWS: usize = 500;
@@ -36,6 +44,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 const ROW_BYTES: usize = 256 << 10;
 /// Messages read ahead of the network.
 const AHEAD: usize = 2;
+/// Characters of the file's name that api is told.
+const FILE_NAME: usize = 255;
 /// The most failures that are told.
 const TOLD: usize = 1000;
 
@@ -43,7 +53,7 @@ const TOLD: usize = 1000;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The file
+    /// The file; - for standard input
     file: PathBuf,
     /// Only say what would happen
     #[arg(long)]
@@ -51,43 +61,100 @@ pub struct Args {
     /// Exit with 1 when rows failed
     #[arg(long)]
     strict: bool,
+    /// What parts the cells: auto, comma, semicolon, tab, pipe, or the character itself
+    #[arg(long, default_value = "auto", value_parser = delimiter)]
+    delimiter: Delimiter,
+    /// What the file is written in: auto, utf-8, utf-16, windows-1252, …
+    #[arg(long, default_value = "auto", value_parser = encoding)]
+    encoding: WrittenIn,
+    /// Take constants, defaults, authorities and the role of this mapping of accounts
+    #[arg(long, value_name = "NAME", default_value = "")]
+    mapping: String,
+    /// An account with the row's e-mail is that person, where no other rule says so
+    #[arg(long)]
+    override_by_email: bool,
+    /// Write the rows that failed to this file, with the reason: correct and import them
+    #[arg(long, value_name = "FILE")]
+    failed: Option<PathBuf>,
 }
 
-/// A file that has been looked through once: UTF-8 all over, its columns known.
+/// What parts the cells; none: the first line tells.
+#[derive(Clone, Copy)]
+struct Delimiter(Option<u8>);
+
+fn delimiter(text: &str) -> Result<Delimiter, String> {
+    header::spoken_delimiter(text).map(Delimiter)
+}
+
+/// What the file is written in; none: it tells itself.
+#[derive(Clone, Copy)]
+struct WrittenIn(Option<&'static Encoding>);
+
+fn encoding(text: &str) -> Result<WrittenIn, String> {
+    text::encoding(text).map(WrittenIn)
+}
+
+/// A file that has been looked through once: its text can be read, its columns are known.
 struct Checked {
-    path: PathBuf,
+    source: Source,
+    delimiter: Option<u8>,
     columns: Vec<String>,
     rows: u64,
 }
 
+/// What every message says.
+#[derive(Clone, Default)]
+struct Terms {
+    dry_run: bool,
+    mapping: String,
+    override_by_email: bool,
+    file_name: String,
+}
+
 /// Imports, or says what that would do.
 pub async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let checked = check(&args.file)?;
+    let checked = check(&args)?;
+    if let Some(note) = checked.source.note() {
+        eprintln!("note: {}: {note}", escape(&args.file.display().to_string()));
+    }
+    let checked = Arc::new(checked);
     let api = session.api().await?;
     let bar = bar(checked.rows);
     let (messages, stream) = mpsc::channel(AHEAD);
     let reading = tokio::task::spawn_blocking({
-        let (dry_run, bar) = (args.dry_run, bar.clone());
-        move || read(&checked, dry_run, &messages, &bar)
+        let (checked, terms, bar) = (Arc::clone(&checked), terms(&args), bar.clone());
+        move || read(&checked, terms, &messages, &bar)
     });
-    let answer = api
-        .accounts()
-        .import_accounts(api.request(ReceiverStream::new(stream)))
-        .await;
+    let answer = async {
+        let request = api.request(ReceiverStream::new(stream));
+        let mut answers = api.accounts().import_accounts(request).await?.into_inner();
+        let answer = answers.message().await?;
+        answer.ok_or_else(|| tonic::Status::unknown("the import ended without an answer"))
+    };
+    let answer = answer.await;
     bar.finish_and_clear();
     let unread = reading
         .await
         .map_err(|error| Failure::Refused(format!("reading stopped: {error}")))?;
-    let mut answer = answer.map(tonic::Response::into_inner).map_err(|status| {
-        eprintln!(
-            "The import stopped half-way. Import the file again: rows that are there already stay unchanged."
-        );
+    let mut answer = answer.map_err(|status| {
+        if status.code() != tonic::Code::InvalidArgument {
+            eprintln!(
+                "The import did not end. Import the file again: rows that are there already stay unchanged."
+            );
+        }
         api.failed(status)
     })?;
     add(&mut answer, unread?);
     session
         .output
         .answer(&answer, |answer| told(answer, args.dry_run))?;
+    if let Some(path) = args.failed.as_deref().filter(|_| answer.failed > 0) {
+        let written = failed::write(&checked.source, checked.delimiter, &answer.failures, path)?;
+        eprintln!(
+            "{written} failed rows are in {}",
+            escape(&path.display().to_string())
+        );
+    }
     if args.strict && answer.failed > 0 {
         eprintln!("error: {} rows failed", answer.failed);
         return Err(Failure::Told);
@@ -95,27 +162,41 @@ pub async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Looks through the whole file before anything is sent: a file in another encoding is refused whole, for its names
-/// would come in garbled.
-fn check(path: &Path) -> Result<Checked, Failure> {
-    let refuse = |problem: &str| Failure::Refused(format!("{}: {problem}", path.display()));
-    let mut file = Rows::open(path)?;
+fn terms(args: &Args) -> Terms {
+    let name = args.file.file_name().unwrap_or(args.file.as_os_str());
+    Terms {
+        dry_run: args.dry_run,
+        mapping: args.mapping.clone(),
+        override_by_email: args.override_by_email,
+        file_name: name.to_string_lossy().chars().take(FILE_NAME).collect(),
+    }
+}
+
+/// Looks through the whole file before anything is sent.
+fn check(args: &Args) -> Result<Checked, Failure> {
+    let source = Source::open(&args.file, args.encoding.0)?;
+    let delimiter = args.delimiter.0;
+    let mut file = Rows::open(&source, delimiter)?;
     let header = file.header()?;
     let cells: Vec<_> = header
         .iter()
         .map(str::from_utf8)
         .collect::<Result<_, _>>()
-        .map_err(|_| refuse("line 1 is not UTF-8; save the file as \"CSV UTF-8\""))?;
+        .map_err(|_| source.refuse("line 1 is not UTF-8; name the file's encoding with --encoding"))?;
     if cells.iter().all(|cell| cell.trim().is_empty()) {
-        return Err(refuse("it is empty; the first line must name the columns"));
+        return Err(source.refuse("it is empty; the first line must name the columns"));
     }
-    let columns = header::columns(cells.into_iter()).map_err(|problems| refuse(&problems.join("\n")))?;
+    let columns =
+        header::columns(cells.into_iter()).map_err(|problems| source.refuse(&problems.join("\n")))?;
+    if let Some(problem) = header::missing(&columns).filter(|_| args.mapping.is_empty()) {
+        return Err(source.refuse(problem));
+    }
     let mut record = ByteRecord::new();
     let mut rows = 0;
     while let Some(line) = file.next(&mut record)? {
         rows += 1;
         if record.as_slice().len() > ROW_BYTES {
-            return Err(refuse(&format!(
+            return Err(source.refuse(&format!(
                 "line {line}: a row this long is a quote that is not closed"
             )));
         }
@@ -126,13 +207,15 @@ fn check(path: &Path) -> Result<Checked, Failure> {
         {
             let column = columns.get(index).map_or("a cell", String::as_str);
             let text = escape(&String::from_utf8_lossy(cell));
-            return Err(refuse(&format!(
-                "line {line}: {column} is not UTF-8 (\"{text}\"); save the file as \"CSV UTF-8\""
+            return Err(source.refuse(&format!(
+                "line {line}: {column} is not UTF-8 (\"{text}\"); name the file's encoding with --encoding"
             )));
         }
     }
+    drop(file);
     Ok(Checked {
-        path: path.to_owned(),
+        source,
+        delimiter,
         columns,
         rows,
     })
@@ -141,21 +224,18 @@ fn check(path: &Path) -> Result<Checked, Failure> {
 /// Reads the file again and sends its rows. Returns the rows that can't be sent.
 fn read(
     checked: &Checked,
-    dry_run: bool,
+    terms: Terms,
     messages: &mpsc::Sender<v1::ImportAccountsRequest>,
     bar: &ProgressBar,
 ) -> Result<Vec<v1::RowFailure>, Failure> {
-    let mut file = Rows::open(&checked.path)?;
+    let mut file = Rows::open(&checked.source, checked.delimiter)?;
     if header::columns(file.header()?.iter().filter_map(|cell| str::from_utf8(cell).ok())).as_ref()
         != Ok(&checked.columns)
     {
-        return Err(Failure::Refused(format!(
-            "{} changed while it was read",
-            checked.path.display()
-        )));
+        return Err(checked.source.refuse("it changed while it was read"));
     }
     let mut chunk = Chunk {
-        dry_run,
+        terms,
         key: idempotency_key(),
         ..Chunk::default()
     };
@@ -181,7 +261,7 @@ fn read(
 
 #[derive(Default)]
 struct Chunk {
-    dry_run: bool,
+    terms: Terms,
     key: String,
     begun: bool,
     rows: Vec<v1::AccountRow>,
@@ -193,10 +273,14 @@ impl Chunk {
     fn send(&mut self, messages: &mpsc::Sender<v1::ImportAccountsRequest>) -> bool {
         self.bytes = 0;
         self.begun = true;
+        let terms = self.terms.clone();
         let message = v1::ImportAccountsRequest {
             rows: std::mem::take(&mut self.rows),
-            dry_run: self.dry_run,
+            dry_run: terms.dry_run,
             idempotency_key: self.key.clone(),
+            mapping: terms.mapping,
+            override_by_email: terms.override_by_email,
+            file_name: terms.file_name,
         };
         messages.blocking_send(message).is_ok()
     }
@@ -216,7 +300,11 @@ fn row(line: u32, record: &ByteRecord, columns: &[String]) -> Result<Option<v1::
         )));
     }
     let mut values = std::collections::HashMap::new();
-    for (column, cell) in columns.iter().zip(record) {
+    for (column, cell) in columns
+        .iter()
+        .zip(record)
+        .filter(|(column, _)| *column != header::FAILURE)
+    {
         let text = str::from_utf8(cell).map_err(|_| fail(format!("{column} is not UTF-8")))?;
         if text.contains('\0') {
             return Err(fail(format!("{column} holds a NUL character")));
@@ -258,6 +346,22 @@ fn told(answer: &v1::ImportAccountsResponse, dry_run: bool) -> String {
         text,
         "{added} added, {updated} updated, {unchanged} unchanged, {failed} failed"
     );
+    if answer.kept > 0 {
+        let kept = show::count(answer.kept);
+        let _ = writeln!(
+            text,
+            "{kept} values were left out, for the directory keeps those fields:"
+        );
+        for note in &answer.notes {
+            let _ = writeln!(text, "  line {}: {}", note.line, escape(&note.reason));
+        }
+        let untold = usize::try_from(answer.kept)
+            .unwrap_or_default()
+            .saturating_sub(answer.notes.len());
+        if untold > 0 {
+            let _ = writeln!(text, "  … and {untold} more");
+        }
+    }
     if dry_run {
         text.push_str("Nothing was changed: this was a dry run.\n");
     }
@@ -280,19 +384,33 @@ fn bar(rows: u64) -> ProgressBar {
 mod tests {
     use super::*;
 
-    fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    fn checked(bytes: &[u8]) -> (tempfile::TempDir, Result<Checked, Failure>) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("accounts.csv");
-        std::fs::write(&path, bytes).unwrap();
-        (folder, path)
+        let file = folder.path().join("accounts.csv");
+        std::fs::write(&file, bytes).unwrap();
+        let args = Args {
+            file,
+            dry_run: true,
+            strict: false,
+            delimiter: Delimiter(None),
+            encoding: WrittenIn(None),
+            mapping: String::new(),
+            override_by_email: false,
+            failed: None,
+        };
+        (folder, check(&args))
     }
 
     /// What would be sent, and what would not.
     fn sent(bytes: &[u8]) -> (Vec<v1::ImportAccountsRequest>, Vec<v1::RowFailure>) {
-        let (_folder, path) = file(bytes);
-        let checked = check(&path).unwrap();
+        let (_folder, checked) = checked(bytes);
+        let checked = checked.unwrap_or_else(|failure| panic!("{}", failure.report()));
         let (messages, mut stream) = mpsc::channel(100);
-        let failures = read(&checked, true, &messages, &ProgressBar::hidden()).unwrap();
+        let terms = Terms {
+            dry_run: true,
+            ..Terms::default()
+        };
+        let failures = read(&checked, terms, &messages, &ProgressBar::hidden()).unwrap();
         drop(messages);
         let mut sent = Vec::new();
         while let Ok(message) = stream.try_recv() {
@@ -302,17 +420,15 @@ mod tests {
     }
 
     fn refused(bytes: &[u8]) -> String {
-        let (_folder, path) = file(bytes);
-        check(&path)
-            .err()
-            .map(|failure| failure.report())
-            .unwrap_or_default()
+        let (_folder, checked) = checked(bytes);
+        checked.err().map(|failure| failure.report()).unwrap_or_default()
     }
 
     #[test]
     fn rows_keep_their_line_and_lose_empty_cells() {
-        let (sent, failures) =
-            sent("\u{feff}Name;lookup_guid;ROLE\r\n\"Zoë;\r\nX\";;user\r\n\r\nBo; g ;\r\n".as_bytes());
+        let (sent, failures) = sent(
+            "\u{feff}Name;login;lookup_guid;ROLE\r\n\"Zoë;\r\nX\";z;;user\r\n\r\nBo;b; g ;\r\n".as_bytes(),
+        );
         assert!(failures.is_empty());
         let rows = &sent[0].rows;
         assert_eq!(rows.len(), 2);
@@ -325,8 +441,8 @@ mod tests {
 
     #[test]
     fn rows_go_in_chunks() {
-        let text: String = std::iter::once("name\n".to_owned())
-            .chain((0..1_234).map(|n| format!("n{n}\n")))
+        let text: String = std::iter::once("name,login\n".to_owned())
+            .chain((0..1_234).map(|n| format!("n{n},n{n}\n")))
             .collect();
         let (sent, _) = sent(text.as_bytes());
         assert_eq!(
@@ -355,14 +471,48 @@ mod tests {
     }
 
     #[test]
-    fn other_encodings_are_refused_with_their_line() {
-        assert!(refused(b"name,login\na,b\nJos\xe9,j\n").contains("line 3: name is not UTF-8"));
-        assert!(refused(b"\xff\xfen\0").contains("UTF-16"));
-        assert!(refused(b"n\xe9,login\n").contains("line 1 is not UTF-8"));
+    fn lines_are_counted_whatever_ends_them() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = ["sep=|", "name|login", "\"a", "a\"|a", "", "b|b", ""].join(end);
+            let (sent, failures) = sent(text.as_bytes());
+            assert!(failures.is_empty(), "{end:?}: {failures:?}");
+            let told: Vec<_> = sent[0]
+                .rows
+                .iter()
+                .map(|row| (row.line, row.values["name"].clone()))
+                .collect();
+            assert_eq!(told, [(3, format!("a{end}a")), (6, "b".to_owned())], "{end:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_an_import_is_refused_before_anything_is_sent() {
         assert!(refused(b"").contains("it is empty"));
         assert!(refused(b"name,shoe\n").contains("column 2: the register has no field \"shoe\""));
-        let endless = format!("name\n\"{}", "x\n".repeat(ROW_BYTES));
+        assert!(refused(b"name,NAME\n").contains("column 2: \"name\" is there twice"));
+        assert!(refused(b"name,domain\n").contains("login or upn"));
+        assert!(refused(b"login\n").contains("no column is named name"));
+        let endless = format!("name,login\n\"{}", "x\n".repeat(ROW_BYTES));
         assert!(refused(endless.as_bytes()).contains("line 2: a row this long"));
+    }
+
+    #[test]
+    fn an_encoding_that_was_named_wrongly_is_told_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts.csv");
+        std::fs::write(&path, b"name,login\na,b\nJos\xe9,j\n").unwrap();
+        let args = Args {
+            file: path,
+            dry_run: true,
+            strict: false,
+            delimiter: Delimiter(None),
+            encoding: encoding("utf-8").unwrap(),
+            mapping: String::new(),
+            override_by_email: false,
+            failed: None,
+        };
+        let report = check(&args).err().unwrap().report();
+        assert!(report.contains("line 3: name is not UTF-8"), "{report}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! `import`: loads accounts from a file.
 
 mod csv;
+mod failed;
 mod header;
 mod rows;
+mod text;
 
 use clap::Subcommand;
 

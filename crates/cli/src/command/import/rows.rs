@@ -1,115 +1,106 @@
 //! The rows of a CSV file, each with the line on which it starts.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Read};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use crate::command::import::header;
+use crate::command::import::text::{Source, Text};
 use crate::failure::Failure;
 
 /// The longest header line.
 const HEADER_BYTES: u64 = 64 << 10;
 
 /// A file that is being read, row by row.
-pub struct Rows {
-    path: PathBuf,
-    reader: Reader<BufReader<File>>,
+pub struct Rows<'a> {
+    source: &'a Source,
+    reader: Reader<Text>,
     lines: Lines,
-    /// Where the header begins: behind the byte order mark.
+    /// Where the header begins: behind a line that only names the delimiter.
     start: u64,
+    delimiter: u8,
 }
 
-impl Rows {
-    /// Opens the file and sees which delimiter it uses.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
-        let failed = |source| Failure::File {
-            path: path.to_owned(),
-            source,
-        };
-        let refuse = |problem: &str| Failure::Refused(format!("{}: {problem}", path.display()));
-        let file = File::open(path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Err(refuse(
-                "it is no regular file; it is read twice, so save it to one first",
-            ));
-        }
-        let mut file = BufReader::new(file);
+impl<'a> Rows<'a> {
+    /// Begins at the header. Without a delimiter it is seen from the first line.
+    pub fn open(source: &'a Source, delimiter: Option<u8>) -> Result<Self, Failure> {
         let mut first = Vec::new();
-        (&mut file)
+        source
+            .text()?
             .take(HEADER_BYTES)
-            .read_until(b'\n', &mut first)
-            .map_err(failed)?;
-        if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
-            return Err(refuse("it is UTF-16; save it as \"CSV UTF-8\""));
-        }
-        let start = if first.starts_with("\u{feff}".as_bytes()) {
-            3
-        } else {
-            0
-        };
-        file.seek(SeekFrom::Start(start)).map_err(failed)?;
-        let delimiter = header::delimiter(&String::from_utf8_lossy(&first));
+            .read_to_end(&mut first)
+            .map_err(|error| source.failed(error))?;
+        let (skipped, named) = header::named_delimiter(&first);
+        let delimiter = delimiter
+            .or(named)
+            .unwrap_or_else(|| header::delimiter(&String::from_utf8_lossy(&first[skipped..])));
+        let mut text = source.text()?;
+        text.read_exact(&mut first[..skipped])
+            .map_err(|error| source.failed(error))?;
         let reader = ReaderBuilder::new()
             .delimiter(delimiter)
             .flexible(true)
-            .from_reader(file);
-        let lines = Lines::of(File::open(path).map_err(failed)?);
+            .from_reader(text);
         Ok(Self {
-            path: path.to_owned(),
+            source,
             reader,
-            lines,
-            start,
+            lines: Lines::of(source.text()?),
+            start: u64::try_from(skipped).unwrap_or_default(),
+            delimiter,
         })
+    }
+
+    /// What parts the cells.
+    pub const fn delimiter(&self) -> u8 {
+        self.delimiter
     }
 
     /// The cells of the first line.
     pub fn header(&mut self) -> Result<ByteRecord, Failure> {
-        let Self { path, reader, .. } = self;
-        reader.byte_headers().cloned().map_err(|source| Failure::Csv {
-            path: path.clone(),
-            source,
+        let Self { source, reader, .. } = self;
+        reader.byte_headers().cloned().map_err(|error| Failure::Csv {
+            path: source.path().to_owned(),
+            source: error,
         })
     }
 
     /// Reads the next row into `record` and says on which line it starts; nothing at the end.
     pub fn next(&mut self, record: &mut ByteRecord) -> Result<Option<u32>, Failure> {
-        let Self {
-            path,
-            reader,
-            lines,
-            start,
-        } = self;
-        let found = reader.read_byte_record(record).map_err(|source| Failure::Csv {
-            path: path.clone(),
-            source,
-        })?;
+        let found = self
+            .reader
+            .read_byte_record(record)
+            .map_err(|error| Failure::Csv {
+                path: self.source.path().to_owned(),
+                source: error,
+            })?;
         if !found {
             return Ok(None);
         }
-        let byte = record.position().map_or(0, csv::Position::byte) + *start;
-        lines.at(byte).map(Some).map_err(|source| Failure::File {
-            path: path.clone(),
-            source,
-        })
+        let byte = record.position().map_or(0, csv::Position::byte) + self.start;
+        self.lines
+            .at(byte)
+            .map(Some)
+            .map_err(|error| self.source.failed(error))
     }
 }
 
-/// Counts lines along the file. The CSV reader's own count is one behind where lines end in CR LF, and does not know
-/// the empty lines before a row.
+/// Counts lines along the file, whether they end in LF, CR LF or CR. The CSV reader's own count is one behind where lines
+/// end in CR LF, and does not know the empty lines before a row.
 struct Lines {
-    file: BufReader<File>,
+    file: BufReader<Text>,
     byte: u64,
     line: u32,
+    /// Whether the byte before ended a line by itself: a LF behind it belongs to it.
+    after_return: bool,
 }
 
 impl Lines {
-    fn of(file: File) -> Self {
+    fn of(text: Text) -> Self {
         Self {
-            file: BufReader::new(file),
+            file: BufReader::new(text),
             byte: 0,
             line: 1,
+            after_return: false,
         }
     }
 
@@ -120,16 +111,22 @@ impl Lines {
             if buffer.is_empty() {
                 return Ok(self.line);
             }
-            let passed = buffer
-                .iter()
-                .zip(self.byte..)
-                .take_while(|(value, at)| *at < byte || matches!(value, b'\r' | b'\n'))
-                .count();
-            let ends = memchr::memchr_iter(b'\n', &buffer[..passed]).count();
-            let whole = passed == buffer.len();
+            let mut passed = 0;
+            let mut whole = true;
+            for value in buffer {
+                let ends = matches!(value, b'\r' | b'\n');
+                if self.byte >= byte && !ends {
+                    whole = false;
+                    break;
+                }
+                if *value == b'\r' || (*value == b'\n' && !self.after_return) {
+                    self.line = self.line.saturating_add(1);
+                }
+                self.after_return = *value == b'\r';
+                self.byte += 1;
+                passed += 1;
+            }
             self.file.consume(passed);
-            self.byte += u64::try_from(passed).unwrap_or_default();
-            self.line = self.line.saturating_add(u32::try_from(ends).unwrap_or_default());
             if !whole {
                 return Ok(self.line);
             }
