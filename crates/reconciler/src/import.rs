@@ -33,7 +33,7 @@ const NOTED: usize = 100;
 /// Rows in one message.
 const MOST: usize = 1_000;
 /// Rows in one file: what is remembered of them has to fit into memory.
-const MOST_ROWS: usize = 2_000_000;
+const MOST_ROWS: usize = 1_000_000;
 /// A sender that says nothing for so long has gone.
 const QUIET: Duration = Duration::from_secs(120);
 

@@ -103,14 +103,14 @@ impl Passwords {
         if tasks.is_empty() {
             return Ok(0);
         }
-        let accounts: Vec<Uuid> = tasks.iter().map(|task| task.account().0).collect();
+        let mut accounts: Vec<Uuid> = tasks.iter().map(|task| task.account().0).collect();
         let mut settings: HashMap<OrganizationId, PasswordSettings> = HashMap::new();
         for task in &tasks {
             if let Entry::Vacant(place) = settings.entry(task.organization()) {
                 place.insert(password_settings::find(tx.connection(), task.organization()).await?);
             }
         }
-        let given = self.give(tasks, &settings)?;
+        let (given, stuck) = self.give(tasks, &settings);
         let hashed = hash_all(&given).await?;
         let now = self.clock.now();
         for (given, hash) in given.iter().zip(hashed) {
@@ -131,26 +131,44 @@ impl Passwords {
                 password_mail::put(tx.connection(), id, (organization, account), &sealed, now).await?;
             }
         }
+        // One organization's trouble must not keep the others waiting.
+        let behind: Vec<Uuid> = stuck.iter().map(|(account, _)| account.0).collect();
+        password_task::put_behind(tx.connection(), &behind, now).await?;
+        accounts.retain(|account| !behind.contains(account));
         password_task::done(tx.connection(), &accounts).await?;
         tx.commit().await?;
         tell(&given);
-        Ok(accounts.len())
+        match stuck.into_iter().next() {
+            Some((_, error)) if accounts.is_empty() => Err(error),
+            Some((account, error)) => {
+                tracing::warn!(account.id = %account, error = %chain(&error), "an account goes on waiting for its password");
+                Ok(accounts.len())
+            }
+            None => Ok(accounts.len()),
+        }
     }
 
-    /// Who gets which password. Nobody does where passwords have been turned off meanwhile.
+    /// Who gets which password, and who can't have one yet. Nobody does where passwords have been turned off meanwhile.
     fn give(
         &self,
         tasks: Vec<Task>,
         settings: &HashMap<OrganizationId, PasswordSettings>,
-    ) -> Result<Vec<Given>, Error> {
+    ) -> (Vec<Given>, Vec<(AccountId, Error)>) {
         let mut all = Vec::with_capacity(tasks.len());
+        let mut stuck = Vec::new();
         for task in tasks {
             let Some(settings) = settings.get(&task.organization()) else {
                 continue;
             };
             let predefined = match settings.mode {
                 Mode::None => continue,
-                Mode::Predefined if !task.reset => self.predefined(settings, task.organization())?,
+                Mode::Predefined if !task.reset => match self.predefined(settings, task.organization()) {
+                    Ok(predefined) => predefined,
+                    Err(error) => {
+                        stuck.push((task.account(), error));
+                        continue;
+                    }
+                },
                 Mode::Predefined | Mode::Random => None,
             };
             let own = |password: &SecretString| {
@@ -170,7 +188,7 @@ impl Passwords {
                 task,
             });
         }
-        Ok(all)
+        (all, stuck)
     }
 
     fn predefined(

@@ -95,6 +95,25 @@ pub async fn take(connection: &mut PgConnection, limit: i64) -> Result<Vec<Task>
     .await?)
 }
 
+/// Lets these wait behind all others.
+pub async fn put_behind(
+    connection: &mut PgConnection,
+    accounts: &[Uuid],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- password_task.put_behind\nUPDATE password_task SET requested_at = $2 WHERE account_id = ANY($1)",
+    )
+    .bind(accounts)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// These wait no more.
 pub async fn done(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query("-- password_task.done\nDELETE FROM password_task WHERE account_id = ANY($1)")

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use contracts::v1::{Account, RunKind};
+use contracts::v1::accounts_client::AccountsClient;
+use contracts::v1::{Account, AccountRow, ImportAccountsRequest, RunKind};
 use harness::people::hire;
 use harness::register::field;
 use harness::site::Site;
@@ -417,6 +418,42 @@ async fn i11_what_the_directory_keeps_stays_and_is_told() {
         ("Rome", "42")
     );
     assert_eq!(after.role(), contracts::v1::Role::Technician);
+}
+
+#[tokio::test]
+async fn i11_an_import_that_breaks_off_writes_nothing() {
+    let world = empty().await;
+    let message = |column: &str| ImportAccountsRequest {
+        rows: (2..502)
+            .map(|line| AccountRow {
+                line,
+                values: [
+                    ("name".to_owned(), "x".to_owned()),
+                    (column.to_owned(), format!("p{line}")),
+                ]
+                .into(),
+            })
+            .collect(),
+        ..ImportAccountsRequest::default()
+    };
+    let messages = [message("login"), message("login"), message("shoe")];
+    let mut client = AccountsClient::new(world.channel());
+    let mut call = tonic::Request::new(tokio_stream::iter(messages));
+    *call.metadata_mut() = world.call(()).metadata().clone();
+    let mut answers = client.import_accounts(call).await.unwrap().into_inner();
+    let broken = answers.message().await.unwrap_err();
+    assert!(broken.message().contains("shoe"), "{broken}");
+    assert!(world.accounts().await.is_empty());
+    let whole = ImportAccountsRequest {
+        rows: message("login").rows,
+        ..ImportAccountsRequest::default()
+    };
+    let mut call = tonic::Request::new(tokio_stream::iter([whole]));
+    *call.metadata_mut() = world.call(()).metadata().clone();
+    let mut answers = client.import_accounts(call).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap();
+    assert_eq!((answer.added, answer.failed), (500, 0), "{answer:?}");
+    assert_eq!(answers.message().await.unwrap(), None, "there is one answer");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordVerifier as _};
 use contracts::v1::{Account, DeliveryState, NoticeKind, PasswordState};
-use harness::people::hire;
+use harness::people::{hire, hire_many};
 use harness::site::Site;
 use harness::told::part;
 use harness::wait::until;
@@ -306,6 +306,38 @@ async fn m6_a_reset_password_is_another_one_and_mailed_again() {
         refused.code == 1 && refused.stderr.contains("no e-mail address"),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn m6_one_organizations_trouble_does_not_keep_another_waiting() {
+    const GOOD: &str = "Predefined-7-horses";
+    let site = Site::shared().await;
+    let stuck = World::start().await;
+    let lines = format!("mode: predefined, predefined: {{ fromEnv: {PREDEFINED} }}");
+    let file = stuck.file("passwords.yaml", &document(&stuck, &lines));
+    let file = file.to_str().unwrap();
+    let cli = stuck.cli().env(PREDEFINED, GOOD);
+    assert_eq!(cli.run(&["apply", "-f", file]).await.unwrap().code, 0);
+    // As after the loss of a key.
+    site.sql(&format!(
+        "UPDATE password_settings SET ciphertext = overlay(ciphertext PLACING '\\x0000' FROM 40) WHERE organization_id = '{}'",
+        stuck.organization
+    ))
+    .await;
+    // More than are dealt with at a time.
+    hire_many(&stuck.tenant, 20);
+    stuck.full().await;
+    let world = with_passwords("mode: random").await;
+    hire_with_address(&world, "ann");
+    world.full().await;
+    mailed(&world, site, "ann", 1).await;
+    assert_eq!(
+        stuck.account("p01").await.password_state(),
+        PasswordState::Pending
+    );
+    assert_eq!(cli.run(&["apply", "-f", file]).await.unwrap().code, 0);
+    has_state(&stuck, "p01", PasswordState::MustChange).await;
+    has_state(&stuck, "p20", PasswordState::MustChange).await;
 }
 
 #[tokio::test]

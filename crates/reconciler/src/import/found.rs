@@ -7,7 +7,7 @@ use domain::overwrite::Rule;
 use domain::settle::winner;
 use uuid::Uuid;
 
-use super::{NOTED, TOLD, failure, rule_of};
+use super::{MOST_ROWS, NOTED, TOLD, failure, rule_of};
 
 /// The rows of a file, by their place.
 #[derive(Default)]
@@ -46,12 +46,40 @@ const UPDATE: u8 = 1;
 const UNCHANGED: u8 = 2;
 const FAIL: u8 = 3;
 
-/// A row's identity by its hash.
+/// A row's identity by its hash, in twelve bytes: the row's number leaves room for the kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Mark {
-    hash: u64,
-    row: u32,
-    kind: u8,
+    hash: [u8; 8],
+    kind_and_row: u32,
+}
+
+/// Rows have smaller numbers.
+const ROW_BITS: u32 = 30;
+const _: () = assert!(MOST_ROWS < 1 << ROW_BITS && (Identity::Login as u32) < 1 << (u32::BITS - ROW_BITS));
+
+impl Mark {
+    const fn new(kind: Identity, hash: u64, row: u32) -> Self {
+        Self {
+            hash: hash.to_be_bytes(),
+            kind_and_row: (kind as u32) << ROW_BITS | row,
+        }
+    }
+
+    const fn kind(self) -> u32 {
+        self.kind_and_row >> ROW_BITS
+    }
+
+    const fn row(self) -> u32 {
+        self.kind_and_row & ((1 << ROW_BITS) - 1)
+    }
+}
+
+/// Adds to what may become long: in smaller steps than doubling, which would hold three times as much for a moment.
+fn push<T>(list: &mut Vec<T>, item: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len() / 8 + 1_024);
+    }
+    list.push(item);
 }
 
 /// A row that fails because of another one.
@@ -97,17 +125,16 @@ impl Found {
             Fate::Unchanged(account, rule) => (UNCHANGED, rule as u8, account.0),
             Fate::Fail => (FAIL, 0, Uuid::nil()),
         };
-        self.rows.push(Entry {
+        let entry = Entry {
             line,
             fate,
             rule,
             account: account.into_bytes(),
-        });
-        self.identities.extend(identities.map(|(kind, hash)| Mark {
-            hash,
-            row,
-            kind: kind as u8,
-        }));
+        };
+        push(&mut self.rows, entry);
+        for (kind, hash) in identities {
+            push(&mut self.identities, Mark::new(kind, hash, row));
+        }
         row
     }
 
@@ -164,6 +191,7 @@ impl Found {
     /// Lets those rows fail that can't both be right (M5), and says which, in the order of the file.
     pub fn settle(&mut self) -> Vec<Refusal> {
         let mut refusals = self.shared();
+        self.identities = Vec::new();
         refusals.extend(self.contested());
         refusals.sort_by_key(|refusal| refusal.row);
         refusals.dedup_by_key(|refusal| refusal.row);
@@ -171,7 +199,6 @@ impl Found {
         for refusal in &refusals {
             self.fail(refusal.row);
         }
-        self.identities = Vec::new();
         refusals
     }
 
@@ -181,16 +208,16 @@ impl Found {
         let mut refusals = Vec::new();
         for group in self
             .identities
-            .chunk_by(|one, other| (one.hash, one.kind) == (other.hash, other.kind))
+            .chunk_by(|one, other| (one.hash, one.kind()) == (other.hash, other.kind()))
             .filter(|group| group.len() > 1)
         {
-            let Some(identity) = identity_of(group[0].kind) else {
+            let Some(identity) = identity_of(group[0].kind()) else {
                 continue;
             };
             for (place, mark) in group.iter().enumerate() {
-                let other = group[usize::from(place == 0)].row;
+                let other = group[usize::from(place == 0)].row();
                 refusals.push(Refusal {
-                    row: mark.row,
+                    row: mark.row(),
                     other,
                     why: Why::Shares(identity),
                 });
@@ -253,10 +280,10 @@ impl Found {
     }
 }
 
-fn identity_of(kind: u8) -> Option<Identity> {
+fn identity_of(kind: u32) -> Option<Identity> {
     [Identity::Upn, Identity::LookupGuid, Identity::Login]
         .into_iter()
-        .find(|identity| *identity as u8 == kind)
+        .find(|identity| *identity as u32 == kind)
 }
 
 #[cfg(test)]
@@ -315,6 +342,15 @@ mod tests {
             (Fate::Update(account(2), Rule::Email), 3),
         ];
         assert_eq!(failing(&rows), [(2, 3), (3, 2)]);
+    }
+
+    #[test]
+    fn a_mark_keeps_kind_row_and_all_of_the_hash() {
+        let last = u32::try_from(MOST_ROWS).unwrap();
+        let mark = Mark::new(Identity::Login, u64::MAX - 1, last);
+        assert_eq!((mark.kind(), mark.row()), (3, last));
+        assert!(mark.hash != Mark::new(Identity::Login, u64::MAX, last).hash);
+        assert_eq!((size_of::<Mark>(), size_of::<Entry>()), (12, 24));
     }
 
     #[test]
