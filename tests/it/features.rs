@@ -29,3 +29,5 @@ mod bad_input;
 mod published;
 
 mod commands;
+
+mod manual_import;

@@ -12,6 +12,10 @@ pub mod runs;
 
 pub mod register;
 
+pub mod manual;
+
+pub mod hold;
+
 pub mod told;
 
 pub mod people;

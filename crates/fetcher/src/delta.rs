@@ -90,9 +90,9 @@ async fn publish(job: &Job, changes: Changes) -> Result<crate::pipeline::Totals,
     let mut rows = rows.into_iter();
     while rows.len() > 0 {
         pipeline
-            .changes(rows.by_ref().take(page::RECORDS).collect())
+            .users(rows.by_ref().take(page::RECORDS).collect(), Source::Delta)
             .await?;
     }
-    pipeline.unusable(unusable).await?;
+    pipeline.unusable(unusable, Source::Delta).await?;
     pipeline.finish().await
 }

@@ -29,6 +29,7 @@ use crate::job::Job;
 use crate::kind::{self, Reading};
 use crate::lease::{Lease, Over, Terms};
 use crate::listing;
+use crate::manual;
 use crate::metrics::{Metrics, STATE};
 use crate::status::{self, ORGANIZATION, Steps, TOKEN};
 
@@ -160,6 +161,7 @@ impl Fetcher {
         ) {
             Reading::Full(reason) => listing::read(&job, reason, &organization).await,
             Reading::Delta(cursor) => self.read_changes(&job, &cursor, &organization).await,
+            Reading::Named => manual::read(&job).await,
         }
     }
 

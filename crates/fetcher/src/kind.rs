@@ -22,6 +22,8 @@ pub enum Reading {
     Full(Option<String>),
     /// What has changed since the cursor.
     Delta(DeltaCursor),
+    /// Certain users.
+    Named,
 }
 
 /// The selected attributes: a cursor of another selection is of no use (graph-facts §11, trap 31).
@@ -39,6 +41,7 @@ pub fn choose(
 ) -> Reading {
     match kind {
         Kind::Full | Kind::Preview => Reading::Full(None),
+        Kind::Manual => Reading::Named,
         Kind::Delta => match cursor {
             None => Reading::Full(Some(no_cursor(last_full))),
             Some(cursor) => match objection(&cursor, connection, now) {
@@ -188,6 +191,7 @@ mod tests {
         match choose(Kind::Delta, cursor, connection, last, noon()) {
             Reading::Full(reason) => reason.unwrap(),
             Reading::Delta(_) => "delta".into(),
+            Reading::Named => panic!("nobody was named"),
         }
     }
 

@@ -11,6 +11,7 @@ mod complete;
 mod delta;
 mod kind;
 mod listing;
+mod manual;
 mod proof;
 
 mod changes;

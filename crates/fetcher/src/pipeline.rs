@@ -53,8 +53,8 @@ pub struct Pipeline {
 /// What goes in.
 enum Input {
     Page(PageBody, Source),
-    Changes(Vec<(ObjectId, Box<[u8]>)>),
-    Unusable(Vec<String>),
+    Users(Vec<(ObjectId, Box<[u8]>)>, Source),
+    Unusable(Vec<String>, Source),
 }
 
 /// Where messages are published.
@@ -109,14 +109,18 @@ impl Pipeline {
         self.send(Input::Page(page, source)).await
     }
 
-    /// Takes encoded changes; waits while too much is on its way.
-    pub async fn changes(&mut self, changes: Vec<(ObjectId, Box<[u8]>)>) -> Result<(), FetchError> {
-        self.send(Input::Changes(changes)).await
+    /// Takes encoded users; waits while too much is on its way.
+    pub async fn users(
+        &mut self,
+        users: Vec<(ObjectId, Box<[u8]>)>,
+        source: Source,
+    ) -> Result<(), FetchError> {
+        self.send(Input::Users(users, source)).await
     }
 
-    /// Takes reasons of changes without a usable id.
-    pub async fn unusable(&mut self, reasons: Vec<String>) -> Result<(), FetchError> {
-        self.send(Input::Unusable(reasons)).await
+    /// Takes reasons of records without a usable id.
+    pub async fn unusable(&mut self, reasons: Vec<String>, source: Source) -> Result<(), FetchError> {
+        self.send(Input::Unusable(reasons, source)).await
     }
 
     /// Waits until everything is stored by the broker.
@@ -221,15 +225,15 @@ impl Packing {
         while let Some(input) = pages.blocking_recv() {
             match input {
                 Input::Page(page, source) => self.page(&page, source)?,
-                Input::Changes(changes) => {
-                    for (id, user) in changes {
-                        let full = self.packer.add_encoded(Source::Delta, id, &user)?;
+                Input::Users(users, source) => {
+                    for (id, user) in users {
+                        let full = self.packer.add_encoded(source, id, &user)?;
                         self.give(full)?;
                     }
                 }
-                Input::Unusable(reasons) => {
+                Input::Unusable(reasons, source) => {
                     for reason in reasons {
-                        let full = self.packer.add_unusable(Source::Delta, &reason)?;
+                        let full = self.packer.add_unusable(source, &reason)?;
                         self.give(full)?;
                     }
                 }

@@ -5,6 +5,7 @@ use prost::Message;
 use service::Clock;
 use service::telemetry::TraceContext;
 use store::outbox::{self, Event};
+use store::run_beside::Which;
 use store::run_plan::{self, State, Work};
 use store::{Store, Tx, decision, run_page};
 
@@ -35,6 +36,7 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
     if run_page::any_to_apply(tx.connection(), work.run).await? {
         return Ok(false);
     }
+    apply::step_aside(&mut tx, work, Which::Late).await?;
     let mut after = (i32::MIN, i32::MIN);
     loop {
         let late = decision::late(tx.connection(), work.run, after, BATCH).await?;

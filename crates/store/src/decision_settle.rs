@@ -166,7 +166,11 @@ pub async fn login_clashes(
                  AND a.id <> d.account_id
              WHERE d.run_id = $1 AND d.login_key IS NOT NULL AND NOT EXISTS (
                  SELECT 1 FROM decision r WHERE r.run_id = $1 AND r.account_id = a.id AND r.login_key IS NOT NULL
-                     AND r.outcome IN (2, 5, 6))",
+                     AND r.outcome IN (2, 5, 6))
+               -- A manual run has made it for the same object since: no clash, the decision will step aside.
+               AND NOT EXISTS (
+                 SELECT 1 FROM link l JOIN run n ON n.id = $1
+                 WHERE l.account_id = a.id AND l.connection_id = n.connection_id AND l.object_id = d.object_id)",
         )
         .bind(run.0)
         .bind(organization.0)
@@ -363,7 +367,16 @@ pub async fn find_not_seen(
          INSERT INTO not_seen (object_id, account_id, status)
          SELECT l.object_id, l.account_id, l.status FROM link l
          WHERE l.connection_id = $2 AND l.account_id IS NOT NULL AND l.target = 1 AND NOT EXISTS (
-             SELECT 1 FROM (SELECT unnest(seen) AS object_id FROM run_page WHERE run_id = $1) s
+             SELECT 1 FROM (
+                 SELECT unnest(seen) AS object_id FROM run_page WHERE run_id = $1
+                 -- Somebody who came after the listing had passed may have been imported by hand since.
+                 UNION ALL
+                 SELECT unnest(g.seen) FROM run_fetch f
+                 JOIN run_plan p ON p.connection_id = $2 AND (p.ended_at IS NULL OR p.ended_at >= f.started_at)
+                 JOIN run r ON r.id = p.run_id AND r.kind = 'manual'
+                 JOIN run_page g ON g.run_id = p.run_id
+                 WHERE f.run_id = $1
+             ) s
              WHERE s.object_id = l.object_id)",
     )
     .bind(run.0)

@@ -38,6 +38,7 @@ pub mod recipient;
 pub mod review;
 pub mod review_list;
 pub mod run;
+pub mod run_beside;
 pub mod run_fetch;
 pub mod run_page;
 pub mod run_plan;

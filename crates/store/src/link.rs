@@ -1,6 +1,6 @@
 //! `link`: connection + object id → register record. Written by reconciler.
 
-use domain::decision::{LinkStatus, Skip};
+use domain::decision::{BroughtIn, LinkStatus, Skip};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -31,6 +31,8 @@ pub struct Row {
     pub status: LinkStatus,
     /// Why the object was left out.
     pub skip: Option<Skip>,
+    /// How it came in.
+    pub brought_in: BroughtIn,
 }
 
 /// What is written of a link.
@@ -46,6 +48,8 @@ pub struct Written {
     pub status: LinkStatus,
     /// Why the object is left out.
     pub skip: Option<Skip>,
+    /// How it came in.
+    pub brought_in: BroughtIn,
 }
 
 /// A link that a fetch has not seen.
@@ -69,10 +73,11 @@ pub async fn look_up(
     objects: &[Uuid],
     hashes: &[i64],
 ) -> Result<Vec<Known>, StoreError> {
-    type Found = (i64, bool, Option<Uuid>, Option<i16>, Option<i16>);
+    type Found = (i64, bool, Option<Uuid>, Option<i16>, Option<i16>, Option<i16>);
     let rows: Vec<Found> = sqlx::query_as(
         "-- link.look_up
-         SELECT k.place, l.hash IS NOT DISTINCT FROM k.hash AND k.hash <> 0, l.account_id, l.status, l.skip
+         SELECT k.place, l.hash IS NOT DISTINCT FROM k.hash AND k.hash <> 0, l.account_id, l.status, l.skip,
+             l.brought_in
          FROM unnest($2::uuid[], $3::bigint[]) WITH ORDINALITY AS k (object_id, hash, place)
          LEFT JOIN LATERAL (
              -- The limit keeps the planner from reading the whole table for one page of it.
@@ -86,7 +91,7 @@ pub async fn look_up(
     .fetch_all(connection)
     .await?;
     rows.into_iter()
-        .map(|(place, unchanged, account, status, skip)| {
+        .map(|(place, unchanged, account, status, skip, brought_in)| {
             let place = usize::try_from(place - 1).map_err(|_| Inconsistent::new("link", "place", place))?;
             let link = match status {
                 None => None,
@@ -95,6 +100,8 @@ pub async fn look_up(
                     status: LinkStatus::of_number(status)
                         .ok_or_else(|| Inconsistent::new("link", "status", objects[place]))?,
                     skip: Skip::of_number(skip.unwrap_or_default()),
+                    brought_in: BroughtIn::of_number(brought_in.unwrap_or_default())
+                        .ok_or_else(|| Inconsistent::new("link", "brought_in", objects[place]))?,
                 }),
             };
             Ok(Known {
@@ -150,6 +157,7 @@ pub async fn count(connection: &mut PgConnection, id: ConnectionId) -> Result<(i
 }
 
 /// Up to `limit` of a connection's active accounts whose objects are there and in scope, by object, those behind `after`.
+/// Who was brought in does not depend on the criteria, and is left out.
 pub async fn in_scope(
     connection: &mut PgConnection,
     id: ConnectionId,
@@ -160,6 +168,7 @@ pub async fn in_scope(
         "-- link.in_scope
          SELECT l.object_id, l.account_id FROM link l JOIN account a ON a.id = l.account_id
          WHERE l.connection_id = $1 AND l.object_id > $2 AND l.target = 1 AND l.status = 1 AND a.status = 1
+             AND l.brought_in = 0
          ORDER BY l.object_id LIMIT $3",
     )
     .bind(id.0)
@@ -183,17 +192,18 @@ pub fn copy_row(rows: &mut Rows, id: ConnectionId, organization: OrganizationId,
         .uuid(link.account.map(|account| account.0))
         .bigint(link.hash.cast_signed())
         .smallint(link.status as i16)
-        .smallint(link.skip.map_or(0, |skip| skip as i16));
+        .smallint(link.skip.map_or(0, |skip| skip as i16))
+        .smallint(link.brought_in as i16);
 }
 
 /// How many columns [`copy_row`] writes.
-pub const COPY_COLUMNS: i16 = 8;
+pub const COPY_COLUMNS: i16 = 9;
 
 /// Inserts the links of a COPY.
 pub async fn insert(connection: &mut PgConnection, rows: Rows) -> Result<(), StoreError> {
     rows.send(
         connection,
-        "COPY link (connection_id, object_id, target, organization_id, account_id, hash, status, skip) \
+        "COPY link (connection_id, object_id, target, organization_id, account_id, hash, status, skip, brought_in) \
          FROM STDIN (FORMAT binary)",
     )
     .await
@@ -211,12 +221,15 @@ pub async fn upsert(
     }
     sqlx::query(
         "-- link.upsert
-         INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip)
-         SELECT $1, u.object_id, 1, $2, u.account_id, u.hash, u.status, u.skip
-         FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::smallint[], $7::smallint[])
-             AS u (object_id, account_id, hash, status, skip)
+         INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip, brought_in)
+         SELECT $1, u.object_id, 1, $2, u.account_id, u.hash, u.status, u.skip, u.brought_in
+         FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::smallint[], $7::smallint[], $8::smallint[])
+             AS u (object_id, account_id, hash, status, skip, brought_in)
          ON CONFLICT (connection_id, object_id, target) DO UPDATE
-         SET account_id = excluded.account_id, hash = excluded.hash, status = excluded.status, skip = excluded.skip",
+         SET account_id = excluded.account_id, hash = excluded.hash, status = excluded.status, skip = excluded.skip,
+             -- A manual run may have brought somebody in since this was decided.
+             brought_in = CASE WHEN excluded.account_id IS NOT NULL AND excluded.brought_in = 0 THEN link.brought_in
+                 ELSE excluded.brought_in END",
     )
     .bind(id.0)
     .bind(organization.0)
@@ -225,6 +238,7 @@ pub async fn upsert(
     .bind(links.iter().map(|link| link.hash.cast_signed()).collect::<Vec<_>>())
     .bind(links.iter().map(|link| link.status as i16).collect::<Vec<_>>())
     .bind(links.iter().map(|link| link.skip.map_or(0, |skip| skip as i16)).collect::<Vec<_>>())
+    .bind(links.iter().map(|link| link.brought_in as i16).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -248,7 +262,7 @@ pub async fn supersede(
         .await?;
     sqlx::query(
         "-- link.supersede
-         UPDATE link l SET account_id = NULL, hash = 0, skip = $3
+         UPDATE link l SET account_id = NULL, hash = 0, skip = $3, brought_in = 0
          FROM unnest($1::uuid[], $2::uuid[]) AS t (account_id, object_id)
          WHERE l.account_id = t.account_id AND l.object_id <> t.object_id",
     )

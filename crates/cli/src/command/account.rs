@@ -5,7 +5,9 @@ use clap::builder::RangedU64ValueParser;
 use contracts::v1;
 use domain::field::Field;
 
+use crate::api::idempotency_key;
 use crate::command::Session;
+use crate::command::run::{results, wait};
 use crate::failure::Failure;
 use crate::page;
 use crate::show;
@@ -33,6 +35,15 @@ pub enum Command {
         #[arg(value_parser = super::id)]
         id: String,
     },
+    /// Read the account's user in the directory now, and bring the account in step
+    Sync {
+        /// The account's id
+        #[arg(value_parser = super::id)]
+        id: String,
+        /// Exit with 1 when it failed
+        #[arg(long)]
+        strict: bool,
+    },
 }
 
 impl Command {
@@ -45,6 +56,7 @@ impl Command {
                 deleted,
             } => list(session, &search, limit, deleted).await,
             Self::Show { id } => show_one(session, id).await,
+            Self::Sync { id, strict } => sync(session, id, strict).await,
         }
     }
 }
@@ -106,6 +118,22 @@ async fn show_one(session: &Session, account_id: String) -> Result<(), Failure> 
         .call(message, async |request| api.accounts().get_account(request).await)
         .await?;
     session.output.answer(&answer, card)
+}
+
+async fn sync(session: &Session, account_id: String, strict: bool) -> Result<(), Failure> {
+    let message = v1::SyncAccountRequest {
+        account_id,
+        idempotency_key: idempotency_key(),
+        trigger: "cli".to_owned(),
+    };
+    let api = session.api().await?;
+    let answer = api
+        .call(message, async |request| {
+            api.accounts().sync_account(request).await
+        })
+        .await?;
+    session.output.answer(&answer, results::table)?;
+    wait::conclude_manual(&answer.run.unwrap_or_default(), strict)
 }
 
 fn card(account: &v1::Account) -> String {

@@ -63,7 +63,7 @@ enum Command {
     /// Read a tenant and bring the register in step
     #[command(subcommand)]
     Run(run::Command),
-    /// Load accounts from a file
+    /// Load accounts from a file, or users by name
     #[command(subcommand)]
     Import(import::Command),
     /// Accounts of the register
@@ -153,6 +153,11 @@ mod tests {
             &["rollcall", "run", "start", "contoso"],
             &["rollcall", "run", "start", "contoso", "--kind", "manual"],
             &["rollcall", "review", "approve", "--reason", "x"],
+            &["rollcall", "import", "users", "contoso"],
+            &[
+                "rollcall", "import", "users", "contoso", "a", "b", "c", "d", "e", "f",
+            ],
+            &["rollcall", "import", "users", "contoso", " "],
             &["rollcall", "schedule", "list"],
             &["rollcall", "account", "list", "--limit", "0"],
         ] {

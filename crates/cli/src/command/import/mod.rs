@@ -1,8 +1,9 @@
-//! `import`: loads accounts from a file.
+//! `import`: loads accounts from a file, or users from the directory.
 
 mod csv;
 mod header;
 mod rows;
+mod users;
 
 use clap::Subcommand;
 
@@ -14,6 +15,8 @@ use crate::failure::Failure;
 pub enum Command {
     /// Load accounts from a CSV file
     Csv(csv::Args),
+    /// Bring one to five users of a directory in, at once
+    Users(users::Args),
 }
 
 impl Command {
@@ -21,6 +24,7 @@ impl Command {
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Csv(args) => csv::run(session, args).await,
+            Self::Users(args) => users::run(session, args).await,
         }
     }
 }

@@ -7,8 +7,9 @@ mod changes;
 mod failed;
 mod list;
 mod progress;
+pub mod results;
 mod start;
-mod wait;
+pub mod wait;
 
 use clap::Subcommand;
 use clap::builder::RangedU64ValueParser;
