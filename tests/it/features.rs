@@ -31,3 +31,5 @@ mod published;
 mod commands;
 
 mod manual_import;
+
+mod failed_records;

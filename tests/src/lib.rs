@@ -14,6 +14,8 @@ pub mod register;
 
 pub mod manual;
 
+pub mod failed;
+
 pub mod hold;
 
 pub mod told;

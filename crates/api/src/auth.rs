@@ -227,6 +227,7 @@ mod tests {
                 "ListConnections",
                 "ListCredentials",
                 "ListDeliveries",
+                "ListFailedRecords",
                 "ListLinks",
                 "ListMappings",
                 "ListNotices",

@@ -1,4 +1,4 @@
-//! The end of a run: late decisions, tallies, the next delta's beginning and the event, in one transaction.
+//! The end of a run: late decisions, tallies, the list of failed records, the next delta's beginning and the event, in one transaction.
 
 use domain::id::EventId;
 use prost::Message;
@@ -7,7 +7,7 @@ use service::telemetry::TraceContext;
 use store::outbox::{self, Event};
 use store::run_beside::Which;
 use store::run_plan::{self, State, Work};
-use store::{Store, Tx, decision, run_page};
+use store::{Store, Tx, decision, failed_record, run_page};
 
 use crate::apply;
 use crate::error::Error;
@@ -45,6 +45,8 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
         apply::apply(&mut tx, work, &late, clock).await?;
     }
     run_plan::tally(tx.connection(), work.run).await?;
+    let complete = work.fetch.proved && !work.fetch.delta;
+    failed_record::record(tx.connection(), work.run, work.connection, complete, clock.now()).await?;
     run_plan::advance_cursor(tx.connection(), work.run).await?;
     set_ended(&mut tx, work, State::Finished, None, clock).await?;
     tell_changed(&mut tx, work, clock).await?;

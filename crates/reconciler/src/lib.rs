@@ -8,6 +8,7 @@ mod cancel;
 mod decide;
 mod end;
 mod error;
+mod ignore;
 mod import;
 mod metrics;
 mod pages;

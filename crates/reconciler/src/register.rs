@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use contracts::internal::v1::register_server::Register;
 use contracts::internal::v1::{
-    ApplyPlanRequest, ApplyPlanResponse, ImportAccountsRequest, ResolveReviewsRequest,
+    ApplyPlanRequest, ApplyPlanResponse, IgnoreFailedRecordsRequest, ImportAccountsRequest,
+    ResolveReviewsRequest,
 };
-use contracts::v1::{ImportAccountsResponse, ResolveReviewsResponse};
+use contracts::v1::{IgnoreFailedRecordsResponse, ImportAccountsResponse, ResolveReviewsResponse};
 use domain::id::RunId;
 use service::Clock;
 use service::error::chain;
@@ -17,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
 use crate::plan;
-use crate::{import, resolve};
+use crate::{ignore, import, resolve};
 
 /// The service.
 pub struct Server {
@@ -54,6 +55,14 @@ impl Register for Server {
         let results = resolve::resolve(&self.store, &self.clock, request.into_inner()).await?;
         self.wake.notify_one();
         Ok(Response::new(ResolveReviewsResponse { results }))
+    }
+
+    async fn ignore_failed_records(
+        &self,
+        request: Request<IgnoreFailedRecordsRequest>,
+    ) -> Result<Response<IgnoreFailedRecordsResponse>, Status> {
+        let answer = ignore::ignore(&self.store, &self.clock, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn import_accounts(

@@ -19,6 +19,7 @@ pub mod delta_cursor;
 pub mod earlier_runs;
 pub mod error;
 pub mod failed_list;
+pub mod failed_record;
 pub mod fields;
 pub mod idempotency;
 pub mod inbox;

@@ -4,6 +4,7 @@ mod accounts;
 mod configuration;
 mod connections;
 mod credentials;
+mod failed;
 mod links;
 mod mappings;
 mod notices;
@@ -40,9 +41,9 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub fn surface(app: &App) -> Surface {
     use v1::{
         accounts_server as accounts, configuration_server as configuration,
-        connections_server as connections, credentials_server as credentials, links_server as links,
-        mappings_server as mappings, notices_server as notices, reviews_server as reviews,
-        runs_server as runs, tokens_server as tokens,
+        connections_server as connections, credentials_server as credentials,
+        failed_records_server as failed_records, links_server as links, mappings_server as mappings,
+        notices_server as notices, reviews_server as reviews, runs_server as runs, tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
@@ -72,6 +73,10 @@ pub fn surface(app: &App) -> Surface {
         .with(known(
             app,
             links::LinksServer::new(self::links::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            failed_records::FailedRecordsServer::new(self::failed::Service(app.clone())),
         ))
         .with(known(
             app,

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod change;
 pub mod connection;
+pub mod failed;
 pub mod mapping;
 pub mod notice;
 pub mod review;

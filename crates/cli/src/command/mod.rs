@@ -6,6 +6,7 @@ mod completion;
 mod connection;
 mod diff;
 mod export;
+mod failed;
 mod follow;
 mod import;
 mod link;
@@ -72,6 +73,9 @@ enum Command {
     /// Which account belongs to which Entra user
     #[command(subcommand)]
     Link(link::Command),
+    /// Records that could not be brought in step
+    #[command(subcommand)]
+    Failed(failed::Command),
     /// Removals that wait for a person
     #[command(subcommand)]
     Review(review::Command),
@@ -114,6 +118,7 @@ impl Cli {
             Command::Import(command) => command.run(&session).await,
             Command::Account(command) => command.run(&session).await,
             Command::Link(command) => command.run(&session).await,
+            Command::Failed(command) => command.run(&session).await,
             Command::Review(command) => command.run(&session).await,
             Command::Notice(command) => command.run(&session).await,
             Command::Token(command) => command.run(&session).await,
@@ -158,6 +163,20 @@ mod tests {
                 "rollcall", "import", "users", "contoso", "a", "b", "c", "d", "e", "f",
             ],
             &["rollcall", "import", "users", "contoso", " "],
+            &["rollcall", "failed", "retry"],
+            &[
+                "rollcall",
+                "failed",
+                "retry",
+                "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0",
+                "--all",
+            ],
+            &[
+                "rollcall",
+                "failed",
+                "ignore",
+                "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0",
+            ],
             &["rollcall", "schedule", "list"],
             &["rollcall", "account", "list", "--limit", "0"],
         ] {

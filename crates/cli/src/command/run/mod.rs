@@ -5,7 +5,7 @@ mod cancel;
 mod card;
 mod changes;
 mod failed;
-mod list;
+pub mod list;
 mod progress;
 pub mod results;
 mod start;
