@@ -33,3 +33,5 @@ mod commands;
 mod manual_import;
 
 mod failed_records;
+
+mod managers;

@@ -12,6 +12,7 @@ pub mod field;
 pub mod id;
 pub mod leaver;
 pub mod lookup_guid;
+pub mod managers;
 pub mod mapping;
 pub mod notice;
 pub mod observed;

@@ -13,6 +13,7 @@ use crate::complete;
 use crate::failure::FetchError;
 use crate::job::Job;
 use crate::kind;
+use crate::managers::{self, Read};
 use crate::page;
 
 /// What came of a delta.
@@ -64,7 +65,11 @@ async fn read_round(job: &Job, cursor: &DeltaCursor) -> Result<Delta, FetchError
     }
     complete::complete(job, &mut changes, &lacking).await?;
     // The deltaLink is the proof of a round's end (design §6).
-    let totals = publish(job, changes).await?;
+    let (totals, left) = publish(job, changes).await?;
+    if left > 0 {
+        let reason = managers::too_many(None, left);
+        job.lease.describe(true, Some(&reason), None).await?;
+    }
     let cursor = job.seal(&end, taken_at)?;
     Ok(Delta::Read(Box::new(job.outcome(totals, Some(cursor), None))))
 }
@@ -84,9 +89,11 @@ async fn merge(mut changes: Changes, page: graph::PageBody) -> Result<Changes, F
     merged.await?
 }
 
-async fn publish(job: &Job, changes: Changes) -> Result<crate::pipeline::Totals, FetchError> {
+/// Publishes the changes, and the managers to bring in. Answers how many of these are left.
+async fn publish(job: &Job, changes: Changes) -> Result<(crate::pipeline::Totals, usize), FetchError> {
     let mut pipeline = job.pipeline().await;
     let (rows, unusable) = changes.into_rows();
+    let managers = managers::of_changes(job, &rows).await?;
     let mut rows = rows.into_iter();
     while rows.len() > 0 {
         pipeline
@@ -94,5 +101,9 @@ async fn publish(job: &Job, changes: Changes) -> Result<crate::pipeline::Totals,
             .await?;
     }
     pipeline.unusable(unusable, Source::Delta).await?;
-    pipeline.finish().await
+    let left = match managers {
+        Some(seen) => managers::bring_in(job, &mut pipeline, seen, Read::Changes).await?,
+        None => 0,
+    };
+    Ok((pipeline.finish().await?, left))
 }

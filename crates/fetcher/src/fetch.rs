@@ -7,6 +7,7 @@ use std::time::Duration;
 use bus::{Bus, Headers, subjects};
 use contracts::bus::v1::RunFetched;
 use domain::id::RunId;
+use domain::managers::Managers;
 use graph::{Context, Organization};
 use prost::Message;
 use service::Clock;
@@ -209,6 +210,7 @@ impl Fetcher {
             }),
             run,
             connection,
+            managers: Managers::of(&mappings.iter().map(mapping::Mapping::rules).collect::<Vec<_>>()),
             criteria: mappings.into_iter().map(|mapping| mapping.criteria).collect(),
             lease: Arc::clone(lease),
             cursor,

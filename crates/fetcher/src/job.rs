@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bus::Bus;
 use domain::criteria::Criteria;
+use domain::managers::Managers;
 use graph::{DeltaLink, Graph};
 use service::Clock;
 use store::Store;
@@ -28,6 +29,8 @@ pub struct Job {
     pub connection: Connection,
     /// What will decide whom its mappings take in: changes must tell that.
     pub criteria: Vec<Criteria>,
+    /// Who looks for managers to bring in; none where nobody is to be (I5).
+    pub managers: Option<Managers>,
     /// Its directory; the calls are counted with the lease.
     pub graph: Graph,
     /// The hold on it.
@@ -53,13 +56,14 @@ pub struct Job {
 impl Job {
     /// A way for the pages of the present attempt.
     pub async fn pipeline(&self) -> Pipeline {
-        Pipeline::start(Outlet {
+        let outlet = Outlet {
             bus: self.bus.clone(),
             run: self.run.id,
             attempt: self.lease.attempt().await,
             counts: Arc::clone(&self.lease.counts),
             metrics: Arc::clone(&self.metrics),
-        })
+        };
+        Pipeline::start(outlet, self.managers.clone())
     }
 
     /// Seals a delta link that was taken at this moment.

@@ -11,6 +11,7 @@ mod complete;
 mod delta;
 mod kind;
 mod listing;
+mod managers;
 mod manual;
 mod proof;
 

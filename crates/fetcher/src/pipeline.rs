@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bus::{Bus, Headers, Publisher, subjects};
 use contracts::bus::v1::Source;
 use domain::id::{ObjectId, RunId};
+use domain::managers::Managers;
 use graph::PageBody;
 use service::telemetry::TraceContext;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
@@ -55,6 +56,8 @@ enum Input {
     Page(PageBody, Source),
     Users(Vec<(ObjectId, Box<[u8]>)>, Source),
     Unusable(Vec<String>, Source),
+    /// Asks for what was seen of managers.
+    Managers(oneshot::Sender<Option<Managers>>),
 }
 
 /// Where messages are published.
@@ -72,8 +75,8 @@ pub struct Outlet {
 }
 
 impl Pipeline {
-    /// Begins with page 1.
-    pub fn start(outlet: Outlet) -> Self {
+    /// Begins with page 1. `managers` sees everybody who is listed.
+    pub fn start(outlet: Outlet, managers: Option<Managers>) -> Self {
         outlet.counts.pages.store(0, Ordering::Relaxed);
         outlet.counts.records.store(0, Ordering::Relaxed);
         let (input, pages) = mpsc::channel(WAITING_PAGES);
@@ -83,6 +86,7 @@ impl Pipeline {
             packed,
             before: HashSet::new(),
             listed: 0,
+            managers,
         };
         let mut work = JoinSet::new();
         let mut packing = JoinSet::new();
@@ -121,6 +125,16 @@ impl Pipeline {
     /// Takes reasons of records without a usable id.
     pub async fn unusable(&mut self, reasons: Vec<String>, source: Source) -> Result<(), FetchError> {
         self.send(Input::Unusable(reasons, source)).await
+    }
+
+    /// What was seen of managers on the pages so far; nothing where nobody looks for them.
+    pub async fn managers(&mut self) -> Result<Option<Managers>, FetchError> {
+        let (tell, told) = oneshot::channel();
+        self.send(Input::Managers(tell)).await?;
+        match told.await {
+            Ok(managers) => Ok(managers),
+            Err(_) => self.ended().await.and(Err(FetchError::Lost)),
+        }
     }
 
     /// Waits until everything is stored by the broker.
@@ -195,6 +209,7 @@ struct Packing {
     /// The objects of the page before: Graph may begin a page with the end of the last one (graph-facts §2.1).
     before: HashSet<Uuid>,
     listed: u64,
+    managers: Option<Managers>,
 }
 
 /// Why packing ended early.
@@ -231,6 +246,10 @@ impl Packing {
                         self.give(full)?;
                     }
                 }
+                Input::Managers(tell) => {
+                    // Whoever asked may have given up.
+                    drop(tell.send(self.managers.take()));
+                }
                 Input::Unusable(reasons, source) => {
                     for reason in reasons {
                         let full = self.packer.add_unusable(source, &reason)?;
@@ -245,6 +264,9 @@ impl Packing {
 
     fn page(&mut self, page: &PageBody, source: Source) -> Result<(), Stop> {
         let records = page.users()?;
+        if let Some(managers) = self.managers.as_mut().filter(|_| source == Source::Listing) {
+            records.users.iter().for_each(|user| managers.see(user));
+        }
         for user in &records.users {
             let full = self.packer.add(source, user)?;
             self.give(full)?;

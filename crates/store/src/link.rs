@@ -143,6 +143,50 @@ pub async fn newcomers(
     .await?)
 }
 
+/// How an object with an account came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// The object.
+    pub object: ObjectId,
+    /// What the link says of it.
+    pub status: LinkStatus,
+    /// How it came in.
+    pub brought_in: BroughtIn,
+}
+
+/// Those of these objects that have an account, with how they came in.
+pub async fn ways(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    objects: &[Uuid],
+) -> Result<Vec<Way>, StoreError> {
+    let rows: Vec<(Uuid, i16, i16)> = sqlx::query_as(
+        "-- link.ways
+         SELECT k.object_id, l.status, l.brought_in
+         FROM unnest($2::uuid[]) AS k (object_id)
+         CROSS JOIN LATERAL (
+             -- The limit keeps the planner from reading the whole table for a few of it.
+             SELECT * FROM link WHERE connection_id = $1 AND object_id = k.object_id AND target = 1 LIMIT 1
+         ) l
+         WHERE l.account_id IS NOT NULL",
+    )
+    .bind(id.0)
+    .bind(objects)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(object, status, brought_in)| {
+            Ok(Way {
+                object: ObjectId(object),
+                status: LinkStatus::of_number(status)
+                    .ok_or_else(|| Inconsistent::new("link", "status", object))?,
+                brought_in: BroughtIn::of_number(brought_in)
+                    .ok_or_else(|| Inconsistent::new("link", "brought_in", object))?,
+            })
+        })
+        .collect()
+}
+
 /// How many records are linked to a connection that are not deleted, and how many of them are active.
 pub async fn count(connection: &mut PgConnection, id: ConnectionId) -> Result<(i64, i64), StoreError> {
     Ok(sqlx::query_as(
