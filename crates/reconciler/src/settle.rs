@@ -8,6 +8,7 @@ use domain::account::Account;
 use domain::brake::{self, Load};
 use domain::decide;
 use domain::id::AccountId;
+use domain::managers::Managers;
 use domain::settle::{self, Claim};
 use service::Clock;
 use store::decision::{self, Insert};
@@ -239,6 +240,10 @@ async fn weigh_removals(
         return Ok(None);
     }
     contested::keep(tx.connection(), work.run, work.connection).await?;
+    if work.fetch.delta && Managers::of(&rules.rules.mappings).is_some() {
+        let why = "out of scope, but somebody in scope reports to them; the next full run decides";
+        contested::leave_managers(tx.connection(), work.run, work.connection, why).await?;
+    }
     spare_last_owner(tx, work).await?;
     let removals = contested::removals(tx.connection(), work.run).await?;
     if removals == 0 {

@@ -1,8 +1,9 @@
 //! What only the whole of a run's decisions tells: contested accounts and logins, removals to be weighed. Reads and
 //! writes `decision`.
 
-use domain::decision::{LoginKey, Skip};
+use domain::decision::{LinkStatus, LoginKey, Skip};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
+use domain::leaver::Cause;
 use domain::overwrite::Rule;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -218,6 +219,47 @@ pub async fn keep(connection: &mut PgConnection, run: RunId, id: ConnectionId) -
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Out-of-scope removals, and questions about one, of people to whom somebody in scope reports, as far as the register
+/// knows, are left to the next full run, which knows who is whose manager. Answers how many.
+pub async fn leave_managers(
+    connection: &mut PgConnection,
+    run: RunId,
+    id: ConnectionId,
+    why: &str,
+) -> Result<u64, StoreError> {
+    let leaving: Vec<Uuid> = sqlx::query_scalar(
+        "-- decision_settle.out_of_scope
+         SELECT object_id FROM decision
+         WHERE run_id = $1 AND outcome IN (5, 6) AND cause = $2 AND object_id IS NOT NULL",
+    )
+    .bind(run.0)
+    .bind(Cause::OutOfScope as i16)
+    .fetch_all(&mut *connection)
+    .await?;
+    if leaving.is_empty() {
+        return Ok(0);
+    }
+    let done = sqlx::query(
+        "-- decision_settle.leave_managers
+         UPDATE decision SET outcome = 3, action = 0, cause = 0, hash = 0, link_status = $4, reason = $5
+         WHERE run_id = $1 AND outcome IN (5, 6) AND cause = $6 AND object_id::text IN (
+             SELECT a.reporting_to FROM account a
+             CROSS JOIN LATERAL (
+                 SELECT 1 FROM link WHERE account_id = a.id AND connection_id = $2 AND status = $4 LIMIT 1
+             ) l
+             WHERE a.reporting_to = ANY ($3) AND a.status = 1)",
+    )
+    .bind(run.0)
+    .bind(id.0)
+    .bind(leaving.iter().map(Uuid::to_string).collect::<Vec<_>>())
+    .bind(LinkStatus::Active as i16)
+    .bind(why)
+    .bind(Cause::OutOfScope as i16)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// The active owners that the run would remove by itself, by age.

@@ -191,6 +191,34 @@ async fn i5_a_manager_who_falls_out_of_the_criteria_stays() {
 }
 
 #[tokio::test]
+async fn i5_a_manager_who_falls_out_in_a_delta_waits_for_the_next_full_run() {
+    let world = World::with(DEACTIVATE, LEGAL).await;
+    let ann = person(&world, "ann", "Legal");
+    let [one, alone] = ["one", "alone"].map(|login| person(&world, login, "Legal"));
+    report(&world, &ann, &one);
+    world.full().await;
+    // Nothing of those who report to them is in the round.
+    for id in [&one, &alone] {
+        world.tenant.update(id, "department", json!("Board")).unwrap();
+    }
+    let delta = world.delta().await;
+    assert_eq!(
+        tally(&delta),
+        [(Outcome::Unchanged, 1), (Outcome::Removed, 1)],
+        "{delta:#?}"
+    );
+    assert!(
+        reason(&world, &delta, "one")
+            .await
+            .contains("somebody in scope reports to them"),
+        "{delta:#?}"
+    );
+    assert_eq!(active(&world).await, ["ann", "one"]);
+    world.full().await;
+    assert_eq!(active(&world).await, ["ann", "one"]);
+}
+
+#[tokio::test]
 async fn i5_a_disabled_manager_comes_in_only_where_disabled_users_do() {
     for (mapping, expected) in [("", vec!["ann"]), ("includeDisabled: true\n", vec!["ann", "one"])] {
         let world = World::with(DEACTIVATE, &format!("{mapping}{LEGAL}")).await;
