@@ -2,6 +2,7 @@
 //! killed too, and what is left is held against an oracle. Two copies of every service run throughout.
 
 pub mod gate;
+mod manual;
 mod moments;
 pub mod people;
 mod scene;

@@ -45,3 +45,9 @@ mod commands;
 mod csv_import;
 
 mod passwords;
+
+mod manual_import;
+
+mod failed_records;
+
+mod managers;

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use domain::account::{Account, Kind, Role, Status, fold};
 use domain::brake::Brake;
 use domain::decide::{Candidates, Holder, Known, Rules, decide, held_login, not_seen};
-use domain::decision::{Action, Decision, LinkStatus, LoginKey, Outcome, Skip};
+use domain::decision::{Action, BroughtIn, Decision, LinkStatus, LoginKey, Outcome, Skip};
 use domain::field::Field;
 use domain::id::{AccountId, ConnectionId, MappingId, ObjectId};
 use domain::leaver::{Cause, Policies, Removal};
@@ -179,6 +179,7 @@ impl Oracle {
         let known = self.links.get(&observed.id).map(|link| Known {
             account: link.account.and_then(|id| self.accounts.get(&id)),
             status: link.status,
+            brought_in: BroughtIn::ByCriteria,
         });
         let unlinked = known.is_none_or(|known| known.account.is_none());
         let accounts = if unlinked && observed.presence == Presence::Present {

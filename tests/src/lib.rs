@@ -12,6 +12,12 @@ pub mod runs;
 
 pub mod register;
 
+pub mod manual;
+
+pub mod failed;
+
+pub mod hold;
+
 pub mod told;
 
 pub mod people;

@@ -2,8 +2,8 @@
 
 use contracts::v1::runs_client::RunsClient;
 use contracts::v1::{
-    ApplyRunRequest, CancelRunRequest, Change, Counts, GetRunRequest, ListChangesRequest, Outcome, Run,
-    RunKind, RunState, StartRunRequest,
+    ApplyRunRequest, CancelRunRequest, Change, Counts, GetRunRequest, ListChangesRequest, ListRunsRequest,
+    Outcome, Run, RunKind, RunState, StartRunRequest,
 };
 use tonic::Status;
 use tonic::transport::Channel;
@@ -72,6 +72,17 @@ impl World {
             .await
             .unwrap()
             .into_inner()
+    }
+
+    /// The id of the run that was asked for last.
+    pub async fn latest_run(&self) -> String {
+        let request = ListRunsRequest {
+            page_size: 1,
+            ..ListRunsRequest::default()
+        };
+        let runs = self.runs().list_runs(self.call(request)).await.unwrap();
+        let latest = runs.into_inner().runs.into_iter().next();
+        latest.expect("a run was asked for").id
     }
 
     /// Follows a run until it has ended or waits with its plan; its counts must be true.

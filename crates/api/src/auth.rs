@@ -228,6 +228,7 @@ mod tests {
                 "ListConnections",
                 "ListCredentials",
                 "ListDeliveries",
+                "ListFailedRecords",
                 "ListGroupMembers",
                 "ListGroups",
                 "ListLinks",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use contracts::v1::accounts_client::AccountsClient;
 use contracts::v1::configuration_client::ConfigurationClient;
 use contracts::v1::connections_client::ConnectionsClient;
+use contracts::v1::failed_records_client::FailedRecordsClient;
 use contracts::v1::groups_client::GroupsClient;
 use contracts::v1::links_client::LinksClient;
 use contracts::v1::mappings_client::MappingsClient;
@@ -145,6 +146,10 @@ impl Api {
 
     pub fn connections(&self) -> ConnectionsClient<Channel> {
         ConnectionsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn failed_records(&self) -> FailedRecordsClient<Channel> {
+        FailedRecordsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 
     pub fn links(&self) -> LinksClient<Channel> {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::account::{Account, Kind, Status, fold};
 use crate::attribute::Attribute;
-use crate::decision::{Action, Decision, LinkStatus, LoginKey, Outcome, Skip};
+use crate::decision::{Action, BroughtIn, Decision, LinkStatus, LoginKey, Outcome, Skip};
 use crate::field::Field;
 use crate::id::{AccountId, ConnectionId, ObjectId};
 use crate::leaver::{self, Cause, Leaving, Policies};
@@ -33,13 +33,15 @@ pub struct Rules {
     pub never_touch: NeverTouch,
 }
 
-/// What the register knows of an object.
+/// What is known of an object besides what the directory says of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// The linked account; none for an object that was left out.
     pub account: Option<&'a Account>,
     /// What the link says of the object.
     pub status: LinkStatus,
+    /// How the object came in, or comes in with this run.
+    pub brought_in: BroughtIn,
 }
 
 /// Who holds an account that a rule could hit.
@@ -97,6 +99,7 @@ pub fn decide<'a>(
     let blank = Decision {
         hash,
         kind: rules.kind,
+        brought_in: known.map_or(BroughtIn::ByCriteria, |known| known.brought_in),
         ..blank(observed)
     };
     if let Some(entry) = rules.never_touch.hit(observed, account) {
@@ -469,6 +472,7 @@ fn empty<'a>(object: Option<ObjectId>) -> Decision<'a> {
         cause: None,
         rule: None,
         status: LinkStatus::Active,
+        brought_in: BroughtIn::ByCriteria,
         skip: None,
         hash: 0,
         takes_from: None,
@@ -614,6 +618,7 @@ mod tests {
         Known {
             account: Some(account),
             status,
+            brought_in: BroughtIn::ByCriteria,
         }
     }
 

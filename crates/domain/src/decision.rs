@@ -34,6 +34,8 @@ pub struct Decision<'a> {
     pub rule: Option<Rule>,
     /// What the link will say of the object.
     pub status: LinkStatus,
+    /// How the object came in, for the link.
+    pub brought_in: BroughtIn,
     /// Why the object is left out.
     pub skip: Option<Skip>,
     /// The object's hash to remember; 0: decide it anew next time.
@@ -106,6 +108,19 @@ pub enum LinkStatus {
     OutOfScope = 5,
     /// The last decision failed: what becomes of it can't be told before that is settled.
     Conflict = 6,
+}
+
+/// How someone came in, whatever the criteria say: whoever was brought in is no leaver for being out of scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum BroughtIn {
+    /// The criteria took them in; they stay as long as these do.
+    #[default]
+    ByCriteria = 0,
+    /// A person asked for them (R1).
+    ByHand = 1,
+    /// Somebody in scope reports to them (I5).
+    AsManager = 2,
 }
 
 /// Why an object is left out.
@@ -254,6 +269,36 @@ impl LinkStatus {
     #[must_use]
     pub const fn is_as_it_was(self) -> bool {
         matches!(self, Self::Active | Self::Disabled)
+    }
+}
+
+impl BroughtIn {
+    /// The way of this number.
+    #[must_use]
+    pub fn of_number(number: i16) -> Option<Self> {
+        [Self::ByCriteria, Self::ByHand, Self::AsManager]
+            .into_iter()
+            .find(|way| *way as i16 == number)
+    }
+
+    /// What stays of this and a further way: once brought in is brought in, and a person's word counts most.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::ByHand, _) | (_, Self::ByHand) => Self::ByHand,
+            (Self::AsManager, _) | (_, Self::AsManager) => Self::AsManager,
+            (Self::ByCriteria, Self::ByCriteria) => Self::ByCriteria,
+        }
+    }
+
+    /// In words; nothing for the criteria, which have their own.
+    #[must_use]
+    pub const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::ByCriteria => None,
+            Self::ByHand => Some("brought in by hand"),
+            Self::AsManager => Some("brought in as a manager"),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod id;
 pub mod import;
 pub mod leaver;
 pub mod lookup_guid;
+pub mod managers;
 pub mod mapping;
 pub mod membership;
 pub mod never_touch;

@@ -1,6 +1,7 @@
 //! Who is told what when a run has ended: the bell's notices and the mail (N4, N5, N6; design §6, Telling).
 //!
-//! Notices: full runs and previews always; deltas only when something failed; held removals of either. Mails: the
+//! Notices: full runs and previews always; deltas and manual runs only when something failed; held removals of all. What a
+//! person said to ignore does not count as failed. Mails: the
 //! completion of a full run where the settings ask for it; a failure only when the connection worked until then, and
 //! its recovery, so that a delta that fails every hour is one mail and not a storm.
 
@@ -34,6 +35,8 @@ pub struct EndedRun {
     pub ending: Ending,
     /// Its outcomes.
     pub counts: Counts,
+    /// Of those that failed: how many a person said to ignore.
+    pub failed_ignored: u32,
     /// Why removals are held, or why none was considered.
     pub removals_note: Option<String>,
     /// The connection until then.
@@ -49,6 +52,8 @@ pub enum Asked {
     Delta,
     /// All users, not applied before someone says so.
     Preview,
+    /// Certain users, applied.
+    Manual,
 }
 
 /// How a run ended.
@@ -202,7 +207,7 @@ fn notices(run: &EndedRun, console: Option<&str>) -> Vec<Notice> {
         });
     };
     match &run.ending {
-        Ending::Finished if run.is_full() || run.counts.failed > 0 => {
+        Ending::Finished if run.is_full() || run.failed() > 0 => {
             add(
                 Kind::RunFinished,
                 text::headline(run),
@@ -249,7 +254,10 @@ fn occasion(run: &EndedRun, mail_on_completion: bool) -> Option<Occasion> {
         // Who asks for a preview is waiting for it; a run that stopped as one by itself may have nobody watching.
         Ending::Planned if run.asked != Asked::Preview && mail_on_completion => Some(Occasion::PreviewWaits),
         Ending::Finished | Ending::Planned if run.before.failing => Some(Occasion::WorksAgain),
-        Ending::Finished if run.counts.failed > 0 && !run.before.records_failed_lately => {
+        // Who asks for certain users has the answer.
+        Ending::Finished
+            if run.failed() > 0 && !run.before.records_failed_lately && run.asked != Asked::Manual =>
+        {
             Some(Occasion::RecordsFailed)
         }
         Ending::Finished | Ending::Planned | Ending::Cancelled { .. } | Ending::Expired => None,
@@ -282,7 +290,16 @@ impl EndedRun {
     /// Whether it is told of as a full run: one that read everything, whatever was asked for.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.read_everything || self.asked != Asked::Delta
+        match self.asked {
+            Asked::Full | Asked::Preview => true,
+            Asked::Delta => self.read_everything,
+            Asked::Manual => false,
+        }
+    }
+
+    /// How many records failed that nobody said to ignore.
+    fn failed(&self) -> u32 {
+        self.counts.failed.saturating_sub(self.failed_ignored)
     }
 }
 

@@ -3,7 +3,7 @@
 //! To an account that is there, silence means "as it was". Somebody who comes in has no "as it was": their row tells what
 //! was ever set, and of the manager only a change (graph-facts, trap 33). So they are looked up, in batches.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use domain::account::Kind;
 use domain::id::ObjectId;
@@ -16,6 +16,7 @@ use tracing::Instrument;
 use crate::changes::Changes;
 use crate::failure::FetchError;
 use crate::job::Job;
+use crate::page;
 
 /// Look-ups that are on their way at the same time.
 const AT_A_TIME: usize = 8;
@@ -48,28 +49,62 @@ pub async fn complete(job: &Job, changes: &mut Changes, lacking: &[ObjectId]) ->
         .map(|ids| look_up(job, ids))
         .buffer_unordered(AT_A_TIME)
         .boxed();
-    while let Some((asked, found)) = found.try_next().await? {
-        for page in &found.pages {
-            let users = page.users()?.users.into_iter();
-            users
-                .filter(|user: &ObservedUser<'_>| asked.contains(&user.id))
-                .for_each(|user| changes.complete(user));
-        }
-        for user in &found.users {
-            changes.complete(user.user()?);
-        }
+    while let Some(found) = found.try_next().await? {
+        found.each(|user| changes.complete(user))?;
     }
     Ok(())
 }
 
 /// What a look-up brought.
+pub struct Found<'i> {
+    asked: &'i [ObjectId],
+    brought: Brought,
+}
+
 #[derive(Default)]
-struct Found {
+struct Brought {
     pages: Vec<PageBody>,
     users: Vec<UserBody>,
 }
 
-async fn look_up<'i>(job: &Job, ids: &'i [ObjectId]) -> Result<(&'i [ObjectId], Found), graph::Error> {
+impl Found<'_> {
+    /// Each user who was asked for and is there.
+    pub fn each(&self, mut take: impl FnMut(ObservedUser<'_>)) -> Result<(), graph::Error> {
+        for page in &self.brought.pages {
+            let users = page.users()?.users.into_iter();
+            users
+                .filter(|user: &ObservedUser<'_>| self.asked.contains(&user.id))
+                .for_each(&mut take);
+        }
+        for user in &self.brought.users {
+            take(user.user()?);
+        }
+        Ok(())
+    }
+}
+
+/// Users that were looked up, encoded.
+#[derive(Default)]
+pub struct Users(HashMap<ObjectId, Box<[u8]>>);
+
+impl Users {
+    /// Takes over what a look-up brought.
+    pub fn take(&mut self, found: &Found<'_>) -> Result<(), graph::Error> {
+        let mut buffer = Vec::new();
+        found.each(|user| {
+            page::encode(&user, &mut buffer);
+            self.0.insert(user.id, buffer.as_slice().into());
+        })
+    }
+
+    /// Gives one out.
+    pub fn remove(&mut self, id: ObjectId) -> Option<Box<[u8]>> {
+        self.0.remove(&id)
+    }
+}
+
+/// Looks users up by their ids, [`graph::MOST_IDS`] at most.
+pub async fn look_up<'i>(job: &Job, ids: &'i [ObjectId]) -> Result<Found<'i>, graph::Error> {
     let span = tracing::info_span!("graph.look_up", objects = ids.len());
     let read = async {
         match together(job, ids).await {
@@ -83,20 +118,23 @@ async fn look_up<'i>(job: &Job, ids: &'i [ObjectId]) -> Result<(&'i [ObjectId], 
             found => found,
         }
     };
-    Ok((ids, read.instrument(span).await?))
+    Ok(Found {
+        asked: ids,
+        brought: read.instrument(span).await?,
+    })
 }
 
-async fn together(job: &Job, ids: &[ObjectId]) -> Result<Found, graph::Error> {
+async fn together(job: &Job, ids: &[ObjectId]) -> Result<Brought, graph::Error> {
     let mut pages = job.graph.users_by_id(ids);
-    let mut found = Found::default();
+    let mut found = Brought::default();
     while let Some(page) = pages.next().await? {
         found.pages.push(page);
     }
     Ok(found)
 }
 
-async fn one_by_one(job: &Job, ids: &[ObjectId]) -> Result<Found, graph::Error> {
-    let mut found = Found::default();
+async fn one_by_one(job: &Job, ids: &[ObjectId]) -> Result<Brought, graph::Error> {
+    let mut found = Brought::default();
     for id in ids {
         found.users.extend(job.graph.get_user(UserKey::Id(*id)).await?);
     }

@@ -14,6 +14,7 @@ use crate::failure::FetchError;
 use crate::groups;
 use crate::job::Job;
 use crate::kind::{self, Cursors};
+use crate::managers::{self, Read};
 use crate::memberships::Memberships;
 use crate::page;
 
@@ -85,7 +86,11 @@ async fn read_rounds(job: &Job, since: &Cursors) -> Result<Delta, FetchError> {
     }
     complete::complete(job, &mut changes, &lacking).await?;
     // The deltaLink is the proof of a round's end (design §6).
-    let totals = publish(job, changes).await?;
+    let (totals, left) = publish(job, changes).await?;
+    if left > 0 {
+        let reason = managers::too_many(None, left);
+        job.lease.describe(true, Some(&reason), None).await?;
+    }
     let cursor = job.seal(&end, taken_at)?;
     let groups = groups.map(|groups| groups.read);
     Ok(Delta::Read(Box::new(job.outcome(
@@ -122,15 +127,21 @@ async fn attach(mut changes: Changes, memberships: Memberships) -> Result<Change
     Ok(attached.await??)
 }
 
-async fn publish(job: &Job, changes: Changes) -> Result<crate::pipeline::Totals, FetchError> {
+/// Publishes the changes, and the managers to bring in. Answers how many of these are left.
+async fn publish(job: &Job, changes: Changes) -> Result<(crate::pipeline::Totals, usize), FetchError> {
     let mut pipeline = job.pipeline(None).await;
     let (rows, unusable) = changes.into_rows();
+    let managers = managers::of_changes(job, &rows).await?;
     let mut rows = rows.into_iter();
     while rows.len() > 0 {
         pipeline
-            .changes(rows.by_ref().take(page::RECORDS).collect())
+            .users(rows.by_ref().take(page::RECORDS).collect(), Source::Delta)
             .await?;
     }
-    pipeline.unusable(unusable).await?;
-    pipeline.finish().await
+    pipeline.unusable(unusable, Source::Delta).await?;
+    let left = match managers {
+        Some(seen) => managers::bring_in(job, &mut pipeline, seen, Read::Changes).await?,
+        None => 0,
+    };
+    Ok((pipeline.finish().await?, left))
 }

@@ -9,6 +9,7 @@ use contracts::bus::v1::RunFetched;
 use domain::account::Kind;
 use domain::criteria::Criteria;
 use domain::id::{ObjectId, RunId};
+use domain::managers::Managers;
 use graph::{Context, Organization};
 use prost::Message;
 use service::Clock;
@@ -33,6 +34,7 @@ use crate::job::Job;
 use crate::kind::{self, Cursors, Reading};
 use crate::lease::{Lease, Over, Terms};
 use crate::listing;
+use crate::manual;
 use crate::metrics::{Metrics, STATE};
 use crate::status::{self, ORGANIZATION, Steps, TOKEN};
 
@@ -165,6 +167,7 @@ impl Fetcher {
         ) {
             Reading::Full(reason) => listing::read(&job, reason, &organization).await,
             Reading::Delta(cursors) => self.read_changes(&job, &cursors, &organization).await,
+            Reading::Named => manual::read(&job).await,
         }
     }
 
@@ -230,6 +233,7 @@ impl Fetcher {
             }),
             run,
             connection,
+            managers: managers_of(&mappings),
             criteria: by_kind(mappings),
             groups,
             lease: Arc::clone(lease),
@@ -352,6 +356,19 @@ impl Fetcher {
             attempt += 1;
         }
     }
+}
+
+/// Who looks for managers, by the mappings that bring people in as the first kind of record: accounts, if there are any.
+fn managers_of(mappings: &[Mapping]) -> Option<Managers> {
+    let kind = Kind::ALL.into_iter().find(|kind| {
+        mappings
+            .iter()
+            .any(|mapping| mapping.target.kind() == Some(*kind))
+    })?;
+    let first = mappings
+        .iter()
+        .filter(|mapping| mapping.target.kind() == Some(kind));
+    Managers::of(&first.filter_map(Mapping::rules).collect::<Vec<_>>())
 }
 
 /// Whom the mappings take in, for each kind of record that there are mappings to.

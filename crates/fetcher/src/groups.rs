@@ -153,6 +153,17 @@ pub async fn memberships_of(
     Ok(builder.finish())
 }
 
+/// What these users belong to, as the mirror has it now. `None`: no group matters.
+pub async fn known_of(job: &Job, users: &[ObjectId]) -> Result<Option<Memberships>, StoreError> {
+    let Some(wanted) = &job.groups else {
+        return Ok(None);
+    };
+    let of = job.connection.id;
+    let reach = group_mirror::reach(&mut *job.store.connection().await?, of, &wanted.asked).await?;
+    let users = users.iter().map(|user| user.0).collect();
+    Ok(Some(memberships_of(&job.store, of, &reach, users).await?))
+}
+
 async fn all_members(job: &Job, reach: &Reach) -> Result<Memberships, FetchError> {
     let mut builder = Builder::new(reach);
     if !reach.is_empty() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bus::Bus;
 use domain::account::Kind;
 use domain::criteria::Criteria;
+use domain::managers::Managers;
 use graph::{DeltaLink, Graph};
 use service::Clock;
 use store::Store;
@@ -33,6 +34,8 @@ pub struct Job {
     pub criteria: Vec<(Kind, Vec<Criteria>)>,
     /// What is wanted of groups, if anything is.
     pub groups: Option<Wanted>,
+    /// Who looks for managers to bring in; none where nobody is to be (I5).
+    pub managers: Option<Managers>,
     /// Its directory; the calls are counted with the lease.
     pub graph: Graph,
     /// The hold on it.
@@ -58,14 +61,15 @@ pub struct Job {
 impl Job {
     /// A way for the pages of the present attempt. Listed users are given these memberships on the way.
     pub async fn pipeline(&self, memberships: Option<Arc<Memberships>>) -> Pipeline {
-        Pipeline::start(Outlet {
+        let outlet = Outlet {
             bus: self.bus.clone(),
             run: self.run.id,
             attempt: self.lease.attempt().await,
             counts: Arc::clone(&self.lease.counts),
             metrics: Arc::clone(&self.metrics),
             memberships,
-        })
+        };
+        Pipeline::start(outlet, self.managers.clone())
     }
 
     /// Seals a delta link that was taken at this moment.

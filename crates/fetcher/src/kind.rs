@@ -25,6 +25,8 @@ pub enum Reading {
     Full(Option<String>),
     /// What has changed since the cursors.
     Delta(Box<Cursors>),
+    /// Certain users.
+    Named,
 }
 
 /// Where the last rounds ended.
@@ -52,6 +54,7 @@ pub fn choose(
 ) -> Reading {
     match kind {
         Kind::Full | Kind::Preview => Reading::Full(None),
+        Kind::Manual => Reading::Named,
         Kind::Delta => match cursor {
             None => Reading::Full(Some(no_cursor(last_full))),
             Some(cursor) => {
@@ -254,6 +257,7 @@ mod tests {
                 assert_eq!(cursors.groups, groups.cursor);
                 "delta".into()
             }
+            Reading::Named => panic!("a delta names nobody"),
         }
     }
 
@@ -286,6 +290,7 @@ mod tests {
         match choose(Kind::Delta, cursor, connection, last, None, noon()) {
             Reading::Full(reason) => reason.unwrap(),
             Reading::Delta(_) => "delta".into(),
+            Reading::Named => panic!("nobody was named"),
         }
     }
 

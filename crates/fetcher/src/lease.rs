@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::id::RunId;
+use domain::id::{ObjectId, RunId};
 use graph::{CallStats, Snapshot};
 use service::Clock;
 use store::run_fetch::{self, Hold, Outcome, Progress};
@@ -151,6 +151,14 @@ impl Lease {
         let mut connection = self.store.connection().await?;
         let hold = self.hold(*attempt);
         let held = run_fetch::describe(&mut connection, &hold, delta, reason, expected).await?;
+        if held { Ok(()) } else { Err(FetchError::Lost) }
+    }
+
+    /// Writes down which object each key of a manual run is.
+    pub async fn note_found(&self, found: &[Option<ObjectId>]) -> Result<(), FetchError> {
+        let attempt = self.attempt.lock().await;
+        let mut connection = self.store.connection().await?;
+        let held = run_fetch::note_found(&mut connection, &self.hold(*attempt), found).await?;
         if held { Ok(()) } else { Err(FetchError::Lost) }
     }
 

@@ -11,6 +11,7 @@ use tracing::Instrument;
 use crate::failure::FetchError;
 use crate::groups::{self, All};
 use crate::job::Job;
+use crate::managers::{self, Read};
 use crate::pipeline::{Pipeline, Totals};
 use crate::proof::{self, Listing};
 
@@ -41,7 +42,12 @@ pub async fn read(
     let mut restarts = 0;
     loop {
         let broke = match read_once(job, &mut users, groups.as_ref()).await {
-            Ok(totals) => {
+            Ok((totals, left)) => {
+                if left > 0 {
+                    let reason = managers::too_many(reason.as_deref(), left);
+                    let expected = expected(job, before);
+                    job.lease.describe(false, Some(&reason), expected).await?;
+                }
                 let after = job.graph.count_users().await?;
                 let listed = totals.listed;
                 let doubt = proof::doubt(Listing {
@@ -79,8 +85,12 @@ pub async fn read(
     }
 }
 
-/// One attempt: every page of users, then of deleted ones.
-async fn read_once(job: &Job, users: &mut Pages, groups: Option<&All>) -> Result<Totals, FetchError> {
+/// One attempt: every page of users, then of deleted ones, then the managers to bring in. Answers how many of these are left.
+async fn read_once(
+    job: &Job,
+    users: &mut Pages,
+    groups: Option<&All>,
+) -> Result<(Totals, usize), FetchError> {
     let memberships = groups.map(|groups| Arc::clone(&groups.memberships));
     let mut pipeline = job.pipeline(memberships).await;
     while let Some(page) = next(users, Source::Listing).await? {
@@ -88,7 +98,11 @@ async fn read_once(job: &Job, users: &mut Pages, groups: Option<&All>) -> Result
     }
     job.steps.at(Reading::DeletedUsers.title());
     read_deleted(job, &mut pipeline).await?;
-    pipeline.finish().await
+    let left = match pipeline.managers().await? {
+        Some(seen) => managers::bring_in(job, &mut pipeline, seen, Read::Everything).await?,
+        None => 0,
+    };
+    Ok((pipeline.finish().await?, left))
 }
 
 /// Without them it would be a guess who was deleted and who is gone for good, so that a refusal fails the run. A listing

@@ -12,6 +12,8 @@ mod delta;
 mod groups;
 mod kind;
 mod listing;
+mod managers;
+mod manual;
 mod proof;
 
 mod changes;

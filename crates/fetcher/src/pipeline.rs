@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bus::{Bus, Headers, Publisher, subjects};
 use contracts::bus::v1::Source;
 use domain::id::{ObjectId, RunId};
+use domain::managers::Managers;
 use graph::PageBody;
 use service::telemetry::TraceContext;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
@@ -55,8 +56,10 @@ pub struct Pipeline {
 /// What goes in.
 enum Input {
     Page(PageBody, Source),
-    Changes(Vec<(ObjectId, Box<[u8]>)>),
-    Unusable(Vec<String>),
+    Users(Vec<(ObjectId, Box<[u8]>)>, Source),
+    Unusable(Vec<String>, Source),
+    /// Asks for what was seen of managers.
+    Managers(oneshot::Sender<Option<Managers>>),
 }
 
 /// Where messages are published.
@@ -76,8 +79,8 @@ pub struct Outlet {
 }
 
 impl Pipeline {
-    /// Begins with page 1.
-    pub fn start(outlet: Outlet) -> Self {
+    /// Begins with page 1. `managers` sees everybody who is listed.
+    pub fn start(outlet: Outlet, managers: Option<Managers>) -> Self {
         outlet.counts.pages.store(0, Ordering::Relaxed);
         outlet.counts.records.store(0, Ordering::Relaxed);
         let (input, pages) = mpsc::channel(WAITING_PAGES);
@@ -88,6 +91,7 @@ impl Pipeline {
             memberships: outlet.memberships.clone(),
             before: HashSet::new(),
             listed: 0,
+            managers,
         };
         let mut work = JoinSet::new();
         let mut packing = JoinSet::new();
@@ -114,14 +118,28 @@ impl Pipeline {
         self.send(Input::Page(page, source)).await
     }
 
-    /// Takes encoded changes; waits while too much is on its way.
-    pub async fn changes(&mut self, changes: Vec<(ObjectId, Box<[u8]>)>) -> Result<(), FetchError> {
-        self.send(Input::Changes(changes)).await
+    /// Takes encoded users; waits while too much is on its way.
+    pub async fn users(
+        &mut self,
+        users: Vec<(ObjectId, Box<[u8]>)>,
+        source: Source,
+    ) -> Result<(), FetchError> {
+        self.send(Input::Users(users, source)).await
     }
 
-    /// Takes reasons of changes without a usable id.
-    pub async fn unusable(&mut self, reasons: Vec<String>) -> Result<(), FetchError> {
-        self.send(Input::Unusable(reasons)).await
+    /// Takes reasons of records without a usable id.
+    pub async fn unusable(&mut self, reasons: Vec<String>, source: Source) -> Result<(), FetchError> {
+        self.send(Input::Unusable(reasons, source)).await
+    }
+
+    /// What was seen of managers on the pages so far; nothing where nobody looks for them.
+    pub async fn managers(&mut self) -> Result<Option<Managers>, FetchError> {
+        let (tell, told) = oneshot::channel();
+        self.send(Input::Managers(tell)).await?;
+        match told.await {
+            Ok(managers) => Ok(managers),
+            Err(_) => self.ended().await.and(Err(FetchError::Lost)),
+        }
     }
 
     /// Waits until everything is stored by the broker.
@@ -197,6 +215,7 @@ struct Packing {
     /// The objects of the page before: Graph may begin a page with the end of the last one (graph-facts §2.1).
     before: HashSet<Uuid>,
     listed: u64,
+    managers: Option<Managers>,
 }
 
 /// Why packing ended early.
@@ -227,15 +246,19 @@ impl Packing {
         while let Some(input) = pages.blocking_recv() {
             match input {
                 Input::Page(page, source) => self.page(&page, source)?,
-                Input::Changes(changes) => {
-                    for (id, user) in changes {
-                        let full = self.packer.add_encoded(Source::Delta, id, &user)?;
+                Input::Users(users, source) => {
+                    for (id, user) in users {
+                        let full = self.packer.add_encoded(source, id, &user)?;
                         self.give(full)?;
                     }
                 }
-                Input::Unusable(reasons) => {
+                Input::Managers(tell) => {
+                    // Whoever asked may have given up.
+                    drop(tell.send(self.managers.take()));
+                }
+                Input::Unusable(reasons, source) => {
                     for reason in reasons {
-                        let full = self.packer.add_unusable(Source::Delta, &reason)?;
+                        let full = self.packer.add_unusable(source, &reason)?;
                         self.give(full)?;
                     }
                 }
@@ -250,6 +273,9 @@ impl Packing {
         for user in &mut records.users {
             if let Some(memberships) = self.memberships.as_deref().filter(|_| source == Source::Listing) {
                 user.groups = Some(Cow::Borrowed(memberships.of(user.id)));
+            }
+            if let Some(managers) = self.managers.as_mut().filter(|_| source == Source::Listing) {
+                managers.see(user);
             }
             let full = self.packer.add(source, user)?;
             self.give(full)?;

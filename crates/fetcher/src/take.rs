@@ -1,6 +1,6 @@
 //! Taking runs: wake-ups from the bus and a sweep do the same, and the database decides.
 //!
-//! A connection's runs are taken one at a time, oldest first. A run whose reader died, or whose pages got lost, is taken
+//! A connection's runs are taken one at a time, oldest first; manual ones at once, beside the others. A run whose reader died, or whose pages got lost, is taken
 //! again and begins anew. Two fetchers never hold the same run.
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use store::run_fetch::{Hold, State};
 use store::run_queue::{self, Again};
 use store::run_take;
 use store::{StoreError, Tx};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ use crate::metrics::Metrics;
 
 /// Runs that one look considers.
 const CANDIDATES: i64 = 16;
+/// Manual runs that are read at the same time. They have room of their own, for long runs may have all the other.
+const MANUAL: usize = 4;
 /// Between two looks for lost pages, which look at more of the database.
 const STALL_LOOKS: Duration = Duration::from_secs(5);
 
@@ -35,6 +37,7 @@ pub struct Taker {
     fetcher: Arc<Fetcher>,
     tasks: Tasks,
     slots: Arc<Semaphore>,
+    manual: Arc<Semaphore>,
     active: Arc<Active>,
     sweep: Notify,
     last_stall_look: Mutex<Option<Instant>>,
@@ -53,6 +56,7 @@ impl Taker {
         let metrics = Arc::clone(&fetcher.metrics);
         Self {
             slots: Arc::new(Semaphore::new(fetcher.config.runs.get())),
+            manual: Arc::new(Semaphore::new(MANUAL)),
             fetcher,
             tasks,
             active: Arc::new(Active {
@@ -114,18 +118,43 @@ impl Taker {
     async fn take_all(&self) -> Result<(), StoreError> {
         self.fetcher.directories.forget_idle();
         self.cancel_unheld().await?;
+        self.take_manual().await?;
         while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
             let Some(taken) = self.take_one().await? else {
                 break;
             };
-            let (fetcher, active) = (Arc::clone(&self.fetcher), Arc::clone(&self.active));
-            let look = active.enter(taken.run);
-            self.tasks.spawn("fetch", async move {
-                fetcher.fetch(taken, look).await;
-                active.leave(taken.run);
-                drop(slot);
-                Ok::<_, Infallible>(())
-            });
+            self.read(taken, slot);
+        }
+        Ok(())
+    }
+
+    /// Has a run read, while it has its slot.
+    fn read(&self, taken: Taken, slot: OwnedSemaphorePermit) {
+        let (fetcher, active) = (Arc::clone(&self.fetcher), Arc::clone(&self.active));
+        let look = active.enter(taken.run);
+        self.tasks.spawn("fetch", async move {
+            fetcher.fetch(taken, look).await;
+            active.leave(taken.run);
+            drop(slot);
+            Ok::<_, Infallible>(())
+        });
+    }
+
+    /// Takes manual runs, which wait for nobody.
+    async fn take_manual(&self) -> Result<(), StoreError> {
+        if self.manual.available_permits() == 0 {
+            return Ok(());
+        }
+        let mut database = self.fetcher.store.connection().await?;
+        for run in run_queue::manual(&mut database, CANDIDATES).await? {
+            let Ok(slot) = Arc::clone(&self.manual).try_acquire_owned() else {
+                break;
+            };
+            let (holder, now) = (&self.fetcher.holder, self.fetcher.clock.now());
+            let lease_until = until(now, self.fetcher.config.lease());
+            if run_take::begin(&mut database, run, holder, now, lease_until).await? {
+                self.read(Taken { run, attempt: 1 }, slot);
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::account::{Account, Kind, Status};
 use domain::decide::held_login;
-use domain::decision::{Action, LinkStatus, LoginKey, Outcome, Skip};
+use domain::decision::{Action, BroughtIn, LinkStatus, LoginKey, Outcome, Skip};
 use domain::field::Field;
 use domain::id::{AccountId, ObjectId, ReviewId};
 use domain::leaver::{Cause, Removal};
@@ -15,6 +15,8 @@ use store::account::Written;
 use store::copy::Rows;
 use store::decision::{self, Applicable};
 use store::decision_settle as contested;
+use store::run;
+use store::run_beside::{self, Which};
 use store::run_plan::{self, State, Work};
 use store::{Inconsistent, Store, StoreError, Tx, account, fields, link, review, run_page};
 use uuid::Uuid;
@@ -61,6 +63,7 @@ async fn try_apply(store: &Store, work: &Work, limit: i64, clock: &Clock) -> Res
     if pages.is_empty() {
         return Ok(false);
     }
+    step_aside(&mut tx, work, Which::Pages(&pages)).await?;
     // A page that a crash takes back is marked as not applied again; the end of the run waits for the disk, and is told.
     tx.repeatable().await?;
     let decisions = decision::applicable(tx.connection(), work.run, &pages).await?;
@@ -68,6 +71,33 @@ async fn try_apply(store: &Store, work: &Work, limit: i64, clock: &Clock) -> Res
     run_page::set_applied(tx.connection(), work.run, &pages, clock.now()).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// A manual run may have been beside this one, or this one is it: what the other has done since is not done again.
+pub async fn step_aside(tx: &mut Tx, work: &Work, which: Which<'_>) -> Result<(), Error> {
+    let manual = work.kind == run::Kind::Manual;
+    run_beside::enter(tx.connection(), work.connection, manual).await?;
+    let handled = if manual {
+        None
+    } else {
+        let handled = run_beside::handled(tx.connection(), work.run).await?;
+        if handled.is_empty() {
+            return Ok(());
+        }
+        Some(handled)
+    };
+    let stepped = run_beside::step_aside(
+        tx.connection(),
+        work.run,
+        work.connection,
+        which,
+        handled.as_ref(),
+    )
+    .await?;
+    if stepped > 0 {
+        tracing::info!(decisions = stepped, "another run was quicker");
+    }
+    Ok(())
 }
 
 /// Writes what these decisions say into the register.
@@ -256,6 +286,10 @@ fn link_of(work: &Work, decision: &Applicable) -> link::Written {
             run: work.run,
             page: decision.page,
         },
+        // Who is left out has not come in.
+        brought_in: decision
+            .account
+            .map_or(BroughtIn::ByCriteria, |_| decision.brought_in),
     }
 }
 

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use contracts::bus::v1::{Page, Source as WireSource};
 use contracts::observed;
 use domain::account::{Account, Kind};
-use domain::criteria::Scope;
 use domain::decide::{Candidates, Cut, Holder, Known, Rules, decide, mapping_key, unusable};
-use domain::decision::{Decision, LoginKey, Outcome, Skip};
+use domain::decision::{BroughtIn, Decision, LinkStatus, LoginKey, Outcome, Skip};
 use domain::id::{AccountId, ObjectId, OrganizationId, RunId};
 use domain::observed::{Completeness, ObservedUser, Presence};
 use domain::overwrite::Keys;
@@ -56,6 +55,13 @@ struct Case<'a> {
     observed: Result<ObservedUser<'a>, observed::DecodeError>,
 }
 
+impl Case<'_> {
+    /// How the object came in, or comes in now.
+    fn brought_in(&self, now: BroughtIn) -> BroughtIn {
+        self.link.map_or(now, |link| link.brought_in.and(now))
+    }
+}
+
 impl Batch {
     /// Checks a page. Errors name what is wrong with it.
     pub fn new(page: Page) -> Result<Self, Error> {
@@ -69,6 +75,9 @@ impl Batch {
             WireSource::Listing => Source::Listing,
             WireSource::DeletedItems => Source::DeletedItems,
             WireSource::Delta => Source::Delta,
+            WireSource::Manual => Source::Manual,
+            WireSource::LookedUp => Source::LookedUp,
+            WireSource::Managers => Source::Managers,
             WireSource::Unspecified => return Err(broken("source is not set")),
         };
         Ok(Self {
@@ -81,25 +90,43 @@ impl Batch {
         })
     }
 
-    /// In a list everything was asked for; a delta tells what changed, and deleted items hold no manager.
+    /// In a list, and of users looked up, everything was asked for; a delta tells what changed, and deleted items hold no
+    /// manager.
     fn completeness(&self) -> Completeness {
-        if self.source == Source::Listing {
-            Completeness::Whole
-        } else {
-            Completeness::Partial
+        match self.source {
+            Source::Listing | Source::Manual | Source::LookedUp | Source::Managers => Completeness::Whole,
+            Source::DeletedItems | Source::Delta | Source::NotSeen => Completeness::Partial,
         }
     }
 
-    /// What the objects are looked up by. A delta's row is not the whole object: it has no hash to remember.
+    /// How these users come in.
+    fn brought_in(&self) -> BroughtIn {
+        match self.source {
+            Source::Manual => BroughtIn::ByHand,
+            Source::Managers => BroughtIn::AsManager,
+            Source::Listing | Source::DeletedItems | Source::Delta | Source::NotSeen | Source::LookedUp => {
+                BroughtIn::ByCriteria
+            }
+        }
+    }
+
+    /// Whether everyone is decided, be they as they were or not: they were asked for one by one, and who was left out
+    /// until now may come in.
+    fn decides_all(&self) -> bool {
+        matches!(self.source, Source::Manual | Source::LookedUp | Source::Managers)
+    }
+
+    /// What is remembered of the objects. A delta's row is not the whole object: it has no hash to remember.
     fn hashes(&self, rules: &RunRules) -> Vec<i64> {
         match self.source {
             Source::Delta | Source::NotSeen => vec![0; self.objects.len()],
-            Source::Listing | Source::DeletedItems => self
-                .page
-                .hashes
-                .iter()
-                .map(|hash| rules.mix(*hash).cast_signed())
-                .collect(),
+            Source::Listing | Source::DeletedItems | Source::Manual | Source::LookedUp | Source::Managers => {
+                self.page
+                    .hashes
+                    .iter()
+                    .map(|hash| rules.mix(*hash).cast_signed())
+                    .collect()
+            }
         }
     }
 }
@@ -150,11 +177,16 @@ impl Decider {
         rules: &Arc<RunRules>,
     ) -> Result<(), Error> {
         let hashes = batch.hashes(rules);
+        let known_by = if batch.decides_all() {
+            vec![0; hashes.len()]
+        } else {
+            hashes.clone()
+        };
         let mut insert = Insert::default();
         let mut fates = Vec::with_capacity(rules.kinds.len());
         for of_kind in &rules.kinds {
             let kind = (work.connection, of_kind.kind);
-            let found = link::look_up(tx.connection(), kind, &batch.objects, &hashes).await?;
+            let found = link::look_up(tx.connection(), kind, &batch.objects, &known_by).await?;
             let mut left_out: HashMap<usize, Skip> = HashMap::new();
             let mut cases = Vec::with_capacity(found.len());
             for known in found {
@@ -221,16 +253,27 @@ impl Decider {
             .into_iter()
             .map(|account| (account.id, account))
             .collect();
-        let matches = Matches::find(tx, batch, cases, (rules.organization, of_kind)).await?;
+        // Who is brought in comes in as one kind of record, an account before a person.
+        let now = if rules
+            .kinds
+            .first()
+            .is_some_and(|first| first.kind == of_kind.kind)
+        {
+            batch.brought_in()
+        } else {
+            BroughtIn::ByCriteria
+        };
+        let matches = Matches::find(tx, (batch, now), cases, (rules.organization, of_kind)).await?;
         let mut decided = HashMap::new();
         for (index, case) in cases.iter().enumerate() {
             let linked = case
                 .link
                 .and_then(|link| link.account)
                 .and_then(|id| accounts.get(&id));
-            let known = case.link.map(|link| Known {
+            let known = Some(Known {
                 account: linked,
-                status: link.status,
+                status: case.link.map_or(LinkStatus::Active, |link| link.status),
+                brought_in: case.brought_in(now),
             });
             let (candidates, holders, cuts) = matches.of(index, batch.objects[case.place]);
             let reason;
@@ -336,7 +379,7 @@ impl Fates {
 fn says_something(decision: &Decision<'_>, link: Option<Row>) -> bool {
     decision.outcome != Outcome::Unchanged
         || decision.hash != 0
-        || link.is_none_or(|link| link.status != decision.status)
+        || link.is_none_or(|link| link.status != decision.status || link.brought_in != decision.brought_in)
 }
 
 /// The accounts that the overwrite rules could hit, for the cases in scope that have no link.
@@ -350,7 +393,7 @@ struct Matches {
 impl Matches {
     async fn find(
         tx: &mut Tx,
-        batch: &Batch,
+        (batch, now): (&Batch, BroughtIn),
         cases: &[Case<'_>],
         (organization, rules): (OrganizationId, &Rules),
     ) -> Result<Self, Error> {
@@ -360,7 +403,7 @@ impl Matches {
             let linked = case.link.is_some_and(|link| link.account.is_some());
             match &case.observed {
                 Ok(observed) if !linked && observed.presence == Presence::Present => {
-                    if let (Scope::In(_), Some(mapping)) = rules.scope(observed) {
+                    if let Some(mapping) = rules.mapping_for(observed, case.brought_in(now)) {
                         by_case.insert(index, users.len());
                         users.push((observed, mapping));
                     }

@@ -1,12 +1,13 @@
-//! The end of a run: late decisions, tallies, the next delta's beginning and the event, in one transaction.
+//! The end of a run: late decisions, tallies, the list of failed records, the next delta's beginning and the event, in one transaction.
 
 use domain::id::EventId;
 use prost::Message;
 use service::Clock;
 use service::telemetry::TraceContext;
 use store::outbox::{self, Event};
+use store::run_beside::Which;
 use store::run_plan::{self, State, Work};
-use store::{Store, Tx, decision, link, run_page};
+use store::{Store, Tx, decision, failed_record, link, run_page};
 use uuid::Uuid;
 
 use crate::apply;
@@ -36,6 +37,7 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
     if run_page::any_to_apply(tx.connection(), work.run).await? {
         return Ok(false);
     }
+    apply::step_aside(&mut tx, work, Which::Late).await?;
     let mut after = (i32::MIN, i32::MIN);
     loop {
         let late = decision::late(tx.connection(), work.run, after, BATCH).await?;
@@ -46,6 +48,8 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
     if run_plan::tally(tx.connection(), work.run).await? > 0 {
         mark_conflicts(&mut tx, work).await?;
     }
+    let complete = work.fetch.proved && !work.fetch.delta;
+    failed_record::record(tx.connection(), work.run, work.connection, complete, clock.now()).await?;
     run_plan::advance_cursor(tx.connection(), work.run).await?;
     set_ended(&mut tx, work, State::Finished, None, clock).await?;
     tell_changed(&mut tx, work, clock).await?;

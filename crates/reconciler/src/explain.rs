@@ -67,6 +67,7 @@ pub async fn explain(
     let known = register.link.map(|link| Known {
         account: register.linked.as_ref(),
         status: link.status,
+        brought_in: link.brought_in,
     });
     let candidates = Candidates {
         accounts: &register.found.accounts,

@@ -10,6 +10,7 @@ mod edit_link;
 mod end;
 mod error;
 mod explain;
+mod ignore;
 mod import;
 mod metrics;
 mod pages;

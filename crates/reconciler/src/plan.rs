@@ -63,7 +63,7 @@ async fn begin(tx: &mut Tx, known: &Known, work: &Work, now: DateTime<Utc>) -> R
         organization: work.organization,
         connection: work.connection,
         attempt: work.fetch.attempt,
-        preview: work.kind == Kind::Preview || careful,
+        preview: work.kind == Kind::Preview || (careful && work.kind != Kind::Manual),
         rules_fingerprint: rules.fingerprint,
         traceparent: TraceContext::current()
             .map(|context| context.to_string())

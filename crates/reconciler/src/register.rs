@@ -6,9 +6,12 @@ use std::sync::Arc;
 use contracts::internal::v1::register_server::Register;
 use contracts::internal::v1::{
     ApplyPlanRequest, ApplyPlanResponse, EditLinkRequest, EditLinkResponse, ExplainRequest,
-    ImportAccountsRequest, ResetPasswordRequest, ResetPasswordResponse, ResolveReviewsRequest,
+    IgnoreFailedRecordsRequest, ImportAccountsRequest, ResetPasswordRequest, ResetPasswordResponse,
+    ResolveReviewsRequest,
 };
-use contracts::v1::{Explanation, ImportAccountsResponse, ResolveReviewsResponse};
+use contracts::v1::{
+    Explanation, IgnoreFailedRecordsResponse, ImportAccountsResponse, ResolveReviewsResponse,
+};
 use domain::id::RunId;
 use futures::Stream;
 use service::Clock;
@@ -20,7 +23,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
 use crate::import::Import;
-use crate::{edit_link, explain, passwords, plan, resolve};
+use crate::{edit_link, explain, ignore, passwords, plan, resolve};
 
 /// The service.
 pub struct Server {
@@ -59,6 +62,14 @@ impl Register for Server {
         let results = resolve::resolve(&self.store, &self.clock, request.into_inner()).await?;
         self.wake.notify_one();
         Ok(Response::new(ResolveReviewsResponse { results }))
+    }
+
+    async fn ignore_failed_records(
+        &self,
+        request: Request<IgnoreFailedRecordsRequest>,
+    ) -> Result<Response<IgnoreFailedRecordsResponse>, Status> {
+        let answer = ignore::ignore(&self.store, &self.clock, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn reset_password(

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 
 use domain::account::Account;
 use domain::brake::{self, Load};
-use domain::decide;
+use domain::decide::{self, Rules};
 use domain::id::AccountId;
+use domain::managers::Managers;
 use domain::settle::{self, Claim};
 use service::Clock;
 use store::decision::{self, Insert};
@@ -240,6 +241,11 @@ async fn weigh_removals(
         return Ok(None);
     }
     contested::keep(tx.connection(), work.run, work.connection).await?;
+    let brings_managers = |first: &Rules| Managers::of(&first.mappings).is_some();
+    if work.fetch.delta && rules.kinds.first().is_some_and(brings_managers) {
+        let why = "out of scope, but somebody in scope reports to them; the next full run decides";
+        contested::leave_managers(tx.connection(), work.run, work.connection, why).await?;
+    }
     spare_last_owner(tx, work).await?;
     let removals = contested::removals(tx.connection(), work.run).await?;
     if removals == 0 {

@@ -9,7 +9,7 @@ use service::drain::Stopper;
 use service::error::chain;
 use service::telemetry::{TraceContext, set_parent};
 use store::run_page;
-use store::run_plan::{self, State, Work};
+use store::run_plan::{self, Due, State, Work};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::Instrument;
@@ -36,42 +36,67 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Goes round until it is told to stop.
+    /// Goes round until it is told to stop. Manual runs are short and carried on at once; the others beside them, since one
+    /// may take minutes.
     pub async fn run(self, stopper: Stopper) -> Result<(), std::convert::Infallible> {
-        let every = Duration::from_millis(self.config.sweep_milliseconds);
+        let every = self.every();
+        let mut others = Others::default();
         while !stopper.is_stopped() {
-            if let Err(error) = self.round(&stopper).await {
+            if let Err(error) = self.round(&mut others, &stopper).await {
                 tracing::warn!(error = %chain(&error), "the sweep was interrupted; it goes on");
                 stopper.until(tokio::time::sleep(every)).await;
             }
-            stopper
-                .until(tokio::time::timeout(every, self.wake.notified()))
-                .await;
+            let woken = async {
+                tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = others.ended() => {}
+                }
+            };
+            stopper.until(tokio::time::timeout(every, woken)).await;
             stopper.until(tokio::time::sleep(PAUSE)).await;
         }
+        others.all_ended().await;
         Ok(())
     }
 
-    async fn round(&self, stopper: &Stopper) -> Result<(), Error> {
+    async fn round(&self, others: &mut Others, stopper: &Stopper) -> Result<(), Error> {
         let store = &self.decider.store;
         self.expire().await?;
         let due = run_plan::due(&mut *store.connection().await?, MOST).await?;
-        for run in due {
+        let (manual, rest): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| due.manual);
+        if !rest.is_empty() {
+            let (this, stopper) = (self.clone(), stopper.clone());
+            others.begin(async move {
+                if let Err(error) = this.carry_all_on(&rest, &stopper).await {
+                    tracing::warn!(error = %chain(&error), "carrying runs on was interrupted; it goes on");
+                    stopper.until(tokio::time::sleep(this.every())).await;
+                }
+            });
+        }
+        self.carry_all_on(&manual, stopper).await
+    }
+
+    async fn carry_all_on(&self, due: &[Due], stopper: &Stopper) -> Result<(), Error> {
+        for Due { run, .. } in due {
             if stopper.is_stopped() {
                 return Ok(());
             }
-            if let Err(error) = self.carry_on(run, stopper).await {
+            if let Err(error) = self.carry_on(*run, stopper).await {
                 if error.is_retryable() {
                     return Err(error);
                 }
                 let why = chain(&error).to_string();
                 tracing::error!(run.id = %run, error = why, "a run can't be carried on");
-                if let Some(work) = plan::work(store, run).await? {
-                    cancel::fail(store, &work, &why, &self.decider.clock).await?;
+                if let Some(work) = plan::work(&self.decider.store, *run).await? {
+                    cancel::fail(&self.decider.store, &work, &why, &self.decider.clock).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_millis(self.config.sweep_milliseconds)
     }
 
     async fn expire(&self) -> Result<(), Error> {
@@ -181,6 +206,53 @@ impl Sweep {
 
     fn count(&self, state: State) {
         self.decider.metrics.runs.add(1, &[("state", state.key())]);
+    }
+}
+
+/// The runs that are carried on beside the manual ones, one after the other.
+#[derive(Default)]
+struct Others {
+    work: JoinSet<()>,
+    /// Somebody was woken for them while they were busy.
+    missed: bool,
+}
+
+impl Others {
+    /// Begins, unless it is still busy.
+    fn begin(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        while let Some(ended) = self.work.try_join_next() {
+            resume(ended);
+        }
+        self.missed = !self.work.is_empty();
+        if !self.missed {
+            self.work.spawn(work.in_current_span());
+        }
+    }
+
+    /// Waits until they are done, if there was more to do meanwhile.
+    async fn ended(&mut self) {
+        if !self.missed {
+            return std::future::pending().await;
+        }
+        while let Some(ended) = self.work.join_next().await {
+            resume(ended);
+        }
+        self.missed = false;
+    }
+
+    async fn all_ended(mut self) {
+        while let Some(ended) = self.work.join_next().await {
+            resume(ended);
+        }
+    }
+}
+
+/// A panic goes on here.
+fn resume(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
     }
 }
 

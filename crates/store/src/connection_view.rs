@@ -65,6 +65,7 @@ pub async fn of_connections(
              SELECT max(plan.ended_at) FILTER (WHERE NOT fetched.delta) AS last_full,
                  max(plan.ended_at) FILTER (WHERE fetched.delta) AS last_delta
              FROM run_plan AS plan JOIN run_fetch AS fetched USING (run_id)
+             JOIN run ON run.id = plan.run_id AND run.kind <> 'manual'
              WHERE plan.connection_id = connection.id AND plan.state = 'finished'
          ) AS applied ON true
          LEFT JOIN LATERAL (

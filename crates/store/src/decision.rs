@@ -1,7 +1,7 @@
 //! `decision`: what to do with one object, and why. Written by reconciler.
 
 use domain::account::{Kind, Role};
-use domain::decision::{Action, Decision, LinkStatus, LoginKey, Outcome, Skip};
+use domain::decision::{Action, BroughtIn, Decision, LinkStatus, LoginKey, Outcome, Skip};
 use domain::id::{AccountId, ObjectId, RunId};
 use domain::leaver::Cause;
 use sqlx::{FromRow, PgConnection};
@@ -11,11 +11,11 @@ use crate::copy::Rows;
 use crate::{Inconsistent, StoreError, page_fields};
 
 /// How many columns `COPY` names.
-const COLUMNS: i16 = 23;
+const COLUMNS: i16 = 24;
 
 const COPY: &str = "COPY decision (run_id, page, position, object_id, account_id, outcome, rule, action, cause, \
     account_version, link_status, hash, takes_from, had_link, late, skip, role, name, upn, login_key, domain_key, \
-    reason, kind) FROM STDIN (FORMAT binary)";
+    reason, kind, brought_in) FROM STDIN (FORMAT binary)";
 
 /// The decisions of a page on their way into the table.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub struct Applicable {
     pub cause: Option<Cause>,
     /// What the link will say.
     pub status: LinkStatus,
+    /// How it came in.
+    pub brought_in: BroughtIn,
     /// Why the object is left out.
     pub skip: Option<Skip>,
     /// The hash to remember.
@@ -104,7 +106,8 @@ impl Insert {
             .text(decision.login.as_ref().map(|key| key.login.as_str()))
             .text(decision.login.as_ref().map(|key| key.domain.as_str()))
             .text(decision.reason.as_deref())
-            .smallint(decision.kind as i16);
+            .smallint(decision.kind as i16)
+            .smallint(decision.brought_in as i16);
     }
 
     /// How many there are.
@@ -140,7 +143,7 @@ pub async fn applicable(
     let rows: Vec<Lookup> = sqlx::query_as(
         "-- decision.applicable
          SELECT page, position, object_id, account_id, account_version, outcome, rule, action, cause, link_status, skip,
-             hash, takes_from, had_link, role, login_key, domain_key, reason, kind
+             hash, takes_from, had_link, role, login_key, domain_key, reason, kind, brought_in
          FROM decision
          WHERE run_id = $1 AND page = ANY($2) AND outcome <> 7 AND NOT late AND object_id IS NOT NULL
          ORDER BY page, position",
@@ -162,7 +165,7 @@ pub async fn late(
     let rows: Vec<Lookup> = sqlx::query_as(
         "-- decision.late
          SELECT page, position, object_id, account_id, account_version, outcome, rule, action, cause, link_status, skip,
-             hash, takes_from, had_link, role, login_key, domain_key, reason, kind
+             hash, takes_from, had_link, role, login_key, domain_key, reason, kind, brought_in
          FROM decision
          WHERE run_id = $1 AND late AND outcome <> 7 AND object_id IS NOT NULL AND (page, position) > ($2, $3)
          ORDER BY page, position LIMIT $4",
@@ -289,6 +292,7 @@ struct Lookup {
     domain_key: Option<String>,
     reason: Option<String>,
     kind: i16,
+    brought_in: i16,
 }
 
 /// With what they change.
@@ -312,9 +316,11 @@ async fn read(
 }
 
 /// Whether what was decided at first about the fields still counts: not of failed ones, nor of those whose account somebody
-/// else takes.
+/// else takes, nor of those that another run has dealt with.
 pub(crate) fn changes_fields(outcome: i16, skip: i16) -> bool {
-    outcome != Outcome::Failed as i16 && skip != Skip::Superseded as i16
+    outcome != Outcome::Failed as i16
+        && outcome != Outcome::Unchanged as i16
+        && skip != Skip::Superseded as i16
 }
 
 impl Lookup {
@@ -338,6 +344,7 @@ impl Lookup {
             action: Action::of_number(self.action).ok_or_else(|| broken("action"))?,
             cause: Cause::of_number(self.cause),
             status: LinkStatus::of_number(self.link_status).ok_or_else(|| broken("link_status"))?,
+            brought_in: BroughtIn::of_number(self.brought_in).ok_or_else(|| broken("brought_in"))?,
             skip: Skip::of_number(self.skip),
             hash: self.hash.cast_unsigned(),
             takes_from: self.takes_from.map(ObjectId),

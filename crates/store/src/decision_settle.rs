@@ -1,8 +1,9 @@
 //! What only the whole of a run's decisions tells: contested accounts and logins, removals to be weighed. Reads and
 //! writes `decision`.
 
-use domain::decision::{LoginKey, Skip};
+use domain::decision::{LinkStatus, LoginKey, Skip};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
+use domain::leaver::Cause;
 use domain::overwrite::Rule;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -166,7 +167,11 @@ pub async fn login_clashes(
                  AND a.id <> d.account_id
              WHERE d.run_id = $1 AND d.login_key IS NOT NULL AND NOT EXISTS (
                  SELECT 1 FROM decision r WHERE r.run_id = $1 AND r.account_id = a.id AND r.login_key IS NOT NULL
-                     AND r.outcome IN (2, 5, 6))",
+                     AND r.outcome IN (2, 5, 6))
+               -- A manual run has made it for the same object since: no clash, the decision will step aside.
+               AND NOT EXISTS (
+                 SELECT 1 FROM link l JOIN run n ON n.id = $1
+                 WHERE l.account_id = a.id AND l.connection_id = n.connection_id AND l.object_id = d.object_id)",
         )
         .bind(run.0)
         .bind(organization.0)
@@ -214,6 +219,47 @@ pub async fn keep(connection: &mut PgConnection, run: RunId, id: ConnectionId) -
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Out-of-scope removals, and questions about one, of people to whom somebody in scope reports, as far as the register
+/// knows, are left to the next full run, which knows who is whose manager. Answers how many.
+pub async fn leave_managers(
+    connection: &mut PgConnection,
+    run: RunId,
+    id: ConnectionId,
+    why: &str,
+) -> Result<u64, StoreError> {
+    let leaving: Vec<Uuid> = sqlx::query_scalar(
+        "-- decision_settle.out_of_scope
+         SELECT object_id FROM decision
+         WHERE run_id = $1 AND outcome IN (5, 6) AND cause = $2 AND object_id IS NOT NULL",
+    )
+    .bind(run.0)
+    .bind(Cause::OutOfScope as i16)
+    .fetch_all(&mut *connection)
+    .await?;
+    if leaving.is_empty() {
+        return Ok(0);
+    }
+    let done = sqlx::query(
+        "-- decision_settle.leave_managers
+         UPDATE decision SET outcome = 3, action = 0, cause = 0, hash = 0, link_status = $4, reason = $5
+         WHERE run_id = $1 AND outcome IN (5, 6) AND cause = $6 AND object_id::text IN (
+             SELECT a.reporting_to FROM account a
+             CROSS JOIN LATERAL (
+                 SELECT 1 FROM link WHERE account_id = a.id AND connection_id = $2 AND status = $4 LIMIT 1
+             ) l
+             WHERE a.reporting_to = ANY ($3) AND a.status = 1)",
+    )
+    .bind(run.0)
+    .bind(id.0)
+    .bind(leaving.iter().map(Uuid::to_string).collect::<Vec<_>>())
+    .bind(LinkStatus::Active as i16)
+    .bind(why)
+    .bind(Cause::OutOfScope as i16)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// The active owners that the run would remove by itself, by age.
@@ -363,7 +409,16 @@ pub async fn find_not_seen(
          INSERT INTO not_seen (object_id, account_id, status)
          SELECT l.object_id, l.account_id, l.status FROM link l
          WHERE l.connection_id = $2 AND l.account_id IS NOT NULL AND NOT EXISTS (
-             SELECT 1 FROM (SELECT unnest(seen) AS object_id FROM run_page WHERE run_id = $1) s
+             SELECT 1 FROM (
+                 SELECT unnest(seen) AS object_id FROM run_page WHERE run_id = $1
+                 -- Somebody who came after the listing had passed may have been imported by hand since.
+                 UNION ALL
+                 SELECT unnest(g.seen) FROM run_fetch f
+                 JOIN run_plan p ON p.connection_id = $2 AND (p.ended_at IS NULL OR p.ended_at >= f.started_at)
+                 JOIN run r ON r.id = p.run_id AND r.kind = 'manual'
+                 JOIN run_page g ON g.run_id = p.run_id
+                 WHERE f.run_id = $1
+             ) s
              WHERE s.object_id = l.object_id)",
     )
     .bind(run.0)

@@ -33,7 +33,8 @@ pub async fn last_failed(
     Ok(failed.unwrap_or(false))
 }
 
-/// Whether another run of the connection that ended between `since` and `until` had failed records.
+/// Whether another run of the connection that ended between `since` and `until` had failed records, beside ignored ones.
+/// Manual runs aside: who asked for one has the answer, and nobody else was told.
 pub async fn had_failed_records(
     connection: &mut PgConnection,
     of: ConnectionId,
@@ -44,9 +45,9 @@ pub async fn had_failed_records(
     let had = sqlx::query_scalar(
         "-- earlier_runs.had_failed_records
          SELECT EXISTS (
-             SELECT FROM run_plan
-             WHERE connection_id = $1 AND run_id <> $2 AND ended_at BETWEEN $3 AND $4
-               AND state = 'finished' AND failed > 0)",
+             SELECT FROM run_plan AS plan JOIN run ON run.id = plan.run_id AND run.kind <> 'manual'
+             WHERE plan.connection_id = $1 AND plan.run_id <> $2 AND plan.ended_at BETWEEN $3 AND $4
+               AND plan.state = 'finished' AND plan.failed > plan.failed_ignored)",
     )
     .bind(of.0)
     .bind(run.0)

@@ -1,7 +1,7 @@
 //! `link`: connection + object id → register record. Written by reconciler.
 
 use domain::account::Kind;
-use domain::decision::{LinkStatus, Skip};
+use domain::decision::{BroughtIn, LinkStatus, Skip};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -29,6 +29,8 @@ pub struct Row {
     pub status: LinkStatus,
     /// Why the object was left out.
     pub skip: Option<Skip>,
+    /// How it came in.
+    pub brought_in: BroughtIn,
 }
 
 /// What is written of a link.
@@ -48,6 +50,8 @@ pub struct Written {
     pub skip: Option<Skip>,
     /// How it gets the account; kept only when that is another one than before.
     pub linked: Linked,
+    /// How it came in.
+    pub brought_in: BroughtIn,
 }
 
 /// How an object got its account.
@@ -87,10 +91,11 @@ pub async fn look_up(
     objects: &[Uuid],
     hashes: &[i64],
 ) -> Result<Vec<Known>, StoreError> {
-    type Found = (i64, bool, Option<Uuid>, Option<i16>, Option<i16>);
+    type Found = (i64, bool, Option<Uuid>, Option<i16>, Option<i16>, Option<i16>);
     let rows: Vec<Found> = sqlx::query_as(
         "-- link.look_up
-         SELECT k.place, l.hash IS NOT DISTINCT FROM k.hash AND k.hash <> 0, l.account_id, l.status, l.skip
+         SELECT k.place, l.hash IS NOT DISTINCT FROM k.hash AND k.hash <> 0, l.account_id, l.status, l.skip,
+             l.brought_in
          FROM unnest($2::uuid[], $3::bigint[]) WITH ORDINALITY AS k (object_id, hash, place)
          LEFT JOIN LATERAL (
              -- The limit keeps the planner from reading the whole table for one page of it.
@@ -105,7 +110,7 @@ pub async fn look_up(
     .fetch_all(connection)
     .await?;
     rows.into_iter()
-        .map(|(place, unchanged, account, status, skip)| {
+        .map(|(place, unchanged, account, status, skip, brought_in)| {
             let place = usize::try_from(place - 1).map_err(|_| Inconsistent::new("link", "place", place))?;
             let link = match status {
                 None => None,
@@ -114,6 +119,8 @@ pub async fn look_up(
                     status: LinkStatus::of_number(status)
                         .ok_or_else(|| Inconsistent::new("link", "status", objects[place]))?,
                     skip: Skip::of_number(skip.unwrap_or_default()),
+                    brought_in: BroughtIn::of_number(brought_in.unwrap_or_default())
+                        .ok_or_else(|| Inconsistent::new("link", "brought_in", objects[place]))?,
                 }),
             };
             Ok(Known {
@@ -158,6 +165,51 @@ pub async fn newcomers(
     .await?)
 }
 
+/// How an object with an account came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// The object.
+    pub object: ObjectId,
+    /// What the link says of it.
+    pub status: LinkStatus,
+    /// How it came in.
+    pub brought_in: BroughtIn,
+}
+
+/// Those of these objects that have an account, with how they came in.
+pub async fn ways(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    objects: &[Uuid],
+) -> Result<Vec<Way>, StoreError> {
+    let rows: Vec<(Uuid, i16, i16)> = sqlx::query_as(
+        "-- link.ways
+         SELECT k.object_id, l.status, l.brought_in
+         FROM unnest($2::uuid[]) AS k (object_id)
+         CROSS JOIN LATERAL (
+             -- The limit keeps the planner from reading the whole table for a few of it.
+             SELECT * FROM link WHERE connection_id = $1 AND object_id = k.object_id
+             ORDER BY account_id IS NULL, target LIMIT 1
+         ) l
+         WHERE l.account_id IS NOT NULL",
+    )
+    .bind(id.0)
+    .bind(objects)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(object, status, brought_in)| {
+            Ok(Way {
+                object: ObjectId(object),
+                status: LinkStatus::of_number(status)
+                    .ok_or_else(|| Inconsistent::new("link", "status", object))?,
+                brought_in: BroughtIn::of_number(brought_in)
+                    .ok_or_else(|| Inconsistent::new("link", "brought_in", object))?,
+            })
+        })
+        .collect()
+}
+
 /// How many records are linked to a connection that are not deleted, and how many of them are active.
 pub async fn count(connection: &mut PgConnection, id: ConnectionId) -> Result<(i64, i64), StoreError> {
     Ok(sqlx::query_as(
@@ -172,6 +224,7 @@ pub async fn count(connection: &mut PgConnection, id: ConnectionId) -> Result<(i
 }
 
 /// Up to `limit` of a connection's active records of a kind whose objects are there and in scope, by object, those behind `after`.
+/// Who was brought in does not depend on the criteria, and is left out.
 pub async fn in_scope(
     connection: &mut PgConnection,
     (id, kind): (ConnectionId, Kind),
@@ -182,6 +235,7 @@ pub async fn in_scope(
         "-- link.in_scope
          SELECT l.object_id, l.account_id FROM link l JOIN account a ON a.id = l.account_id
          WHERE l.connection_id = $1 AND l.object_id > $2 AND l.target = $4 AND l.status IN (1, 6) AND a.status = 1
+             AND l.brought_in = 0
          ORDER BY l.object_id LIMIT $3",
     )
     .bind(id.0)
@@ -206,7 +260,8 @@ pub fn copy_row(rows: &mut Rows, id: ConnectionId, organization: OrganizationId,
         .uuid(link.account.map(|account| account.0))
         .bigint(link.hash.cast_signed())
         .smallint(link.status as i16)
-        .smallint(link.skip.map_or(0, |skip| skip as i16));
+        .smallint(link.skip.map_or(0, |skip| skip as i16))
+        .smallint(link.brought_in as i16);
     if link.account.is_some() {
         rows.smallint(link.linked.rule)
             .uuid(Some(link.linked.run.0))
@@ -217,14 +272,14 @@ pub fn copy_row(rows: &mut Rows, id: ConnectionId, organization: OrganizationId,
 }
 
 /// How many columns [`copy_row`] writes.
-pub const COPY_COLUMNS: i16 = 11;
+pub const COPY_COLUMNS: i16 = 12;
 
 /// Inserts the links of a COPY.
 pub async fn insert(connection: &mut PgConnection, rows: Rows) -> Result<(), StoreError> {
     rows.send(
         connection,
-        "COPY link (connection_id, object_id, target, organization_id, account_id, hash, status, skip, linked_rule, \
-         linked_run, linked_page) FROM STDIN (FORMAT binary)",
+        "COPY link (connection_id, object_id, target, organization_id, account_id, hash, status, skip, brought_in, \
+         linked_rule, linked_run, linked_page) FROM STDIN (FORMAT binary)",
     )
     .await
 }
@@ -242,10 +297,11 @@ pub async fn upsert(
     sqlx::query(
         "-- link.upsert
          INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip, linked_rule,
-             linked_run, linked_page)
-         SELECT $1, u.object_id, u.target, $2, u.account_id, u.hash, u.status, u.skip, u.rule, u.run, u.page
+             linked_run, linked_page, brought_in)
+         SELECT $1, u.object_id, u.target, $2, u.account_id, u.hash, u.status, u.skip, u.rule, u.run, u.page, u.brought_in
          FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::smallint[], $7::smallint[], $8::smallint[], $9::uuid[],
-             $10::int[], $11::smallint[]) AS u (object_id, account_id, hash, status, skip, rule, run, page, target)
+             $10::int[], $11::smallint[], $12::smallint[])
+             AS u (object_id, account_id, hash, status, skip, rule, run, page, target, brought_in)
          ON CONFLICT (connection_id, object_id, target) DO UPDATE
          SET account_id = excluded.account_id, hash = excluded.hash, status = excluded.status, skip = excluded.skip,
              linked_rule = CASE WHEN link.account_id IS DISTINCT FROM excluded.account_id
@@ -253,7 +309,10 @@ pub async fn upsert(
              linked_run = CASE WHEN link.account_id IS DISTINCT FROM excluded.account_id
                  THEN excluded.linked_run ELSE link.linked_run END,
              linked_page = CASE WHEN link.account_id IS DISTINCT FROM excluded.account_id
-                 THEN excluded.linked_page ELSE link.linked_page END",
+                 THEN excluded.linked_page ELSE link.linked_page END,
+             -- A manual run may have brought somebody in since this was decided.
+             brought_in = CASE WHEN excluded.account_id IS NOT NULL AND excluded.brought_in = 0 THEN link.brought_in
+                 ELSE excluded.brought_in END",
     )
     .bind(id.0)
     .bind(organization.0)
@@ -266,6 +325,7 @@ pub async fn upsert(
     .bind(links.iter().map(|link| link.account.map(|_| link.linked.run.0)).collect::<Vec<_>>())
     .bind(links.iter().map(|link| link.account.map(|_| link.linked.page)).collect::<Vec<_>>())
     .bind(links.iter().map(|link| link.kind as i16).collect::<Vec<_>>())
+    .bind(links.iter().map(|link| link.brought_in as i16).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -290,7 +350,7 @@ pub async fn supersede(
     sqlx::query(
         "-- link.supersede
          UPDATE link l SET account_id = NULL, hash = 0, skip = $3, linked_rule = NULL, linked_run = NULL,
-             linked_page = NULL
+             linked_page = NULL, brought_in = 0
          FROM unnest($1::uuid[], $2::uuid[]) AS t (account_id, object_id)
          WHERE l.account_id = t.account_id AND l.object_id <> t.object_id",
     )

@@ -24,6 +24,8 @@ pub struct Run {
     pub requested_by: String,
     /// Apply even though it is the connection's first run.
     pub apply_first: bool,
+    /// Of a manual run: whom it reads.
+    pub manual: Option<Manual>,
     /// The trace that it continues.
     pub traceparent: Option<String>,
     /// When it was asked for.
@@ -32,6 +34,15 @@ pub struct Run {
     pub cancel_requested_at: Option<DateTime<Utc>>,
     /// Who that was.
     pub cancel_requested_by: Option<String>,
+}
+
+/// Whom a manual run reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manual {
+    /// The users, by UPN or object id.
+    pub keys: Vec<String>,
+    /// Whether it brings them in whatever the criteria say.
+    pub by_hand: bool,
 }
 
 /// What was asked for.
@@ -43,6 +54,8 @@ pub enum Kind {
     Delta,
     /// Read everything and stop with the plan (B1).
     Preview,
+    /// Read certain users, at once, beside the connection's other runs (R1).
+    Manual,
 }
 
 impl Kind {
@@ -53,13 +66,14 @@ impl Kind {
             Self::Full => "full",
             Self::Delta => "delta",
             Self::Preview => "preview",
+            Self::Manual => "manual",
         }
     }
 
     /// The kind of this name.
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
-        [Self::Full, Self::Delta, Self::Preview]
+        [Self::Full, Self::Delta, Self::Preview, Self::Manual]
             .into_iter()
             .find(|kind| kind.key() == key)
     }
@@ -70,8 +84,8 @@ pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), Stor
     sqlx::query(
         "-- run.insert
          INSERT INTO run (id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent,
-             created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             created_at, keys, by_hand)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(run.id.0)
     .bind(run.organization.0)
@@ -82,6 +96,8 @@ pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), Stor
     .bind(run.apply_first)
     .bind(&run.traceparent)
     .bind(run.created_at)
+    .bind(run.manual.as_ref().map_or(&[][..], |manual| &manual.keys))
+    .bind(run.manual.as_ref().is_some_and(|manual| manual.by_hand))
     .execute(connection)
     .await?;
     Ok(())
@@ -92,7 +108,7 @@ pub async fn find(connection: &mut PgConnection, id: RunId) -> Result<Option<Run
     let row: Option<Row> = sqlx::query_as(
         "-- run.find
          SELECT id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent, created_at,
-             cancel_requested_at, cancel_requested_by
+             cancel_requested_at, cancel_requested_by, keys, by_hand
          FROM run WHERE id = $1",
     )
     .bind(id.0)
@@ -160,17 +176,25 @@ struct Row {
     created_at: DateTime<Utc>,
     cancel_requested_at: Option<DateTime<Utc>>,
     cancel_requested_by: Option<String>,
+    keys: Vec<String>,
+    by_hand: bool,
 }
 
 impl TryFrom<Row> for Run {
     type Error = Inconsistent;
 
     fn try_from(row: Row) -> Result<Self, Inconsistent> {
+        let kind = Kind::of_key(&row.kind).ok_or_else(|| Inconsistent::new("run", "kind", row.id))?;
+        let manual = Manual {
+            keys: row.keys,
+            by_hand: row.by_hand,
+        };
         Ok(Self {
             id: RunId(row.id),
             organization: OrganizationId(row.organization_id),
             connection: ConnectionId(row.connection_id),
-            kind: Kind::of_key(&row.kind).ok_or_else(|| Inconsistent::new("run", "kind", row.id))?,
+            kind,
+            manual: (kind == Kind::Manual).then_some(manual),
             trigger: row.trigger,
             requested_by: row.requested_by,
             apply_first: row.apply_first,

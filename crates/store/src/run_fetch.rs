@@ -1,7 +1,7 @@
 //! `run_fetch`: the reading of a run, under a lease. Written by fetcher.
 
 use chrono::{DateTime, Utc};
-use domain::id::RunId;
+use domain::id::{ObjectId, RunId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -305,6 +305,38 @@ pub async fn succeed(
     Ok(done.rows_affected() == 1)
 }
 
+/// Which object each key of a manual run is, in the order of the keys; none for one that nobody has. Says whether its holder
+/// still held it.
+pub async fn note_found(
+    connection: &mut PgConnection,
+    hold: &Hold,
+    found: &[Option<ObjectId>],
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "-- run_fetch.note_found
+         UPDATE run_fetch SET found = $4
+         WHERE run_id = $1 AND attempt = $2 AND holder = $3 AND state = 'fetching'",
+    )
+    .bind(hold.run.0)
+    .bind(signed(hold.attempt))
+    .bind(&hold.holder)
+    .bind(found.iter().map(|id| id.map(|id| id.0)).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What [`note_found`] wrote; nothing before that.
+pub async fn found(connection: &mut PgConnection, run: RunId) -> Result<Vec<Option<ObjectId>>, StoreError> {
+    let found: Option<Vec<Option<Uuid>>> =
+        sqlx::query_scalar("-- run_fetch.found\nSELECT found FROM run_fetch WHERE run_id = $1")
+            .bind(run.0)
+            .fetch_optional(connection)
+            .await?;
+    let found = found.unwrap_or_default();
+    Ok(found.into_iter().map(|id| id.map(ObjectId)).collect())
+}
+
 /// It could not be done. Says whether its holder still held it.
 pub async fn fail(
     connection: &mut PgConnection,
@@ -376,7 +408,7 @@ pub async fn last_full(connection: &mut PgConnection, run: RunId) -> Result<Opti
         "-- run_fetch.last_full
          SELECT fetched.records, fetched.cursor_ciphertext IS NOT NULL, coalesce(plan.state = 'finished', false)
          FROM run AS this
-         JOIN run ON run.connection_id = this.connection_id AND run.id <> this.id
+         JOIN run ON run.connection_id = this.connection_id AND run.id <> this.id AND run.kind <> 'manual'
          JOIN run_fetch AS fetched ON fetched.run_id = run.id AND fetched.state = 'fetched' AND NOT fetched.delta
          LEFT JOIN run_plan AS plan ON plan.run_id = run.id
          WHERE this.id = $1

@@ -20,6 +20,12 @@ pub enum Source {
     Delta = 3,
     /// Made by us when the fetch had ended: linked objects that were not seen.
     NotSeen = 4,
+    /// Users whom a person asked for, whatever the criteria say.
+    Manual = 5,
+    /// Users looked up one by one; the criteria count.
+    LookedUp = 6,
+    /// Managers of people in scope, whatever the criteria say.
+    Managers = 7,
 }
 
 /// A decided page.

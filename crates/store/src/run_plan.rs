@@ -261,11 +261,20 @@ pub async fn work(connection: &mut PgConnection, id: RunId) -> Result<Option<Wor
         .transpose()
 }
 
-/// Runs that wait for a reconciler: fetched or broken off, and not ended.
-pub async fn due(connection: &mut PgConnection, limit: i64) -> Result<Vec<RunId>, StoreError> {
-    let rows: Vec<Uuid> = sqlx::query_scalar(
+/// A run that waits for a reconciler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The run.
+    pub run: RunId,
+    /// Whether it is a manual one, which waits for no other.
+    pub manual: bool,
+}
+
+/// Runs that wait for a reconciler: fetched or broken off, and not ended. Manual ones come first.
+pub async fn due(connection: &mut PgConnection, limit: i64) -> Result<Vec<Due>, StoreError> {
+    let rows: Vec<(Uuid, bool)> = sqlx::query_as(
         "-- run_plan.due
-         SELECT run_id FROM (
+         SELECT d.run_id, r.kind = 'manual' FROM (
              SELECT f.run_id FROM run_fetch f LEFT JOIN run_plan p ON p.run_id = f.run_id
              WHERE f.state <> 'fetching' AND p.run_id IS NULL
              UNION ALL
@@ -276,19 +285,28 @@ pub async fn due(connection: &mut PgConnection, limit: i64) -> Result<Vec<RunId>
              UNION ALL
              SELECT p.run_id FROM run_plan p JOIN run r ON r.id = p.run_id
              WHERE p.state = 'planned' AND r.cancel_requested_at IS NOT NULL
-         ) d LIMIT $1",
+         ) d JOIN run r ON r.id = d.run_id
+         ORDER BY r.kind <> 'manual', r.created_at LIMIT $1",
     )
     .bind(limit)
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(RunId).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(run, manual)| Due {
+            run: RunId(run),
+            manual,
+        })
+        .collect())
 }
 
-/// Whether a connection has had a run that was applied to its end.
+/// Whether a connection has had a run that was applied to its end, manual ones aside.
 pub async fn any_finished(connection: &mut PgConnection, id: ConnectionId) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(
         "-- run_plan.any_finished
-         SELECT EXISTS (SELECT 1 FROM run_plan WHERE connection_id = $1 AND state = 'finished')",
+         SELECT EXISTS (
+             SELECT 1 FROM run_plan p JOIN run r ON r.id = p.run_id
+             WHERE p.connection_id = $1 AND p.state = 'finished' AND r.kind <> 'manual')",
     )
     .bind(id.0)
     .fetch_one(connection)
@@ -457,7 +475,7 @@ pub async fn planned_at(
     )
 }
 
-/// Another run of the connection that is being fetched, planned or applied.
+/// Another run of the connection that is being fetched, planned or applied. Manual runs are in nobody's way.
 pub async fn other_active(
     connection: &mut PgConnection,
     id: ConnectionId,
@@ -466,7 +484,7 @@ pub async fn other_active(
     let row: Option<Uuid> = sqlx::query_scalar(
         "-- run_plan.other_active
          SELECT f.run_id FROM run_fetch f JOIN run r ON r.id = f.run_id LEFT JOIN run_plan p ON p.run_id = f.run_id
-         WHERE r.connection_id = $1 AND f.run_id <> $2
+         WHERE r.connection_id = $1 AND f.run_id <> $2 AND r.kind <> 'manual'
            AND (p.run_id IS NULL OR p.state IN ('planning', 'applying')) LIMIT 1",
     )
     .bind(id.0)

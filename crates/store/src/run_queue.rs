@@ -33,13 +33,13 @@ pub async fn connections(connection: &mut PgConnection, limit: i64) -> Result<Ve
         "-- run_queue.connections
          SELECT run.connection_id
          FROM run
-         WHERE run.cancel_requested_at IS NULL
+         WHERE run.cancel_requested_at IS NULL AND run.kind <> 'manual'
            AND NOT EXISTS (SELECT FROM run_fetch WHERE run_fetch.run_id = run.id)
            AND NOT EXISTS (
                SELECT FROM run AS other
                JOIN run_fetch AS fetched ON fetched.run_id = other.id
                LEFT JOIN run_plan AS plan ON plan.run_id = other.id
-               WHERE other.connection_id = run.connection_id
+               WHERE other.connection_id = run.connection_id AND other.kind <> 'manual'
                  AND (fetched.state = 'fetching' OR plan.state IN ('planning', 'applying')
                       OR fetched.state = 'fetched' AND plan.run_id IS NULL))
          GROUP BY run.connection_id
@@ -52,6 +52,24 @@ pub async fn connections(connection: &mut PgConnection, limit: i64) -> Result<Ve
     Ok(ids.into_iter().map(ConnectionId).collect())
 }
 
+/// Manual runs that nobody has taken, those that have waited longest first. They wait for no other run, and none waits for
+/// them.
+pub async fn manual(connection: &mut PgConnection, limit: i64) -> Result<Vec<RunId>, StoreError> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "-- run_queue.manual
+         SELECT run.id
+         FROM run
+         WHERE run.kind = 'manual' AND run.cancel_requested_at IS NULL
+           AND NOT EXISTS (SELECT FROM run_fetch WHERE run_fetch.run_id = run.id)
+         ORDER BY run.created_at, run.id
+         LIMIT $1",
+    )
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(RunId).collect())
+}
+
 /// The connection's oldest run that nobody has taken, unless another of its runs is active: being read, or read and not
 /// planned or applied to its end.
 pub async fn next(connection: &mut PgConnection, of: ConnectionId) -> Result<Option<RunId>, StoreError> {
@@ -59,13 +77,13 @@ pub async fn next(connection: &mut PgConnection, of: ConnectionId) -> Result<Opt
         "-- run_queue.next
          SELECT run.id
          FROM run
-         WHERE run.connection_id = $1 AND run.cancel_requested_at IS NULL
+         WHERE run.connection_id = $1 AND run.cancel_requested_at IS NULL AND run.kind <> 'manual'
            AND NOT EXISTS (SELECT FROM run_fetch WHERE run_fetch.run_id = run.id)
            AND NOT EXISTS (
                SELECT FROM run AS other
                JOIN run_fetch AS fetched ON fetched.run_id = other.id
                LEFT JOIN run_plan AS plan ON plan.run_id = other.id
-               WHERE other.connection_id = $1
+               WHERE other.connection_id = $1 AND other.kind <> 'manual'
                  AND (fetched.state = 'fetching' OR plan.state IN ('planning', 'applying')
                       OR fetched.state = 'fetched' AND plan.run_id IS NULL))
          ORDER BY run.created_at, run.id

@@ -55,6 +55,8 @@ pub struct RunView {
     pub traceparent: Option<String>,
     /// The tallies; all zero until it is planned.
     pub counts: Counts,
+    /// Of the failed ones, those that a person said to ignore.
+    pub failed_ignored: u32,
     /// How far it has come, in numbers.
     pub progress: Progress,
 }
@@ -201,7 +203,7 @@ const SELECT: &str = "
         plan.state AS plan_state, plan.preview, plan.planned_at, plan.apply_requested_at,
         plan.ended_at AS plan_ended_at, plan.removals_note, plan.error AS plan_error,
         plan.seen, plan.gone, plan.added, plan.updated, plan.overwritten, plan.reactivated, plan.unchanged,
-        plan.skipped, plan.removed, plan.held, plan.failed,
+        plan.skipped, plan.removed, plan.held, plan.failed, plan.failed_ignored,
         page.decided, page.applied, page.to_apply
     FROM run
     JOIN connection ON connection.id = run.connection_id
@@ -259,6 +261,7 @@ struct Tallies {
     removed: Option<i32>,
     held: Option<i32>,
     failed: Option<i32>,
+    failed_ignored: Option<i32>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -293,6 +296,12 @@ impl TryFrom<Row> for RunView {
         };
         Ok(Self {
             counts: row.tallies.read(row.id)?,
+            failed_ignored: unsigned(
+                "run_plan",
+                "failed_ignored",
+                row.id,
+                row.tallies.failed_ignored.map(i64::from),
+            )?,
             progress: row.work.read(row.id)?,
             id: RunId(row.id),
             organization: OrganizationId(row.organization_id),

@@ -11,6 +11,13 @@ use serde_json::{Value, json};
 /// The only clause of the only filter: someone of this department.
 const LEGAL: &str = "criteria:\n  - [{ attribute: department, operator: equals, value: Legal }]";
 
+/// Without a row for the manager: nobody's manager comes in beside them.
+const NOBODY_REPORTS: &str = "fields:
+  - { field: name, attribute: displayName }
+  - { field: login, attribute: userPrincipalName.local }
+  - { field: domain, attribute: userPrincipalName.domain }
+";
+
 /// Changes what the mapping says.
 async fn remap(world: &World, connection: &str, mapping: &str) -> Value {
     world
@@ -94,7 +101,8 @@ async fn f1_every_operator_takes_in_whom_it_names() {
         ),
         (manager.as_str(), vec!["ann"]),
     ] {
-        let mapping = format!("includeDisabled: true\ncriteria:\n  - [{{ attribute: {clause} }}]");
+        let mapping =
+            format!("includeDisabled: true\n{NOBODY_REPORTS}criteria:\n  - [{{ attribute: {clause} }}]");
         remap(&world, "", &mapping).await;
         let run = world.preview().await;
         assert_eq!(logins(&world, &run, Outcome::Added).await, expected, "{clause}");

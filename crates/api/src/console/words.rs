@@ -70,6 +70,7 @@ pub const fn kind(kind: Kind) -> &'static str {
         Kind::Full => "Full run",
         Kind::Delta => "Delta run",
         Kind::Preview => "Preview",
+        Kind::Manual => "Manual run",
     }
 }
 

@@ -25,7 +25,7 @@ use crate::grpc::explain;
 use crate::once::Key;
 use crate::page::Page;
 use crate::suggest::did_you_mean;
-use crate::{lookup, view};
+use crate::{lookup, runs, view};
 
 /// Rows in a message to the reconciler at most.
 const CHUNK: usize = 500;
@@ -64,6 +64,16 @@ impl Accounts for Service {
         let caller = Caller::of(&request)?;
         Ok(Response::new(
             get(&self.0, &caller, &request.get_ref().account_id).await?,
+        ))
+    }
+
+    async fn sync_account(
+        &self,
+        request: Request<v1::SyncAccountRequest>,
+    ) -> Result<Response<v1::ImportUsersResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(
+            runs::manual::sync(&self.0, &caller, request.into_inner()).await?,
         ))
     }
 

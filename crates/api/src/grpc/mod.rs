@@ -5,6 +5,7 @@ mod configuration;
 mod connections;
 mod credentials;
 mod explain;
+mod failed;
 mod groups;
 mod links;
 mod mappings;
@@ -44,10 +45,10 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub fn surface(app: &App) -> Surface {
     use v1::{
         accounts_server as accounts, configuration_server as configuration,
-        connections_server as connections, credentials_server as credentials, groups_server as groups,
-        links_server as links, mappings_server as mappings, never_touch_server as never_touch,
-        notices_server as notices, people_server as people, reviews_server as reviews, runs_server as runs,
-        tokens_server as tokens,
+        connections_server as connections, credentials_server as credentials,
+        failed_records_server as failed_records, groups_server as groups, links_server as links,
+        mappings_server as mappings, never_touch_server as never_touch, notices_server as notices,
+        people_server as people, reviews_server as reviews, runs_server as runs, tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
@@ -85,6 +86,10 @@ pub fn surface(app: &App) -> Surface {
         .with(known(
             app,
             links::LinksServer::new(self::links::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            failed_records::FailedRecordsServer::new(self::failed::Service(app.clone())),
         ))
         .with(known(
             app,

@@ -42,6 +42,16 @@ impl Runs for Service {
         ))
     }
 
+    async fn import_users(
+        &self,
+        request: Request<v1::ImportUsersRequest>,
+    ) -> Result<Response<v1::ImportUsersResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(
+            runs::manual::import(&self.0, &caller, request.into_inner()).await?,
+        ))
+    }
+
     async fn get_run(&self, request: Request<v1::GetRunRequest>) -> Result<Response<v1::Run>, Status> {
         let caller = Caller::of(&request)?;
         let run = lookup::run(&self.0, &caller, &request.get_ref().run_id).await?;

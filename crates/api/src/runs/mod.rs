@@ -3,5 +3,6 @@
 pub mod apply;
 pub mod cancel;
 pub mod failed_csv;
+pub mod manual;
 pub mod start;
 pub mod watch;

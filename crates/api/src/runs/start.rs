@@ -5,7 +5,7 @@ use contracts::bus::v1::RunRequested;
 use contracts::v1;
 use domain::id::RunId;
 use service::telemetry::TraceContext;
-use store::run::{self, Kind, Run};
+use store::run::{self, Kind, Manual, Run};
 use store::{Tx, mapping, run_view};
 
 use crate::app::App;
@@ -26,7 +26,14 @@ pub async fn start(app: &App, caller: &Caller, request: v1::StartRunRequest) -> 
     let answer = match key.claim(app, &mut tx).await? {
         Some(answer) => answer,
         None => {
-            let run = insert(app, caller, &mut tx, &request, kind, trigger).await?;
+            let wanted = Wanted {
+                connection: &request.connection,
+                kind,
+                manual: None,
+                trigger,
+                apply_first: request.apply_first,
+            };
+            let run = insert(app, caller, &mut tx, wanted).await?;
             key.answer(&mut tx, &run).await?;
             run
         }
@@ -37,16 +44,24 @@ pub async fn start(app: &App, caller: &Caller, request: v1::StartRunRequest) -> 
     Ok(answer)
 }
 
-async fn insert(
-    app: &App,
-    caller: &Caller,
-    tx: &mut Tx,
-    request: &v1::StartRunRequest,
-    kind: Kind,
-    trigger: String,
-) -> Result<v1::Run, Fault> {
+/// A run to write down.
+pub struct Wanted<'a> {
+    /// Name or id of the connection.
+    pub connection: &'a str,
+    /// What it reads.
+    pub kind: Kind,
+    /// Of a manual run: whom.
+    pub manual: Option<Manual>,
+    /// What set it off.
+    pub trigger: String,
+    /// Apply even though it is the connection's first run.
+    pub apply_first: bool,
+}
+
+/// Writes a run down, if its connection can be read.
+pub async fn insert(app: &App, caller: &Caller, tx: &mut Tx, wanted: Wanted<'_>) -> Result<v1::Run, Fault> {
     let now = app.clock.now();
-    let connection = lookup::connection(tx, caller, &request.connection).await?;
+    let connection = lookup::connection(tx, caller, wanted.connection).await?;
     if connection.disconnected_at.is_some() {
         return Err(Fault::Precondition {
             reason: "DISCONNECTED",
@@ -72,10 +87,11 @@ async fn insert(
         id: RunId(app.clock.new_id()),
         organization: caller.organization(),
         connection: connection.id,
-        kind,
-        trigger,
+        kind: wanted.kind,
+        manual: wanted.manual,
+        trigger: wanted.trigger,
         requested_by: caller.name().to_owned(),
-        apply_first: request.apply_first,
+        apply_first: wanted.apply_first,
         traceparent: TraceContext::current().map(|trace| trace.to_string()),
         created_at: now,
         cancel_requested_at: None,
@@ -84,11 +100,12 @@ async fn insert(
     run::insert(tx.connection(), &run).await?;
     let stored = run_view::find(tx.connection(), run.organization, run.id).await?;
     let stored = stored.ok_or_else(|| lookup::no_run(run.id))?;
-    tracing::info!(run.id = %run.id, connection = connection.name, kind = kind.key(), "run requested");
+    tracing::info!(run.id = %run.id, connection = connection.name, kind = run.kind.key(), "run requested");
     Ok(view::run::run(&stored, now))
 }
 
-fn wake(app: &App, caller: &Caller, run: &v1::Run) -> Result<(), Fault> {
+/// Tells a fetcher of a run that is written down.
+pub fn wake(app: &App, caller: &Caller, run: &v1::Run) -> Result<(), Fault> {
     let id: RunId = lookup::parse("id", &run.id)?;
     let message = RunRequested {
         run_id: id.0.as_bytes().to_vec(),
@@ -106,6 +123,11 @@ fn kind(kind: v1::RunKind) -> Result<Kind, Fault> {
         v1::RunKind::Full => Ok(Kind::Full),
         v1::RunKind::Delta => Ok(Kind::Delta),
         v1::RunKind::Preview => Ok(Kind::Preview),
+        v1::RunKind::Manual => Err(Fault::invalid(
+            "kind",
+            "is RUN_KIND_MANUAL, which needs to know whom to read; call ImportUsers (rollcall import users CONNECTION \
+             UPN…), or SyncAccount for one account",
+        )),
         v1::RunKind::Unspecified => Err(Fault::invalid(
             "kind",
             "is missing; use RUN_KIND_FULL, RUN_KIND_DELTA or RUN_KIND_PREVIEW",
@@ -113,7 +135,8 @@ fn kind(kind: v1::RunKind) -> Result<Kind, Fault> {
     }
 }
 
-fn trigger(text: &str) -> Result<String, Fault> {
+/// What set a run off.
+pub fn trigger(text: &str) -> Result<String, Fault> {
     let plain = text
         .chars()
         .all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '_'));
@@ -143,6 +166,8 @@ mod tests {
     #[test]
     fn a_kind_must_be_said() {
         assert!(kind(v1::RunKind::Unspecified).is_err());
+        let refused = kind(v1::RunKind::Manual).unwrap_err().to_string();
+        assert!(refused.contains("rollcall import users"), "{refused}");
         assert_eq!(kind(v1::RunKind::Delta).unwrap(), Kind::Delta);
     }
 }

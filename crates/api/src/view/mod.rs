@@ -3,6 +3,7 @@
 pub mod account;
 pub mod change;
 pub mod connection;
+pub mod failed;
 pub mod field;
 pub mod group;
 pub mod mapping;

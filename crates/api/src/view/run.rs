@@ -139,6 +139,7 @@ pub const fn kind(kind: Kind) -> v1::RunKind {
         Kind::Full => v1::RunKind::Full,
         Kind::Delta => v1::RunKind::Delta,
         Kind::Preview => v1::RunKind::Preview,
+        Kind::Manual => v1::RunKind::Manual,
     }
 }
 

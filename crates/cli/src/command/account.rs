@@ -8,6 +8,7 @@ use contracts::v1;
 use domain::field::Field;
 
 use crate::api::idempotency_key;
+use crate::command::run::{results, wait};
 use crate::command::{Session, explain};
 use crate::failure::Failure;
 use crate::page;
@@ -58,6 +59,15 @@ Examples:
         #[arg(value_parser = super::id)]
         id: String,
     },
+    /// Read the account's user in the directory now, and bring the account in step
+    Sync {
+        /// The account's id
+        #[arg(value_parser = super::id)]
+        id: String,
+        /// Exit with 1 when it failed
+        #[arg(long)]
+        strict: bool,
+    },
 }
 
 impl Command {
@@ -73,6 +83,7 @@ impl Command {
             Self::Explain { person, connection } => explain::run(session, person, connection).await,
             Self::Show { id } => show_one(session, id).await,
             Self::ResetPassword { id } => reset_password(session, id).await,
+            Self::Sync { id, strict } => sync(session, id, strict).await,
         }
     }
 }
@@ -163,6 +174,22 @@ async fn reset_password(session: &Session, account_id: String) -> Result<(), Fai
     session.output.answer(&answer, |_| {
         "A new password is being made, and mailed to the account's own address.\n".to_owned()
     })
+}
+
+async fn sync(session: &Session, account_id: String, strict: bool) -> Result<(), Failure> {
+    let message = v1::SyncAccountRequest {
+        account_id,
+        idempotency_key: idempotency_key(),
+        trigger: "cli".to_owned(),
+    };
+    let api = session.api().await?;
+    let answer = api
+        .call(message, async |request| {
+            api.accounts().sync_account(request).await
+        })
+        .await?;
+    session.output.answer(&answer, results::table)?;
+    wait::conclude_manual(&answer.run.unwrap_or_default(), strict)
 }
 
 fn card(account: &v1::Account) -> String {

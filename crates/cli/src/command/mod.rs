@@ -7,6 +7,7 @@ mod connection;
 mod diff;
 mod explain;
 mod export;
+mod failed;
 mod follow;
 mod group;
 mod import;
@@ -68,7 +69,7 @@ enum Command {
     /// Read a tenant and bring the register in step
     #[command(subcommand)]
     Run(run::Command),
-    /// Load accounts from a file
+    /// Load accounts from a file, or users by name
     #[command(subcommand)]
     Import(import::Command),
     /// Accounts of the register
@@ -89,6 +90,9 @@ enum Command {
     /// Whom no sync touches
     #[command(subcommand)]
     NeverTouch(never_touch::Command),
+    /// Records that could not be brought in step
+    #[command(subcommand)]
+    Failed(failed::Command),
     /// Removals that wait for a person
     #[command(subcommand)]
     Review(review::Command),
@@ -135,6 +139,7 @@ impl Cli {
             Command::Group(command) => command.run(&session).await,
             Command::Link(command) => command.run(&session).await,
             Command::NeverTouch(command) => command.run(&session).await,
+            Command::Failed(command) => command.run(&session).await,
             Command::Review(command) => command.run(&session).await,
             Command::Notice(command) => command.run(&session).await,
             Command::Token(command) => command.run(&session).await,
@@ -174,6 +179,25 @@ mod tests {
             &["rollcall", "run", "start", "contoso"],
             &["rollcall", "run", "start", "contoso", "--kind", "manual"],
             &["rollcall", "review", "approve", "--reason", "x"],
+            &["rollcall", "import", "users", "contoso"],
+            &[
+                "rollcall", "import", "users", "contoso", "a", "b", "c", "d", "e", "f",
+            ],
+            &["rollcall", "import", "users", "contoso", " "],
+            &["rollcall", "failed", "retry"],
+            &[
+                "rollcall",
+                "failed",
+                "retry",
+                "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0",
+                "--all",
+            ],
+            &[
+                "rollcall",
+                "failed",
+                "ignore",
+                "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0",
+            ],
             &["rollcall", "schedule", "list"],
             &["rollcall", "account", "list", "--limit", "0"],
         ] {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Candidates, Rules, incomplete, leaving, skipped, unlinked};
 use crate::account::Account;
 use crate::criteria::Scope;
-use crate::decision::{Decision, LinkStatus, Outcome, Skip};
+use crate::decision::{BroughtIn, Decision, LinkStatus, Outcome, Skip};
 use crate::id::AccountId;
 use crate::leaver::{self, Cause, Leaving};
 use crate::mapping::Mapping;
@@ -25,6 +25,25 @@ impl Rules {
         }
         (Scope::Out(failed), None)
     }
+
+    /// The mapping that decides on someone who came in like this, if one does: whom the criteria leave out, or may leave
+    /// out, is brought in by the one that is not sure, else by the first.
+    #[must_use]
+    pub fn mapping_for(&self, user: &ObservedUser<'_>, brought_in: BroughtIn) -> Option<&Mapping> {
+        match self.scope(user) {
+            (Scope::In(_), mapping) => mapping,
+            (_, mapping) => self.bringing_in(mapping, brought_in).map(|(mapping, _)| mapping),
+        }
+    }
+
+    fn bringing_in<'a>(
+        &'a self,
+        unsure: Option<&'a Mapping>,
+        brought_in: BroughtIn,
+    ) -> Option<(&'a Mapping, &'static str)> {
+        let why = brought_in.reason()?;
+        unsure.or(self.mappings.first()).map(|mapping| (mapping, why))
+    }
 }
 
 /// Someone who is linked: in scope, or fallen out of it. Where a delta's row does not tell which: as it was.
@@ -37,12 +56,16 @@ pub fn linked<'a>(
 ) -> Decision<'a> {
     let (scope, mapping) = rules.scope(observed);
     let out = scope == Scope::Unknown && was == LinkStatus::OutOfScope;
-    match mapping {
-        Some(mapping) if !out => because_of(
-            &scope,
+    if let Some(mapping) = mapping.filter(|_| !out) {
+        let decision = super::linked(observed, account, was, mapping, rules, blank);
+        return because_of(scope.reason(), decision);
+    }
+    match rules.bringing_in(mapping, blank.brought_in) {
+        Some((mapping, why)) => because_of(
+            Some(why),
             super::linked(observed, account, was, mapping, rules, blank),
         ),
-        _ => fallen_out(observed, account, &scope, rules, blank),
+        None => fallen_out(observed, account, &scope, rules, blank),
     }
 }
 
@@ -54,25 +77,32 @@ pub fn stranger<'a>(
     new_account: AccountId,
     blank: Decision<'a>,
 ) -> Decision<'a> {
-    match rules.scope(observed) {
-        (Scope::Unknown, _) => incomplete(blank),
-        (scope, Some(mapping)) => because_of(
-            &scope,
-            unlinked(observed, candidates, mapping, rules, new_account, blank),
-        ),
-        (scope, None) => Decision {
-            reason: scope.reason().map(Cow::Owned),
-            ..skipped(Skip::OutOfScope, LinkStatus::OutOfScope, blank)
+    let (scope, mapping) = rules.scope(observed);
+    let (mapping, why) = match (&scope, mapping) {
+        (Scope::In(_), Some(mapping)) => (mapping, scope.reason().map(Cow::Owned)),
+        (_, unsure) => match rules.bringing_in(unsure, blank.brought_in) {
+            Some((mapping, why)) => (mapping, Some(Cow::Borrowed(why))),
+            None if scope == Scope::Unknown => return incomplete(blank),
+            None => {
+                return Decision {
+                    reason: scope.reason().map(Cow::Owned),
+                    ..skipped(Skip::OutOfScope, LinkStatus::OutOfScope, blank)
+                };
+            }
         },
-    }
+    };
+    because_of(
+        why,
+        unlinked(observed, candidates, mapping, rules, new_account, blank),
+    )
 }
 
 /// Keeps what took someone in with what becomes of them, where no other reason is given.
-fn because_of<'a>(scope: &Scope<'_>, decision: Decision<'a>) -> Decision<'a> {
+fn because_of<'a>(why: Option<impl Into<Cow<'a, str>>>, decision: Decision<'a>) -> Decision<'a> {
     let tells = matches!(decision.outcome, Outcome::Added | Outcome::Updated) && decision.reason.is_none();
     if tells {
         Decision {
-            reason: scope.reason().map(Cow::Owned),
+            reason: why.map(Into::into),
             ..decision
         }
     } else {
@@ -116,7 +146,7 @@ mod tests {
     use crate::account::{Role, Status};
     use crate::attribute::Attribute;
     use crate::criteria::{AttributeClause, Clause, Filter, Operator};
-    use crate::decide::decide;
+    use crate::decide::{Known, decide};
     use crate::decision::Action;
     use crate::field::Field;
     use crate::leaver::Policy;
@@ -235,6 +265,70 @@ mod tests {
         assert_eq!(
             (decision.outcome, decision.action, decision.status),
             (Outcome::Updated, Action::Reactivate, LinkStatus::Active)
+        );
+    }
+
+    #[test]
+    fn r1_who_is_brought_in_is_taken_in_by_the_first_mapping_and_says_so() {
+        let (mut rules, user) = (only("Legal"), of("Sales", Completeness::Whole));
+        rules.mappings.push(only("Support").mappings.remove(0));
+        rules.mappings[0].role = Role::Technician;
+        for (way, why) in [
+            (BroughtIn::ByHand, "brought in by hand"),
+            (BroughtIn::AsManager, "brought in as a manager"),
+        ] {
+            let known = Some(Known {
+                account: None,
+                status: LinkStatus::OutOfScope,
+                brought_in: way,
+            });
+            let decision = decide(&user, 42, known, Candidates::default(), &rules, NEW);
+            assert_eq!(
+                (decision.outcome, decision.role, decision.brought_in),
+                (Outcome::Added, Some(Role::Technician), way)
+            );
+            assert_eq!((decision.reason.as_deref(), decision.hash), (Some(why), 42));
+        }
+    }
+
+    #[test]
+    fn r1_who_was_brought_in_is_no_out_of_scope_leaver() {
+        let mut rules = only("Legal");
+        rules.policies.out_of_scope = Policy::Delete;
+        let active = account(Status::Active);
+        for completeness in [Completeness::Whole, Completeness::Partial] {
+            let mut user = of("Sales", completeness);
+            let decided = |user: &ObservedUser<'_>, brought_in| {
+                let known = Some(Known {
+                    brought_in,
+                    ..linked(&active, LinkStatus::Active)
+                });
+                let decision = decide(user, 0, known, Candidates::default(), &rules, NEW);
+                (decision.outcome, decision.status, decision.cause)
+            };
+            assert_eq!(decided(&user, BroughtIn::ByCriteria).0, Outcome::Removed);
+            assert_eq!(decided(&user, BroughtIn::ByHand).1, LinkStatus::Active);
+            assert_eq!(decided(&user, BroughtIn::AsManager).1, LinkStatus::Active);
+            // Being brought in saves nobody who is disabled.
+            user.attributes[Attribute::AccountEnabled as usize] = Mention::Value("false".into());
+            let (outcome, _, cause) = decided(&user, BroughtIn::ByHand);
+            assert_eq!((outcome, cause), (Outcome::Removed, Some(Cause::Disabled)));
+        }
+    }
+
+    #[test]
+    fn r1_a_disabled_stranger_brought_in_by_hand_is_skipped_like_any() {
+        let (rules, mut user) = (only("Legal"), of("Sales", Completeness::Whole));
+        user.attributes[Attribute::AccountEnabled as usize] = Mention::Value("false".into());
+        let known = Some(Known {
+            account: None,
+            status: LinkStatus::OutOfScope,
+            brought_in: BroughtIn::ByHand,
+        });
+        let decision = decide(&user, 42, known, Candidates::default(), &rules, NEW);
+        assert_eq!(
+            (decision.outcome, decision.skip),
+            (Outcome::Skipped, Some(Skip::Disabled))
         );
     }
 

@@ -28,6 +28,7 @@ fn run(asked: Asked, ending: Ending) -> EndedRun {
             unchanged: 3,
             ..Counts::default()
         },
+        failed_ignored: 0,
         removals_note: None,
         before: Before::default(),
     }
@@ -153,6 +154,29 @@ fn n6_a_failure_is_mailed_once_and_its_end_too() {
     let letter = back.letter.unwrap();
     assert_eq!(letter.subject, "Rollcall: contoso works again");
     assert!(letter.body.contains("The run before it had failed"));
+}
+
+#[test]
+fn n4_a_manual_run_is_told_only_when_something_failed_and_never_mailed_for_that() {
+    let mut run = run(Asked::Manual, Ending::Finished);
+    assert_eq!(tell(&run, MANNER), Telling::default());
+    run.counts.failed = 1;
+    let telling = tell(&run, MANNER);
+    assert_eq!(kinds(&telling), [Kind::RunFinished]);
+    assert_eq!(telling.letter, None);
+    assert!(telling.notices[0].title.contains("manual run"), "{telling:#?}");
+}
+
+#[test]
+fn b8_failures_that_a_person_said_to_ignore_are_not_told() {
+    let mut run = run(Asked::Delta, Ending::Finished);
+    run.counts.failed = 2;
+    run.failed_ignored = 2;
+    assert_eq!(tell(&run, MANNER), Telling::default());
+    run.counts.failed = 3;
+    let telling = tell(&run, MANNER);
+    assert_eq!(kinds(&telling), [Kind::RunFinished]);
+    assert!(telling.letter.is_some());
 }
 
 #[test]
@@ -304,7 +328,12 @@ fn any_ending() -> impl Strategy<Value = Ending> {
 }
 
 fn any_run() -> impl Strategy<Value = EndedRun> {
-    let asked = prop_oneof![Just(Asked::Full), Just(Asked::Delta), Just(Asked::Preview)];
+    let asked = prop_oneof![
+        Just(Asked::Full),
+        Just(Asked::Delta),
+        Just(Asked::Preview),
+        Just(Asked::Manual)
+    ];
     let texts = (".*", prop::option::of(".*"), prop::option::of(".*"), ".*");
     let before = any::<(bool, bool)>();
     (asked, any::<bool>(), texts, any_ending(), any_counts(), before).prop_map(
@@ -325,6 +354,7 @@ fn any_run() -> impl Strategy<Value = EndedRun> {
                 requested_by,
                 ending,
                 counts,
+                failed_ignored: 0,
                 removals_note,
                 before: Before {
                     failing: before.0,

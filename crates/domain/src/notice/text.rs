@@ -285,21 +285,23 @@ fn of_updated(counts: &Counts) -> Option<String> {
 fn name(run: &EndedRun) -> &'static str {
     match run.asked {
         Asked::Preview => "preview",
+        Asked::Manual => "manual run",
         Asked::Full | Asked::Delta if run.is_full() => "full run",
         Asked::Full | Asked::Delta => "delta run",
     }
 }
 
 fn again(run: &EndedRun) -> String {
+    let connection = shell_word(&run.connection);
     let kind = match run.asked {
+        Asked::Manual => {
+            return format!("To import them again: rollcall import users {connection} UPN…");
+        }
         Asked::Full => "full",
         Asked::Delta => "delta",
         Asked::Preview => "preview",
     };
-    format!(
-        "To run it again: rollcall run start {} --kind {kind} --wait",
-        shell_word(&run.connection)
-    )
+    format!("To run it again: rollcall run start {connection} --kind {kind} --wait")
 }
 
 fn review_list(run: &EndedRun) -> String {

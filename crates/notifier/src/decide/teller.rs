@@ -249,6 +249,7 @@ fn as_told(view: RunView, ending: Ending, before: Before) -> EndedRun {
             Kind::Full => Asked::Full,
             Kind::Delta => Asked::Delta,
             Kind::Preview => Asked::Preview,
+            Kind::Manual => Asked::Manual,
         },
         read_everything: view.delta.map_or(view.kind != Kind::Delta, |delta| !delta),
         reason: view.reason,
@@ -267,6 +268,7 @@ fn as_told(view: RunView, ending: Ending, before: Before) -> EndedRun {
             held: counts.held,
             failed: counts.failed,
         },
+        failed_ignored: view.failed_ignored,
         removals_note: view.removals_note,
         before,
     }

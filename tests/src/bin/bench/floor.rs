@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use contracts::observed;
 use domain::account::{Kind, Role, Status};
-use domain::decision::LinkStatus;
+use domain::decision::{BroughtIn, LinkStatus};
 use domain::field::{Field, Reading};
 use domain::id::{AccountId, ConnectionId, OrganizationId, RunId};
 use domain::observed::ObservedUser;
@@ -146,6 +146,7 @@ fn links(users: &[ObservedUser<'_>]) -> Rows {
             object: user.id,
             account: Some(AccountId(object)),
             hash: hash.cast_unsigned(),
+            brought_in: BroughtIn::ByCriteria,
             status: LinkStatus::Active,
             skip: None,
             linked: link::Linked {

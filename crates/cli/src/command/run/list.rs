@@ -34,7 +34,8 @@ pub async fn run(session: &Session, connection: &str, limit: Option<u32>) -> Res
     Ok(())
 }
 
-fn table(runs: &[v1::Run]) -> String {
+/// A line for each run.
+pub fn table(runs: &[v1::Run]) -> String {
     let mut table = Table::new(&[
         Column::Left("ID"),
         Column::Left("CONNECTION"),

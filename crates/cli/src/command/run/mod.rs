@@ -5,10 +5,11 @@ mod cancel;
 mod card;
 mod changes;
 mod failed;
-mod list;
+pub mod list;
 mod progress;
+pub mod results;
 mod start;
-mod wait;
+pub mod wait;
 
 use clap::Subcommand;
 use clap::builder::RangedU64ValueParser;

@@ -122,6 +122,18 @@ pub fn conclude(run: &v1::Run, preview_asked: bool, strict: bool) -> Result<(), 
     }
 }
 
+/// The same for a run of certain users, whose answer may not have waited for the end.
+pub fn conclude_manual(run: &v1::Run, strict: bool) -> Result<(), Failure> {
+    if ended(run, Until::Applied) {
+        return conclude(run, false, strict);
+    }
+    eprintln!(
+        "The run goes on. See what becomes of it with `rollcall run show {id}` and `rollcall run changes {id}`.",
+        id = run.id
+    );
+    Err(Failure::Told)
+}
+
 fn finished(run: &v1::Run, strict: bool) -> Result<(), Failure> {
     let counts = run.counts.unwrap_or_default();
     if counts.held > 0 {
@@ -174,6 +186,10 @@ mod tests {
         assert!(conclude(&run_in(RunState::Planned, 0), false, true).is_ok());
         for state in [RunState::Failed, RunState::Cancelled, RunState::Expired] {
             assert!(conclude(&run_in(state, 0), false, false).is_err());
+            assert!(conclude_manual(&run_in(state, 0), false).is_err());
         }
+        assert!(conclude_manual(&run_in(RunState::Finished, 1), false).is_ok());
+        assert!(conclude_manual(&run_in(RunState::Finished, 1), true).is_err());
+        assert!(conclude_manual(&run_in(RunState::Fetching, 0), false).is_err());
     }
 }
