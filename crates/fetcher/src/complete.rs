@@ -30,7 +30,10 @@ pub async fn lacking(
     touched: &[ObjectId],
 ) -> Result<Vec<ObjectId>, FetchError> {
     let may_come = changes.may_come();
-    let kinds: Vec<Kind> = job.criteria.iter().map(|(kind, _)| *kind).collect();
+    let mut kinds: Vec<Kind> = job.criteria.iter().map(|(kind, _)| *kind).collect();
+    if kinds.is_empty() {
+        kinds.extend(Kind::ALL);
+    }
     let mut newcomers = HashSet::new();
     let mut database = job.store.connection().await?;
     for objects in may_come.chunks(ASKED_AT_ONCE) {

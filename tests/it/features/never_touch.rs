@@ -1,6 +1,7 @@
 //! The never-touch list: whom no sync creates, changes, links, deactivates or deletes (B18).
 
 use contracts::v1::{AccountStatus, LeaverAction, Outcome, ReviewState, RunKind};
+use harness::groups::{join, nest, part, security_group};
 use harness::people::hire;
 use harness::register::field;
 use harness::runs::{counts, tally};
@@ -221,4 +222,33 @@ async fn b18_what_can_not_be_an_entry_is_refused_with_the_field_and_the_next_ste
         gone.code == 1 && gone.stderr.contains("never-touch list"),
         "{gone:?}"
     );
+}
+
+#[tokio::test]
+async fn b18_members_of_a_group_are_kept_through_nested_groups_and_the_list_alone_asks_for_it() {
+    let world = World::start().await;
+    let (robots, all) = (
+        security_group(&world.tenant, "Robots"),
+        security_group(&world.tenant, "All machines"),
+    );
+    nest(&world.tenant, &all, &robots);
+    let ann = hire(&world.tenant, "ann", json!({}));
+    hire(&world.tenant, "bob", json!({}));
+    join(&world.tenant, &robots, &[&ann]);
+    add(&world, &["--group", &all, "--note", "machines"]).await;
+    let run = world.full().await;
+    assert_eq!(
+        tally(&run),
+        [(Outcome::Added, 1), (Outcome::Skipped, 1)],
+        "{run:#?}"
+    );
+    let change = world.change_of(&run, &ann).await;
+    assert_eq!(
+        change.reason,
+        format!("on the never-touch list: group {all} (machines)")
+    );
+    // Out of the group they are like everyone.
+    part(&world.tenant, &robots, &[&ann]);
+    let run = world.delta().await;
+    assert_eq!(tally(&run), [(Outcome::Added, 1)], "{run:#?}");
 }

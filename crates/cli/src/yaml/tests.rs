@@ -156,7 +156,7 @@ name: y
         "contoso.yaml:18:5: mapping contoso-staff: fields[4]: expected a map of keys, found text",
         "contoso.yaml:19:1: mapping contoso-staff: \"site\" is not available in this version; remove it",
         "contoso.yaml:21:7: schedule nightly: kind: \"Schedule\" is not available in this version",
-        "contoso.yaml:24:7: conection x: kind: \"Conection\" is none of Credential, Connection, Mapping, Settings; did you mean \"Connection\"?",
+        "contoso.yaml:24:7: conection x: kind: \"Conection\" is none of Credential, Connection, CustomField, Mapping, Settings; did you mean \"Connection\"?",
         "contoso.yaml:27:1: y: \"kind\" is missing",
     ];
     let wrong = problems
