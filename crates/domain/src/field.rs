@@ -438,11 +438,6 @@ impl Field {
             Self::Domain => Some(Reading::Domain(Attribute::UserPrincipalName)),
             Self::Email => Some(Reading::Whole(Attribute::Mail)),
             Self::Upn => Some(Reading::Whole(Attribute::UserPrincipalName)),
-            Self::LookupGuid
-            | Self::OrganizationalUnit
-            | Self::Entity
-            | Self::Collection
-            | Self::Identifier => None,
             Self::FirstName => Some(Reading::Whole(Attribute::GivenName)),
             Self::LastName => Some(Reading::Whole(Attribute::Surname)),
             Self::Alias => Some(Reading::Whole(Attribute::MailNickname)),
@@ -485,7 +480,12 @@ impl Field {
             Self::OnPremisesSid => Some(Reading::Whole(Attribute::OnPremisesSecurityIdentifier)),
             Self::OnPremisesSynced => Some(Reading::Whole(Attribute::OnPremisesSyncEnabled)),
             Self::ReportingTo => Some(Reading::Whole(Attribute::Manager)),
-            Self::Custom1
+            Self::LookupGuid
+            | Self::OrganizationalUnit
+            | Self::Entity
+            | Self::Collection
+            | Self::Identifier
+            | Self::Custom1
             | Self::Custom2
             | Self::Custom3
             | Self::Custom4

@@ -155,7 +155,7 @@ pub fn person<'a>(key: Option<&LoginKey>, existing: &'a [Account], but: &[Accoun
     })
 }
 
-fn one_of<'a>(existing: &'a [Account], by: Rule, hits: impl Fn(&Account) -> bool) -> Match<'a> {
+fn one_of(existing: &[Account], by: Rule, hits: impl Fn(&Account) -> bool) -> Match<'_> {
     let (deleted, present): (Vec<_>, Vec<_>) = existing
         .iter()
         .filter(|account| hits(account))

@@ -130,6 +130,10 @@ impl Sweep {
             self.count(State::Failed);
             return Ok(());
         }
+        if work.fetch.state != "fetched" {
+            // The reading has begun anew since the run was found due: how many pages there will be is not known.
+            return Ok(());
+        }
         let state = self.settled(&work).await?;
         if state == Some(State::Applying) {
             self.apply(&work, stopper).await?;

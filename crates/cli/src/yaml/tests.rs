@@ -408,7 +408,7 @@ fn any_text() -> impl Strategy<Value = String> {
     .prop_filter("a name has more than blanks", |text| !text.trim().is_empty())
 }
 
-fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
+fn any_criteria() -> impl Strategy<Value = Vec<v1::Filter>> {
     let clause = (prop::collection::vec(any_text(), 0..3), 1..16i32).prop_map(|(mut values, operator)| {
         let of_group = operator > v1::Operator::Less.into();
         if of_group {
@@ -425,14 +425,35 @@ fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
         }
     });
     let filter = prop::collection::vec(clause, 1..3).prop_map(|clauses| v1::Filter { clauses });
-    let criteria = prop::collection::vec(filter, 0..3);
+    prop::collection::vec(filter, 0..3)
+}
+
+fn any_people() -> impl Strategy<Value = Kind> {
+    (any_text(), any_text(), any_text(), 1..4i32, any_criteria()).prop_map(
+        |(name, entity, collection, identifier, criteria)| {
+            Kind::Mapping(v1::Mapping {
+                name,
+                connection: entity.clone(),
+                target: v1::MappingTarget::People.into(),
+                role: v1::Role::User.into(),
+                unique_identifier: identifier,
+                entity,
+                collection,
+                criteria,
+                ..v1::Mapping::default()
+            })
+        },
+    )
+}
+
+fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
     let mapping = (
         any_text(),
         any_text(),
         any_text(),
         any::<bool>(),
         1..5i32,
-        criteria,
+        any_criteria(),
     )
         .prop_map(|(name, connection, constant, flag, authority, criteria)| {
             Kind::Mapping(v1::Mapping {
@@ -511,8 +532,18 @@ fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
                 passwords,
             })
         });
-    (mapping, connection, settings)
-        .prop_map(|(a, b, c)| [a, b, c].map(|kind| v1::Document { kind: Some(kind) }).to_vec())
+    let custom = ("[a-z]{1,9}", 1..5i32)
+        .prop_map(|(name, r#type)| Kind::CustomField(v1::CustomField { name, r#type }));
+    (mapping, any_people(), custom, connection, settings)
+        .prop_filter("each once", |(one, other, ..)| match (one, other) {
+            (Kind::Mapping(one), Kind::Mapping(other)) => one.name != other.name,
+            _ => true,
+        })
+        .prop_map(|(a, b, c, d, e)| {
+            [a, b, c, d, e]
+                .map(|kind| v1::Document { kind: Some(kind) })
+                .to_vec()
+        })
 }
 
 proptest! {
