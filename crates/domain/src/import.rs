@@ -3,6 +3,7 @@
 //! A row gives register fields, not attributes. So of a mapping only its constants, defaults, authorities and role apply.
 
 use crate::account::{Account, Role, Values, fold};
+use crate::custom_field::CustomFields;
 use crate::field::Field;
 use crate::lookup_guid;
 use crate::mapping::{Authority, Mapping, Row as MappingRow, Source};
@@ -15,6 +16,8 @@ pub struct Terms {
     pub mapping: Option<Mapping>,
     /// Whether rule 6 (e-mail) is on, whatever the mapping says.
     pub override_by_email: bool,
+    /// The organization's custom fields.
+    pub custom: CustomFields,
 }
 
 /// One row.
@@ -289,6 +292,7 @@ mod tests {
 
     fn mapped(rows: Vec<MappingRow>) -> Terms {
         Terms {
+            custom: CustomFields::default(),
             mapping: Some(Mapping::new(
                 MappingId(Uuid::nil()),
                 "staff".to_owned(),

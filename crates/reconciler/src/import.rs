@@ -18,7 +18,7 @@ use domain::mapping::Target;
 use domain::overwrite::Rule;
 use service::Clock;
 use service::error::chain;
-use store::{Store, StoreError, account, import_page, mapping};
+use store::{Store, StoreError, account, custom_field, import_page, mapping};
 use tonic::{Status, Streaming};
 use uuid::Uuid;
 
@@ -77,12 +77,15 @@ impl Import<'_> {
             .organization_id
             .parse()
             .map_err(|_| Status::invalid_argument("organization_id is not a UUID"))?;
+        let mut connection = self.store.connection().await.map_err(Error::from)?;
         let mut terms = Terms {
             mapping: None,
             override_by_email: first.override_by_email,
+            custom: custom_field::list(&mut connection, organization)
+                .await
+                .map_err(Error::from)?,
         };
         if !first.mapping.is_empty() {
-            let mut connection = self.store.connection().await.map_err(Error::from)?;
             let found = mapping::find_by_name(&mut connection, organization, &first.mapping)
                 .await
                 .map_err(Error::from)?;

@@ -258,6 +258,20 @@ async fn m2_custom_fields_are_mapped_and_their_types_are_checked() {
     assert!(told.contains("custom.badge"), "{told}");
     let told = refused(&world, "kind: CustomField\nname: badge\ntype: date\n").await;
     assert!(told.contains("records have values in it"), "{told}");
+
+    let file = world.file(
+        "people.csv",
+        "name,login,custom.badge\nCyd,cyd,7\nDan,dan,seven\n",
+    );
+    let answer = world.cli_json(&["import", "csv", file.to_str().unwrap()]).await;
+    assert_eq!(
+        (&answer["added"], &answer["failed"]),
+        (&json!(1), &json!(1)),
+        "{answer:#}"
+    );
+    assert_eq!(field(&world.account("cyd").await, "custom.badge"), "7");
+    let told = refused(&world, "kind: CustomField\nname: badge\ntype: date\n").await;
+    assert!(told.contains("records have values in it"), "{told}");
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use contracts::internal::v1 as internal;
 use contracts::v1;
 use contracts::v1::accounts_server::Accounts;
 use domain::account::Kind;
+use domain::custom_field::CustomFields;
 use domain::decision::LinkStatus;
-use domain::field::Field;
 use domain::id::AccountId;
 use futures::Stream;
 use store::account_list::{self, Search};
@@ -345,11 +345,12 @@ async fn hand_through(
     let (dry_run, mapping, override_by_email) =
         (first.dry_run, first.mapping.clone(), first.override_by_email);
     let organization_id = caller.organization().to_string();
+    let custom = custom_field::list(&mut *app.store.connection().await?, caller.organization()).await?;
     let (to, from) = mpsc::channel::<internal::ImportAccountsRequest>(WAITING);
     let feed = async move {
         let mut message = Some(first);
         while let Some(rows_now) = message {
-            check(&rows_now.rows)?;
+            check(&rows_now.rows, &custom)?;
             let mut rest = rows_now.rows;
             loop {
                 let after = rest.split_off(rest.len().min(CHUNK));
@@ -405,14 +406,15 @@ async fn next(
 }
 
 /// Columns must be fields of the register, or the role. Values are judged row by row by the reconciler.
-fn check(rows: &[v1::AccountRow]) -> Result<(), Fault> {
+fn check(rows: &[v1::AccountRow], custom: &CustomFields) -> Result<(), Fault> {
     let mut unknown = BTreeSet::new();
     let mut violations = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         for (column, value) in &row.values {
-            let known = column.eq_ignore_ascii_case("role") || Field::of_key(column).is_some();
+            let known = column.eq_ignore_ascii_case("role") || custom.field_of(column).is_some();
             if !known && unknown.insert(column.clone()) {
-                let names = Field::ALL.iter().map(|field| field.key()).chain(["role"]);
+                let names: Vec<_> = custom.keys().chain(["role".into()]).collect();
+                let names = names.iter().map(AsRef::as_ref);
                 violations.push(Violation {
                     path: format!("rows[{index}].values.{column}"),
                     problem: format!("is no field of the register{}", did_you_mean(column, names)),
@@ -449,8 +451,15 @@ mod tests {
 
     #[test]
     fn columns_are_register_fields_case_and_underscores_aside() {
-        assert!(check(&[row("lookup_guid", "x"), row("Role", "user"), row("UPN", "a@b")]).is_ok());
-        let Err(Fault::Invalid(violations)) = check(&[row("logn", "x"), row("logn", "y")]) else {
+        let none = CustomFields::default();
+        assert!(
+            check(
+                &[row("lookup_guid", "x"), row("Role", "user"), row("UPN", "a@b")],
+                &none
+            )
+            .is_ok()
+        );
+        let Err(Fault::Invalid(violations)) = check(&[row("logn", "x"), row("logn", "y")], &none) else {
             panic!()
         };
         assert_eq!(violations.len(), 1);
@@ -459,6 +468,6 @@ mod tests {
 
     #[test]
     fn values_have_a_limit() {
-        assert!(check(&[row("name", &"x".repeat(8_193))]).is_err());
+        assert!(check(&[row("name", &"x".repeat(8_193))], &CustomFields::default()).is_err());
     }
 }

@@ -25,8 +25,14 @@ pub fn check(row: &AccountRow, terms: &Terms) -> Result<Row, String> {
                 })?);
             continue;
         }
-        let field = Field::of_key(column)
+        let field = terms
+            .custom
+            .field_of(column)
+            .filter(|field| !matches!(field, Field::Entity | Field::Collection | Field::Identifier))
             .ok_or_else(|| format!("{column}: the register has no such field; rename or drop the column"))?;
+        if let Some(objection) = terms.custom.kind_of(field).objection(value) {
+            return Err(format!("{column}: {value:?} {objection}; correct it"));
+        }
         if values[field as usize].replace(value.to_owned()).is_some() {
             return Err(format!("{column}: the row gives the field {field} twice"));
         }

@@ -106,6 +106,13 @@ fn column(cell: &str) -> Result<String, String> {
     if let Some(field) = Field::of_key(cell) {
         return Ok(field.key().to_owned());
     }
+    // Which custom fields there are, api knows.
+    if cell
+        .get(..7)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("custom."))
+    {
+        return Ok(cell.to_owned());
+    }
     let advice = did_you_mean(cell, Field::ALL.iter().map(|field| field.key()).chain([ROLE]));
     Err(format!("the register has no field {cell:?}{advice}"))
 }
