@@ -33,23 +33,7 @@ impl fmt::Display for Step {
 impl<'s> Hold<'s> {
     /// From now on, whoever of the organization comes to the step waits.
     pub async fn at(step: Step, organization: uuid::Uuid, site: &'s Site) -> Self {
-        site.sql(
-            "CREATE TABLE IF NOT EXISTS held (organization uuid, step text, PRIMARY KEY (organization, step));
-             CREATE OR REPLACE FUNCTION wait_while_held() RETURNS trigger LANGUAGE plpgsql AS $$
-             DECLARE whose uuid := (SELECT organization_id FROM run WHERE id = NEW.run_id AND kind <> 'manual');
-             BEGIN
-                 WHILE EXISTS (SELECT FROM held WHERE organization = whose AND step = TG_ARGV[0]) LOOP
-                     PERFORM set_config('application_name', 'held ' || whose || ' ' || TG_ARGV[0], true);
-                     PERFORM pg_sleep(0.02);
-                 END LOOP;
-                 RETURN NEW;
-             END $$;
-             CREATE OR REPLACE TRIGGER held_fetched BEFORE UPDATE OF state ON run_fetch
-                 FOR EACH ROW WHEN (NEW.state = 'fetched') EXECUTE FUNCTION wait_while_held('fetched');
-             CREATE OR REPLACE TRIGGER held_planned BEFORE UPDATE OF planned_at ON run_plan
-                 FOR EACH ROW EXECUTE FUNCTION wait_while_held('planned')",
-        )
-        .await;
+        prepare(site).await;
         site.sql(&format!(
             "INSERT INTO held (organization, step) VALUES ('{organization}', '{step}')"
         ))
@@ -91,4 +75,31 @@ impl<'s> Hold<'s> {
             ))
             .await;
     }
+}
+
+/// Once for each database, before anybody is held there: changing a trigger would wait for whoever waits at it, and
+/// everybody else behind that.
+async fn prepare(site: &Site) {
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = ONE_AT_A_TIME.lock().await;
+    if site.sql("SELECT to_regclass('held') IS NULL").await == "f" {
+        return;
+    }
+    site.sql(
+        "CREATE TABLE held (organization uuid, step text, PRIMARY KEY (organization, step));
+         CREATE FUNCTION wait_while_held() RETURNS trigger LANGUAGE plpgsql AS $$
+         DECLARE whose uuid := (SELECT organization_id FROM run WHERE id = NEW.run_id AND kind <> 'manual');
+         BEGIN
+             WHILE EXISTS (SELECT FROM held WHERE organization = whose AND step = TG_ARGV[0]) LOOP
+                 PERFORM set_config('application_name', 'held ' || whose || ' ' || TG_ARGV[0], true);
+                 PERFORM pg_sleep(0.02);
+             END LOOP;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER held_fetched BEFORE UPDATE OF state ON run_fetch
+             FOR EACH ROW WHEN (NEW.state = 'fetched') EXECUTE FUNCTION wait_while_held('fetched');
+         CREATE TRIGGER held_planned BEFORE UPDATE OF planned_at ON run_plan
+             FOR EACH ROW EXECUTE FUNCTION wait_while_held('planned')",
+    )
+    .await;
 }
