@@ -30,9 +30,9 @@ test: prerequisites ## all tests, on real PostgreSQL and NATS
 		./target/debug/rollcall-local with-postgres cargo test --workspace; \
 	fi
 
-bench: prerequisites ## the floors and Rollcall side by side; N=1000000 for a million users
+bench: prerequisites ## the floors and Rollcall side by side; N=1000000 for a million users, RULES=--rules for many clauses and a group
 	@cargo build --release --workspace --bins
-	@cargo run --release --package rollcall-tests --bin bench -- --users $(N)
+	@cargo run --release --package rollcall-tests --bin bench -- --users $(N) $(RULES)
 
 lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all -- --check

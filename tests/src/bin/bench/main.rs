@@ -32,6 +32,9 @@ struct Arguments {
     /// Rounds of each measurement; when not given 5, and 3 for more than 100,000 users.
     #[arg(long)]
     rounds: Option<usize>,
+    /// With three mappings, twenty clauses and a group of everyone, instead of one mapping that takes everyone in.
+    #[arg(long)]
+    rules: bool,
     /// Leaves the floors out: to profile Rollcall.
     #[arg(long)]
     product_only: bool,
@@ -72,6 +75,7 @@ async fn measure(arguments: &Arguments, users: u32) -> anyhow::Result<Series> {
             .rounds
             .unwrap_or(if users > SMALL { 3 } else { 5 })
             .max(1),
+        rules: arguments.rules,
         floor: !arguments.product_only,
         product: !arguments.floor_only,
     };

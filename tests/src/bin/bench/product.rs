@@ -1,6 +1,7 @@
 //! Rollcall: the four services as they are released, all rules on, driven as a person would.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -50,15 +51,24 @@ pub struct Counts {
 
 impl Product {
     /// Starts it on this database, and makes the connection.
-    pub async fn start(database_url: String, tenant_url: &str) -> anyhow::Result<Self> {
+    ///
+    /// With a group of everyone, many clauses decide who comes in, the last of which asks for it.
+    pub async fn start(
+        database_url: String,
+        (tenant_url, everyone): (String, Option<String>),
+    ) -> anyhow::Result<Self> {
         let builder = Stack::builder()
             .durable()
             .database_url(Some(database_url))
-            .directory(Directory::At(tenant_url.to_owned()));
+            .directory(Directory::At(tenant_url.clone()));
         let mut stack = builder.start().await?;
         let cli = stack.cli()?.env("CONTOSO_SECRET", CLIENT_SECRET);
         let file = stack.home().path("bench.yaml");
-        std::fs::write(&file, documents(tenant_url))?;
+        let mut yaml = documents(&tenant_url);
+        if let Some(everyone) = everyone {
+            yaml.push_str(&rules(&everyone));
+        }
+        std::fs::write(&file, yaml)?;
         cli.json(&["apply", "--file", &file.to_string_lossy()]).await?;
         let nats = stack.nats().and_then(|nats| nats.pid());
         let nats = nats.context("the broker has ended")?;
@@ -152,6 +162,37 @@ impl Run {
             },
         })
     }
+}
+
+/// Who is asked by the first two mappings, ten clauses each, is nobody; the third asks for the group.
+fn rules(everyone: &str) -> String {
+    let mut yaml = format!("criteria:\n  - [{{ operator: transitiveMemberOf, value: {everyone} }}]\n");
+    for (name, operator) in [("contoso-a", "equals"), ("contoso-b", "contains")] {
+        write!(
+            yaml,
+            "---\nkind: Mapping\nname: {name}\nconnection: {CONNECTION}\ntarget: accounts\nincludeDisabled: true\ncriteria:\n"
+        )
+        .ok();
+        for attribute in [
+            "department",
+            "jobTitle",
+            "companyName",
+            "city",
+            "country",
+            "officeLocation",
+            "employeeType",
+            "state",
+            "usageLocation",
+            "employeeId",
+        ] {
+            writeln!(
+                yaml,
+                "  - [{{ attribute: {attribute}, operator: {operator}, value: nobody has this }}]"
+            )
+            .ok();
+        }
+    }
+    yaml
 }
 
 fn documents(tenant_url: &str) -> String {

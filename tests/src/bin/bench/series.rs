@@ -27,6 +27,8 @@ pub struct Plan {
     pub users: u32,
     /// How often.
     pub rounds: usize,
+    /// Whether Rollcall has mappings, clauses and a group to decide by.
+    pub rules: bool,
     /// Whether the floors are measured.
     pub floor: bool,
     /// Whether Rollcall is.
@@ -80,7 +82,7 @@ pub async fn measure(plan: Plan) -> anyhow::Result<Series> {
     let bench = Bench {
         plan,
         database: Database::start().await?,
-        tenant: Tenant::start(plan.users).await?,
+        tenant: Tenant::start(plan.users, plan.rules).await?,
     };
     let users = bench.tenant.users().await?;
     ensure!(
@@ -132,7 +134,13 @@ impl Bench {
             }
             let name = product_database(round);
             self.database.create(&name).await?;
-            let mut product = Product::start(self.database.url(&name), &self.tenant.url()).await?;
+            let everyone = if self.plan.rules {
+                Some(self.tenant.everyone().await?)
+            } else {
+                None
+            };
+            let tenant = (self.tenant.url(), everyone);
+            let mut product = Product::start(self.database.url(&name), tenant).await?;
             let messages = product.messages().await?;
             let (turn, run) = self.turn(&mut product, "full").await?;
             let counts = run.counts;

@@ -25,13 +25,13 @@ pub struct Tenant {
 
 impl Tenant {
     /// Starts it.
-    pub async fn start(users: u32) -> anyhow::Result<Self> {
+    pub async fn start(users: u32, groups: bool) -> anyhow::Result<Self> {
         let scratch = tempfile::tempdir()?;
         let port = Port::reserve()?;
         let program = Program {
             name: "entra-sim".to_owned(),
             path: binaries::find("entra-sim")?,
-            args: arguments(&port, users).map(Into::into).to_vec(),
+            args: arguments(&port, users, groups).map(Into::into).to_vec(),
             env: Vec::new(),
             log: scratch.path().join("entra-sim.log"),
             user: None,
@@ -102,6 +102,23 @@ impl Tenant {
         Ok(u32::try_from(live)?)
     }
 
+    /// The group in which everyone is.
+    pub async fn everyone(&self) -> anyhow::Result<String> {
+        let answer = self
+            .control
+            .get(format!("{}/sim/groups", self.url()))
+            .send()
+            .await?;
+        let groups: Value = answer.error_for_status()?.json().await?;
+        let found = groups
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|group| group["attributes"]["displayName"] == "Everyone");
+        let id = found.and_then(|group| group["id"].as_str());
+        Ok(id.context("the tenant has no group Everyone")?.to_owned())
+    }
+
     /// CPU-seconds so far.
     pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
         crate::machine::cpu_seconds(self.process.pid().context("entra-sim has ended")?)
@@ -122,7 +139,7 @@ impl Tenant {
     }
 }
 
-fn arguments(port: &Port, users: u32) -> [String; 13] {
+fn arguments(port: &Port, users: u32, groups: bool) -> [String; 15] {
     let flag = str::to_owned;
     [
         flag("--listen"),
@@ -138,5 +155,7 @@ fn arguments(port: &Port, users: u32) -> [String; 13] {
         flag("--client-secret"),
         flag(CLIENT_SECRET),
         flag("--prerender"),
+        flag("--groups"),
+        flag(if groups { "60" } else { "0" }),
     ]
 }
