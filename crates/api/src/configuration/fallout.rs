@@ -36,12 +36,17 @@ pub async fn tell(
     before: &[Mapping],
     after: &[Mapping],
 ) -> Result<Option<String>, Fault> {
-    let same = Kind::ALL.into_iter().all(|kind| {
-        let (before, after) = (of_kind(before, kind), of_kind(after, kind));
-        let criteria = |mappings: Vec<Rules>| mappings.into_iter().map(|mapping| mapping.criteria);
-        criteria(before).eq(criteria(after))
-    });
-    if same {
+    let changed: Vec<Kind> = Kind::ALL
+        .into_iter()
+        .filter(|kind| {
+            let criteria = |mappings: &[Mapping]| {
+                let mappings = of_kind(mappings, *kind).into_iter();
+                mappings.map(|mapping| mapping.criteria).collect::<Vec<_>>()
+            };
+            criteria(before) != criteria(after)
+        })
+        .collect();
+    if changed.is_empty() {
         return Ok(None);
     }
     let (id, name) = connection;
@@ -51,7 +56,7 @@ pub async fn tell(
         .collect();
     let reach = reach(tx, id, &asked).await?;
     let mut count = Count::default();
-    for kind in Kind::ALL {
+    for kind in changed {
         let rules = (of_kind(before, kind), of_kind(after, kind));
         count_kind(tx, (id, kind), rules, reach.as_ref(), &mut count).await?;
     }
