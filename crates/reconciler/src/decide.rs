@@ -177,16 +177,18 @@ impl Decider {
         rules: &Arc<RunRules>,
     ) -> Result<(), Error> {
         let hashes = batch.hashes(rules);
+        let decide_anew;
         let known_by = if batch.decides_all() {
-            vec![0; hashes.len()]
+            decide_anew = vec![0; hashes.len()];
+            &decide_anew
         } else {
-            hashes.clone()
+            &hashes
         };
         let mut insert = Insert::default();
         let mut fates = Vec::with_capacity(rules.kinds.len());
         for of_kind in &rules.kinds {
             let kind = (work.connection, of_kind.kind);
-            let found = link::look_up(tx.connection(), kind, &batch.objects, &known_by).await?;
+            let found = link::look_up(tx.connection(), kind, &batch.objects, known_by).await?;
             let mut left_out: HashMap<usize, Skip> = HashMap::new();
             let mut cases = Vec::with_capacity(found.len());
             for known in found {

@@ -5,7 +5,7 @@ use domain::account::{Role, Status};
 use domain::custom_field::CustomFields;
 use domain::decision::LinkStatus;
 use domain::field::Field;
-use store::account_list::{Account, Password};
+use store::account_list::{self, Account, Password};
 use store::link;
 use store::link_list::Link;
 
@@ -14,7 +14,7 @@ use super::time;
 /// An account.
 pub fn account(account: Account, custom: &CustomFields) -> v1::Account {
     let value = |field| account.value(field).unwrap_or_default().to_owned();
-    let link = account.link.as_ref();
+    let fed = Fed::by(account.link.as_ref());
     v1::Account {
         id: account.id.to_string(),
         name: value(Field::Name),
@@ -25,13 +25,9 @@ pub fn account(account: Account, custom: &CustomFields) -> v1::Account {
         lookup_guid: value(Field::LookupGuid),
         role: role(account.role).into(),
         status: status(account.status).into(),
-        integration_status: link
-            .map_or(v1::IntegrationStatus::Unspecified, |link| {
-                integration(link.status)
-            })
-            .into(),
-        connection: link.map(|link| link.connection.clone()).unwrap_or_default(),
-        object_id: link.map(|link| link.object.to_string()).unwrap_or_default(),
+        integration_status: fed.status.into(),
+        connection: fed.connection,
+        object_id: fed.object,
         reporting_to: account.reporting_to.map(|id| id.to_string()).unwrap_or_default(),
         create_time: Some(time(account.created_at)),
         update_time: Some(time(account.updated_at)),
@@ -49,7 +45,7 @@ pub fn account(account: Account, custom: &CustomFields) -> v1::Account {
 /// A person without a login.
 pub fn person(person: Account, custom: &CustomFields) -> v1::Person {
     let value = |field| person.value(field).unwrap_or_default().to_owned();
-    let link = person.link.as_ref();
+    let fed = Fed::by(person.link.as_ref());
     v1::Person {
         id: person.id.to_string(),
         name: value(Field::Name),
@@ -59,17 +55,37 @@ pub fn person(person: Account, custom: &CustomFields) -> v1::Person {
         email: value(Field::Email),
         upn: value(Field::Upn),
         status: status(person.status).into(),
-        integration_status: link
-            .map_or(v1::IntegrationStatus::Unspecified, |link| {
-                integration(link.status)
-            })
-            .into(),
-        connection: link.map(|link| link.connection.clone()).unwrap_or_default(),
-        object_id: link.map(|link| link.object.to_string()).unwrap_or_default(),
+        integration_status: fed.status.into(),
+        connection: fed.connection,
+        object_id: fed.object,
         reporting_to: person.reporting_to.map(|id| id.to_string()).unwrap_or_default(),
         create_time: Some(time(person.created_at)),
         update_time: Some(time(person.updated_at)),
         fields: fields(person.fields, custom),
+    }
+}
+
+/// What feeds a record, as messages say it; empty where nothing does.
+struct Fed {
+    status: v1::IntegrationStatus,
+    connection: String,
+    object: String,
+}
+
+impl Fed {
+    fn by(link: Option<&account_list::Link>) -> Self {
+        match link {
+            Some(link) => Self {
+                status: integration(link.status),
+                connection: link.connection.clone(),
+                object: link.object.to_string(),
+            },
+            None => Self {
+                status: v1::IntegrationStatus::Unspecified,
+                connection: String::new(),
+                object: String::new(),
+            },
+        }
     }
 }
 
