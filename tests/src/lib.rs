@@ -26,4 +26,6 @@ pub mod documents;
 
 pub mod groups;
 
+pub mod moved_clock;
+
 pub mod wait;

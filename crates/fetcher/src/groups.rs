@@ -38,9 +38,9 @@ pub struct Wanted {
     pub version: Option<i64>,
 }
 
-/// All groups are read.
+/// All groups are known as they are now.
 #[derive(Debug)]
-pub struct All {
+pub struct Known {
     /// Who belongs to what is asked for.
     pub memberships: Arc<Memberships>,
     /// For the run's end.
@@ -72,8 +72,56 @@ pub fn asked(mappings: &[Mapping], others: &[ObjectId]) -> Option<Vec<ObjectId>>
     (inventory || !asked.is_empty()).then_some(asked)
 }
 
-/// Reads all groups.
-pub async fn read_all(job: &Job, wanted: &Wanted) -> Result<All, FetchError> {
+/// Brings all groups up to date for a run that decides on everyone: by what has changed where they were read whole not
+/// long ago, else by reading them whole.
+pub async fn read_for_everyone(job: &Job, wanted: &Wanted) -> Result<Known, FetchError> {
+    let (reach, read) = match read_since(job, wanted).await? {
+        Some(changed) => (changed.reach, changed.read),
+        None => read_all(job, wanted).await?,
+    };
+    let memberships = all_members(job, &reach).await?;
+    tracing::info!(
+        whole = read.whole,
+        groups = read.groups,
+        members = memberships.len(),
+        version = read.version,
+        "the groups are read"
+    );
+    Ok(Known {
+        memberships: Arc::new(memberships),
+        read,
+    })
+}
+
+/// What has changed since they were last read; `None`: it can't be had, or it is time for everything.
+async fn read_since(job: &Job, wanted: &Wanted) -> Result<Option<Changed>, FetchError> {
+    let Some(cursor) = kind::groups_since(job.run.kind, wanted, job.clock.now()) else {
+        return Ok(None);
+    };
+    let link = match job.directories.open_link(cursor, job.connection.id) {
+        Ok(link) => link,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                "the groups' delta link can't be opened; all groups are read"
+            );
+            return Ok(None);
+        }
+    };
+    match read_changes(job, wanted, &link).await {
+        Err(FetchError::Graph(error)) => match kind::resync(&error) {
+            Some(reason) => {
+                tracing::warn!(reason, "the groups' changes can't be had; all groups are read");
+                Ok(None)
+            }
+            None => Err(error.into()),
+        },
+        changed => changed.map(Some),
+    }
+}
+
+async fn read_all(job: &Job, wanted: &Wanted) -> Result<(Reach, GroupsRead), FetchError> {
     job.steps.at(Reading::Groups.title());
     let mut staging = Staging::open(&job.store).await?;
     let mut restarts = 0;
@@ -91,17 +139,8 @@ pub async fn read_all(job: &Job, wanted: &Wanted) -> Result<All, FetchError> {
         }
     };
     let merged = merge(job, wanted, staging, true).await?;
-    let memberships = all_members(job, &merged.reach).await?;
-    tracing::info!(
-        groups = merged.groups,
-        members = memberships.len(),
-        version = merged.version,
-        "the groups are read"
-    );
-    Ok(All {
-        memberships: Arc::new(memberships),
-        read: read(job, &round, taken_at, merged.groups, merged.version)?,
-    })
+    let read = read(job, &round, taken_at, &merged, true)?;
+    Ok((merged.reach, read))
 }
 
 /// Reads what has changed since a round ended; the mirror must be as it was then.
@@ -125,9 +164,9 @@ pub async fn read_changes(job: &Job, wanted: &Wanted, since: &DeltaLink) -> Resu
         None => unchanged(job, wanted).await?,
     };
     Ok(Changed {
+        read: read(job, &round, taken_at, &merged, false)?,
         reach: merged.reach,
         touched: merged.touched,
-        read: read(job, &round, taken_at, merged.groups, merged.version)?,
     })
 }
 
@@ -233,15 +272,16 @@ fn read(
     job: &Job,
     round: &Round,
     taken_at: chrono::DateTime<chrono::Utc>,
-    groups: u32,
-    version: i64,
+    merged: &Merged,
+    whole: bool,
 ) -> Result<GroupsRead, FetchError> {
     let end = round.end().ok_or(graph::Error::Broken)?;
     Ok(GroupsRead {
-        groups,
+        groups: merged.groups,
         cursor: job.seal(&end, taken_at)?,
         selection: Graph::group_selection().to_owned(),
-        version,
+        version: merged.version,
+        whole,
     })
 }
 

@@ -14,6 +14,9 @@ use crate::groups::Wanted;
 const TOKEN_LIFE: TimeDelta = TimeDelta::hours(6 * 24 + 20);
 /// Objects of a delta round from which on reading everything is cheaper, and kinder to memory.
 pub const MOST_CHANGES: usize = 50_000;
+/// How long a full run goes on from where the groups were last read, and takes over what has changed: a nightly one reads
+/// all of them again, and with that mends whatever a change may have failed to tell.
+const GROUPS_LIFE: TimeDelta = TimeDelta::hours(20);
 /// Changed objects of a round that are looked up because their rows tell too little: as many calls as the listing of a
 /// million users takes.
 pub const MOST_LOOKED_UP: usize = 15_000;
@@ -112,6 +115,14 @@ fn objection_of_groups(groups: &Wanted, now: DateTime<Utc>) -> Option<String> {
     }
     let age = now - cursor.taken_at;
     (age > TOKEN_LIFE).then(|| format!("of the groups: {}", too_old(age)))
+}
+
+/// Where a full run goes on with the groups; `None`: it reads all of them. A delta that has to read everything does, too.
+pub fn groups_since(kind: Kind, groups: &Wanted, now: DateTime<Utc>) -> Option<&DeltaCursor> {
+    let known = groups.cursor.as_ref()?;
+    let young = now - known.full_at < GROUPS_LIFE && known.full_at <= now;
+    let goes_on = kind != Kind::Delta && young && objection_of_groups(groups, now).is_none();
+    goes_on.then_some(known)
 }
 
 fn too_old(age: TimeDelta) -> String {
@@ -283,6 +294,26 @@ mod tests {
         assert_eq!(
             reason_with(&old),
             "of the groups: the delta token is 8 days old; they are believed for 7"
+        );
+    }
+
+    #[test]
+    fn b10_a_full_run_goes_on_with_groups_that_were_read_whole_not_long_ago() {
+        let read = |hours: i64, version: i64, kind: Kind| {
+            let mut groups = wanted(Some(version));
+            groups.cursor.as_mut().unwrap().full_at = noon() - TimeDelta::hours(hours);
+            groups_since(kind, &groups, noon()).is_some()
+        };
+        assert!(read(1, 3, Kind::Full) && read(19, 3, Kind::Preview));
+        assert!(!read(20, 3, Kind::Full), "a nightly run reads all of them");
+        assert!(!read(-1, 3, Kind::Full), "a clock that was ahead says nothing");
+        assert!(
+            !read(1, 4, Kind::Full),
+            "the mirror is not what the cursor goes on from"
+        );
+        assert!(
+            !read(1, 3, Kind::Delta),
+            "a delta that could not go on trusts nothing that it stands on"
         );
     }
 

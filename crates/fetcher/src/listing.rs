@@ -9,7 +9,7 @@ use store::run_fetch::{Cursor, Outcome};
 use tracing::Instrument;
 
 use crate::failure::FetchError;
-use crate::groups::{self, All};
+use crate::groups::{self, Known};
 use crate::job::Job;
 use crate::managers::{self, Read};
 use crate::pipeline::{Pipeline, Totals};
@@ -29,7 +29,7 @@ pub async fn read(
         Some(_) if !organization.offers_delta() => return Err(FetchError::NoGroups),
         Some(wanted) => {
             job.lease.describe(false, reason.as_deref(), None).await?;
-            Some(groups::read_all(job, wanted).await?)
+            Some(groups::read_for_everyone(job, wanted).await?)
         }
     };
     job.steps.at(Reading::Users.title());
@@ -89,7 +89,7 @@ pub async fn read(
 async fn read_once(
     job: &Job,
     users: &mut Pages,
-    groups: Option<&All>,
+    groups: Option<&Known>,
 ) -> Result<(Totals, usize), FetchError> {
     let memberships = groups.map(|groups| Arc::clone(&groups.memberships));
     let mut pipeline = job.pipeline(memberships).await;

@@ -1,12 +1,14 @@
 //! The time, and ids made from it. The only place that reads the machine's clock.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use uuid::Uuid;
 
-/// Tells the time: the machine's, or one that a test sets by hand.
+/// Tells the time: the machine's, one that a test moves ahead of it, or one that a test sets by hand.
 ///
 /// Cheap to clone; all clones of a set clock show the same time.
 #[derive(Clone, Debug)]
@@ -15,6 +17,7 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
+    Ahead(Arc<Ahead>),
     Set(Arc<Mutex<DateTime<Utc>>>),
 }
 
@@ -22,6 +25,15 @@ impl Clock {
     /// The machine's clock.
     pub const fn system() -> Self {
         Self(Source::System)
+    }
+
+    /// The machine's clock, ahead by as many seconds as `file` says now, so that a test can move the clocks of several
+    /// processes at once. While the file says no number, it is ahead by what that said last, or by nothing.
+    pub fn ahead_of_system(file: &Path) -> Self {
+        Self(Source::Ahead(Arc::new(Ahead {
+            file: file.into(),
+            seconds: AtomicI64::new(0),
+        })))
     }
 
     /// A clock that stands still at `at` until its [`Hand`] is moved.
@@ -34,6 +46,7 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
             Source::System => system_now().trunc_subsecs(6),
+            Source::Ahead(ahead) => (system_now() + ahead.now()).trunc_subsecs(6),
             Source::Set(time) => *time.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
@@ -42,6 +55,13 @@ impl Clock {
     pub fn new_id(&self) -> Uuid {
         id_at(self.now())
     }
+}
+
+#[derive(Debug)]
+struct Ahead {
+    file: Box<Path>,
+    /// What the file said last.
+    seconds: AtomicI64,
 }
 
 /// Moves a clock made by [`Clock::set_by_hand`].
@@ -58,6 +78,16 @@ impl Hand {
     pub fn advance(&self, by: Duration) {
         let mut time = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *time += by;
+    }
+}
+
+impl Ahead {
+    fn now(&self) -> TimeDelta {
+        let read = std::fs::read_to_string(&self.file).ok();
+        if let Some(seconds) = read.and_then(|text| text.trim().parse().ok()) {
+            self.seconds.store(seconds, Ordering::Relaxed);
+        }
+        TimeDelta::try_seconds(self.seconds.load(Ordering::Relaxed)).unwrap_or_default()
     }
 }
 
@@ -106,6 +136,23 @@ mod tests {
         assert_eq!(clone.now(), noon() + Duration::from_secs(90));
         hand.set(noon());
         assert_eq!(clock.now(), noon());
+    }
+
+    #[test]
+    fn a_clock_goes_ahead_as_its_file_says() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let clock = Clock::ahead_of_system(file.path());
+        let is_ahead = |hours: i64| {
+            let ahead = clock.now() - Clock::system().now();
+            (ahead - TimeDelta::hours(hours)).abs() < TimeDelta::minutes(10)
+        };
+        assert!(is_ahead(0));
+        std::fs::write(file.path(), "86400\n").unwrap();
+        assert!(is_ahead(24));
+        std::fs::write(file.path(), "").unwrap();
+        assert!(is_ahead(24), "between two numbers it stays");
+        std::fs::write(file.path(), "-3600").unwrap();
+        assert!(is_ahead(-1));
     }
 
     #[test]

@@ -149,7 +149,10 @@ where
     let tasks = Tasks::new(stopper.clone());
     let port = Port::bind(&chassis.grpc).await?;
     let context = Context {
-        clock: Clock::system(),
+        clock: match &chassis.process.clock_ahead_file {
+            None => Clock::system(),
+            Some(file) => Clock::ahead_of_system(file),
+        },
         stopper: stopper.clone(),
         tasks: tasks.clone(),
         health: port.health(),

@@ -126,6 +126,8 @@ pub struct GroupsRead {
     pub selection: String,
     /// The version of the mirror that it goes on from.
     pub version: i64,
+    /// Whether all of them were read.
+    pub whole: bool,
 }
 
 /// What a reader learns when it renews its lease.
@@ -276,7 +278,7 @@ pub async fn succeed(
              resource_units = $8, waits = $9, wait_ms = $10, proved = $11 IS NULL, unproved_reason = $11,
              cursor_key_id = $12, cursor_ciphertext = $13, cursor_taken_at = $14, selection = $15, groups = $16,
              groups_cursor_key_id = $17, groups_cursor_ciphertext = $18, groups_cursor_taken_at = $19,
-             groups_selection = $20, groups_version = $21
+             groups_selection = $20, groups_version = $21, groups_whole = $22
          WHERE run_id = $1 AND attempt = $2 AND holder = $3 AND state = 'fetching'",
     )
     .bind(hold.run.0)
@@ -300,6 +302,7 @@ pub async fn succeed(
     .bind(groups_cursor.map(|cursor| cursor.taken_at))
     .bind(groups.map(|groups| &groups.selection))
     .bind(groups.map(|groups| groups.version))
+    .bind(groups.map(|groups| groups.whole))
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -521,8 +521,10 @@ pub async fn advance_cursor(connection: &mut PgConnection, id: RunId) -> Result<
          ON CONFLICT (connection_id, resource) DO UPDATE
          SET key_id = excluded.key_id, ciphertext = excluded.ciphertext, taken_at = excluded.taken_at,
              selection = excluded.selection, run_id = excluded.run_id, groups_version = excluded.groups_version,
-             full_at = CASE WHEN (SELECT delta FROM run_fetch WHERE run_id = $1) THEN delta_cursor.full_at
-                 ELSE excluded.full_at END",
+             full_at = CASE WHEN (
+                     SELECT f.delta OR (delta_cursor.resource = 'groups' AND NOT f.groups_whole)
+                     FROM run_fetch AS f WHERE f.run_id = $1
+                 ) THEN delta_cursor.full_at ELSE excluded.full_at END",
     )
     .bind(id.0)
     .execute(connection)

@@ -16,6 +16,9 @@ pub struct ProcessConfig {
     /// Where to write the addresses this process listens on, as JSON.
     #[serde(deserialize_with = "path_or_none")]
     pub address_file: Option<PathBuf>,
+    /// For tests: a file with the seconds by which this process's clock is ahead of the machine's, read at every look at it.
+    #[serde(deserialize_with = "path_or_none")]
+    pub clock_ahead_file: Option<PathBuf>,
     /// Seconds that tasks and calls have to end after the signal to stop.
     pub grace_seconds: u64,
 }

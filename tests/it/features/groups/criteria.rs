@@ -6,6 +6,7 @@ use harness::groups::{join, nest, part, security_group};
 use harness::people::{hire, hire_many};
 use harness::register::field;
 use harness::runs::{counts, tally};
+use harness::site::Site;
 use harness::world::World;
 use serde_json::json;
 
@@ -301,6 +302,38 @@ async fn b10_groups_that_a_run_read_without_being_applied_make_the_next_one_full
     join(&world.tenant, &bottom, &ids[2..3]);
     let run = delta(&world).await;
     assert_eq!(tally(&run), [(Outcome::Added, 1)], "{run:#?}");
+}
+
+#[tokio::test]
+async fn b10_a_full_run_takes_over_what_changed_about_groups_and_reads_all_of_them_once_a_day() {
+    let (world, ids, [_, _, bottom]) = nested().await;
+    let (site, of) = (Site::shared().await, world.organization);
+    let how = async || {
+        let query = format!(
+            "SELECT groups_whole, groups FROM run_fetch JOIN run ON run.id = run_id WHERE organization_id = '{of}'
+             ORDER BY run.created_at DESC LIMIT 1"
+        );
+        site.sql(&query).await
+    };
+    assert_eq!(how().await, "t|3");
+    join(&world.tenant, &bottom, &ids[1..2]);
+    world.full().await;
+    assert_eq!(how().await, "f|1");
+    assert_eq!(logins(&world).await, ["p01", "p02", "p04"]);
+    // Deltas go on from there, and so does the next full run.
+    join(&world.tenant, &bottom, &ids[2..3]);
+    delta(&world).await;
+    world.full().await;
+    assert_eq!(how().await, "f|0");
+    assert_eq!(logins(&world).await, ["p01", "p02", "p03", "p04"]);
+    // The changes do not make the groups any younger.
+    site.sql(&format!(
+        "UPDATE delta_cursor SET full_at = full_at - interval '20 hours'
+         WHERE resource = 'groups' AND connection_id IN (SELECT id FROM connection WHERE organization_id = '{of}')"
+    ))
+    .await;
+    world.full().await;
+    assert_eq!(how().await, "t|3");
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //! what was done. They share Rollcall's client and decoder, so that a better decoder makes both faster.
 //!
 //! *Import*: fetch, decode, COPY into the register's own table with all its indexes. *Re-sync*: fetch, decode, hash, look the
-//! page's objects up by key and hash, write nothing. Each on two connections; the next page is on its way meanwhile.
+//! page's objects up by key and hash, write nothing. Each on two connections; the next page is on its way meanwhile. Where
+//! criteria ask for groups, an import fetches and decodes these first; a re-sync knows them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,10 +52,16 @@ pub struct Done {
 }
 
 /// Reads everyone and does the work; how long that took, and what it was.
-pub async fn run(work: Work, graph: &Graph, store: &Store) -> anyhow::Result<(Duration, Done)> {
+pub async fn run(work: Work, graph: &Graph, groups: bool, store: &Store) -> anyhow::Result<(Duration, Done)> {
     // The connections are there before the clock starts, as they are in a service.
     drop((store.connection().await?, store.connection().await?));
     let begun = Instant::now();
+    if groups && matches!(work, Work::Import) {
+        let mut round = graph.group_changes(None)?;
+        while let Some(page) = round.next().await? {
+            page.groups()?;
+        }
+    }
     let (give, take) = mpsc::channel(WAITING);
     let take = Arc::new(Mutex::new(take));
     let mut workers = JoinSet::new();

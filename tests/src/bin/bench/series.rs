@@ -180,7 +180,7 @@ impl Bench {
         }
         let connections = u32::try_from(floor::CONNECTIONS)?;
         let store = self.database.create_migrated(FLOOR, connections).await?;
-        floor::run(Work::Remember, &self.graph()?, &store).await?;
+        floor::run(Work::Remember, &self.graph()?, false, &store).await?;
         self.database.tidy(FLOOR).await?;
         Ok(Some(store))
     }
@@ -245,7 +245,7 @@ impl Bench {
         let graph = self.graph()?;
         self.database.settle().await?;
         let before = self.floor_cpu()?;
-        let (took, done) = floor::run(work, &graph, store).await?;
+        let (took, done) = floor::run(work, &graph, self.plan.rules, store).await?;
         let cpu = spent(before, self.floor_cpu()?);
         ensure!(
             (done.users, done.differ) == (self.plan.users as usize, differ as usize),
