@@ -24,4 +24,5 @@ pub mod observed_group;
 pub mod overwrite;
 pub mod password;
 pub mod settle;
+pub mod undo;
 pub mod value_kind;

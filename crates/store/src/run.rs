@@ -26,6 +26,8 @@ pub struct Run {
     pub apply_first: bool,
     /// Of a manual run: whom it reads.
     pub manual: Option<Manual>,
+    /// Of a revert: what it takes back.
+    pub revert: Option<Revert>,
     /// The trace that it continues.
     pub traceparent: Option<String>,
     /// When it was asked for.
@@ -45,6 +47,19 @@ pub struct Manual {
     pub by_hand: bool,
 }
 
+/// What a revert takes back (B4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revert {
+    /// What this run did.
+    pub run: RunId,
+    /// The objects whose records it takes back; empty for all.
+    pub objects: Vec<Uuid>,
+    /// Whether it stops with its plan.
+    pub dry_run: bool,
+    /// Why, as the person said.
+    pub reason: Option<String>,
+}
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -56,6 +71,8 @@ pub enum Kind {
     Preview,
     /// Read certain users, at once, beside the connection's other runs (R1).
     Manual,
+    /// Take back what another run did; nothing is read (B4).
+    Revert,
 }
 
 impl Kind {
@@ -67,13 +84,14 @@ impl Kind {
             Self::Delta => "delta",
             Self::Preview => "preview",
             Self::Manual => "manual",
+            Self::Revert => "revert",
         }
     }
 
     /// The kind of this name.
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
-        [Self::Full, Self::Delta, Self::Preview, Self::Manual]
+        [Self::Full, Self::Delta, Self::Preview, Self::Manual, Self::Revert]
             .into_iter()
             .find(|kind| kind.key() == key)
     }
@@ -84,8 +102,8 @@ pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), Stor
     sqlx::query(
         "-- run.insert
          INSERT INTO run (id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent,
-             created_at, keys, by_hand)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             created_at, keys, by_hand, reverts, revert_objects, dry_run, revert_reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(run.id.0)
     .bind(run.organization.0)
@@ -98,6 +116,10 @@ pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), Stor
     .bind(run.created_at)
     .bind(run.manual.as_ref().map_or(&[][..], |manual| &manual.keys))
     .bind(run.manual.as_ref().is_some_and(|manual| manual.by_hand))
+    .bind(run.revert.as_ref().map(|revert| revert.run.0))
+    .bind(run.revert.as_ref().map_or(&[][..], |revert| &revert.objects))
+    .bind(run.revert.as_ref().is_some_and(|revert| revert.dry_run))
+    .bind(run.revert.as_ref().and_then(|revert| revert.reason.as_deref()))
     .execute(connection)
     .await?;
     Ok(())
@@ -108,7 +130,7 @@ pub async fn find(connection: &mut PgConnection, id: RunId) -> Result<Option<Run
     let row: Option<Row> = sqlx::query_as(
         "-- run.find
          SELECT id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent, created_at,
-             cancel_requested_at, cancel_requested_by, keys, by_hand
+             cancel_requested_at, cancel_requested_by, keys, by_hand, reverts, revert_objects, dry_run, revert_reason
          FROM run WHERE id = $1",
     )
     .bind(id.0)
@@ -178,6 +200,10 @@ struct Row {
     cancel_requested_by: Option<String>,
     keys: Vec<String>,
     by_hand: bool,
+    reverts: Option<Uuid>,
+    revert_objects: Vec<Uuid>,
+    dry_run: bool,
+    revert_reason: Option<String>,
 }
 
 impl TryFrom<Row> for Run {
@@ -195,6 +221,12 @@ impl TryFrom<Row> for Run {
             connection: ConnectionId(row.connection_id),
             kind,
             manual: (kind == Kind::Manual).then_some(manual),
+            revert: row.reverts.map(|run| Revert {
+                run: RunId(run),
+                objects: row.revert_objects,
+                dry_run: row.dry_run,
+                reason: row.revert_reason,
+            }),
             trigger: row.trigger,
             requested_by: row.requested_by,
             apply_first: row.apply_first,

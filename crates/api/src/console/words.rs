@@ -71,6 +71,7 @@ pub const fn kind(kind: Kind) -> &'static str {
         Kind::Delta => "Delta run",
         Kind::Preview => "Preview",
         Kind::Manual => "Manual run",
+        Kind::Revert => "Revert",
     }
 }
 
