@@ -212,15 +212,12 @@ fn changed<'a>(change: &Change<'a>, made: Made, now: Now<'a>) -> Undo<'a> {
             }
         }
     }
-    let (link, link_kept) = change.link.map_or((false, false), put_back);
+    let link = change.link.is_some_and(|link| link.is_as_left());
+    let link_kept = !link && change.link.is_some_and(|link| link.now != link.before);
     if link_kept {
         kept.push(Kept::Link);
     }
-    let displaced = !link_kept
-        && change
-            .displaced
-            .iter()
-            .any(|link| link.now.is_some_and(|now| now.account.is_none()) && link.before.is_some());
+    let displaced = !link_kept && change.displaced.iter().any(|link| link.is_as_left());
     let (outcome, action) = told(now.account, standing, !fields.is_empty());
     let any = !fields.is_empty() || standing.is_some() || link || displaced || change.review_open;
     let (outcome, action) = match (any, kept.is_empty()) {
@@ -238,22 +235,6 @@ fn changed<'a>(change: &Change<'a>, made: Made, now: Now<'a>) -> Undo<'a> {
         close_review: change.review_open,
         kept,
     }
-}
-
-/// Whether a link is put back, and whether it stays although it is not what it was.
-fn put_back(link: LinkChange) -> (bool, bool) {
-    if link.now == link.before {
-        return (false, false);
-    }
-    let account = |state: Option<LinkState>| state.and_then(|state| state.account);
-    // A link that the run gave to the record is taken from it whatever the directory has said of the object since; one
-    // that only tells something else is put back if it still tells that.
-    let as_left = if account(link.before) == account(link.after) {
-        link.now == link.after
-    } else {
-        link.now.is_some() == link.after.is_some() && account(link.now) == account(link.after)
-    };
-    (as_left, !as_left)
 }
 
 fn told(account: Option<&Account>, standing: Option<Standing>, fields: bool) -> (Outcome, Action) {
@@ -294,6 +275,25 @@ fn login_of(account: &Account) -> Option<LoginKey> {
         None
     } else {
         held_login(account)
+    }
+}
+
+impl LinkChange {
+    /// Whether it is another one than before the run, and still as the run left it: then it is put back.
+    ///
+    /// A link that the run gave to the record, or took from it, is put back whatever the directory has said of the object
+    /// since; one that only tells something else is put back if it still tells that.
+    #[must_use]
+    pub fn is_as_left(&self) -> bool {
+        let account = |state: Option<LinkState>| state.and_then(|state| state.account);
+        if self.now == self.before {
+            return false;
+        }
+        if account(self.before) == account(self.after) {
+            self.now == self.after
+        } else {
+            self.now.is_some() == self.after.is_some() && account(self.now) == account(self.after)
+        }
     }
 }
 

@@ -143,7 +143,7 @@ async fn note(app: &App, caller: &Caller, tx: &mut Tx, run: &Run, of: &RunView) 
         id: app.clock.new_id(),
         organization: run.organization,
         at: run.created_at,
-        actor: caller.name().to_owned(),
+        actor: format!("token {}", caller.name()),
         action: "run.revert".to_owned(),
         subject: format!("{} {}", of.connection_name, wanted.run),
         before: None,

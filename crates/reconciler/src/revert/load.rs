@@ -253,7 +253,7 @@ impl<'a> Unit<'a> {
         let displaced = self
             .displaced
             .iter()
-            .filter(|link| undo.displaced && link.change.now.is_some_and(|now| now.account.is_none()))
+            .filter(|link| undo.displaced && link.change.is_as_left())
             .map(|link| (link.key, self.done.object));
         own.into_iter().chain(displaced).collect()
     }
