@@ -85,6 +85,8 @@ pub enum Objection {
     Disconnected,
     /// It has no mapping that would bring anyone in.
     NoMapping,
+    /// Its first run has stopped with its plan, which a person has to look at first.
+    PlanWaits,
 }
 
 /// What has to be known of a connection before it runs by schedule.
@@ -94,6 +96,8 @@ pub struct Readiness {
     pub connected: bool,
     /// Whether a mapping brings someone in.
     pub mapped: bool,
+    /// Whether a run has stopped with its plan, without having been asked to, and the plan waits to be applied.
+    pub plan_waits: bool,
 }
 
 /// Whether a connection may run by schedule now: the one place where that is asked.
@@ -101,6 +105,7 @@ pub const fn objection(ready: Readiness) -> Option<Objection> {
     match ready {
         Readiness { connected: false, .. } => Some(Objection::Disconnected),
         Readiness { mapped: false, .. } => Some(Objection::NoMapping),
+        Readiness { plan_waits: true, .. } => Some(Objection::PlanWaits),
         Readiness { .. } => None,
     }
 }
@@ -293,6 +298,7 @@ impl fmt::Display for Objection {
         f.write_str(match self {
             Self::Disconnected => "the connection is disconnected",
             Self::NoMapping => "the connection has no mapping with target accounts or people",
+            Self::PlanWaits => "the plan of the connection's first run waits to be applied",
         })
     }
 }
