@@ -23,5 +23,6 @@ pub mod observed;
 pub mod observed_group;
 pub mod overwrite;
 pub mod password;
+pub mod schedule;
 pub mod settle;
 pub mod value_kind;

@@ -58,6 +58,9 @@ pub mod run_plan;
 pub mod run_queue;
 pub mod run_take;
 pub mod run_view;
+pub mod schedule;
+pub mod schedule_slot;
+pub mod schedule_state;
 pub mod settings;
 pub mod token;
 

@@ -27,6 +27,8 @@ pub struct RunView {
     pub trigger: String,
     /// Who asked for it.
     pub requested_by: String,
+    /// Why it comes when it does, where that has to be said.
+    pub comes_because: Option<String>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// When someone asked for its end, and who.
@@ -196,7 +198,7 @@ pub async fn list(
 const SELECT: &str = "
     SELECT run.id, run.organization_id, run.connection_id, connection.name AS connection_name, run.kind,
         run.trigger, run.requested_by, run.created_at, run.cancel_requested_at, run.cancel_requested_by,
-        run.traceparent,
+        run.traceparent, run.reason AS comes_because,
         fetched.state AS fetch_state, fetched.delta, fetched.reason, fetched.started_at, fetched.ended_at AS fetch_ended_at,
         fetched.pages, fetched.records, fetched.expected, fetched.groups, fetched.calls, fetched.resource_units, fetched.waits, fetched.wait_ms,
         fetched.cause, fetched.error AS fetch_error,
@@ -224,6 +226,7 @@ struct Row {
     kind: String,
     trigger: String,
     requested_by: String,
+    comes_because: Option<String>,
     created_at: DateTime<Utc>,
     cancel_requested_at: Option<DateTime<Utc>>,
     cancel_requested_by: Option<String>,
@@ -311,6 +314,7 @@ impl TryFrom<Row> for RunView {
             state,
             trigger: row.trigger,
             requested_by: row.requested_by,
+            comes_because: row.comes_because,
             created_at: row.created_at,
             cancel_requested: row.cancel_requested_at.zip(row.cancel_requested_by),
             started_at: row.started_at,
