@@ -54,6 +54,7 @@ pub mod run;
 pub mod run_beside;
 pub mod run_fetch;
 pub mod run_page;
+pub mod run_partition;
 pub mod run_plan;
 pub mod run_queue;
 pub mod run_take;

@@ -158,7 +158,7 @@ pub async fn share_for_page(
              r.cancel_requested_at IS NOT NULL AS cancel_requested,
              f.attempt, f.state, f.delta, f.pages, f.proved, f.unproved_reason, f.error,
              p.attempt AS plan_attempt, p.state AS plan_state, p.rules_fingerprint,
-             EXISTS (SELECT FROM run_page g WHERE g.run_id = p.run_id AND g.attempt = p.attempt AND g.number = $2)
+             EXISTS (SELECT FROM run_page g WHERE g.run_id = $1 AND g.attempt = p.attempt AND g.number = $2)
                  AS decided
          FROM run_plan p JOIN run r ON r.id = p.run_id JOIN run_fetch f ON f.run_id = p.run_id
          WHERE p.run_id = $1 FOR SHARE OF p",

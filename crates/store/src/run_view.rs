@@ -61,6 +61,8 @@ pub struct RunView {
     pub failed_ignored: u32,
     /// How far it has come, in numbers.
     pub progress: Progress,
+    /// Whether its decisions and pages were given up because they are old; its tallies stay.
+    pub details_pruned: bool,
 }
 
 /// How far a run has come.
@@ -206,7 +208,11 @@ const SELECT: &str = "
         plan.ended_at AS plan_ended_at, plan.removals_note, plan.error AS plan_error,
         plan.seen, plan.gone, plan.added, plan.updated, plan.overwritten, plan.reactivated, plan.unchanged,
         plan.skipped, plan.removed, plan.held, plan.failed, plan.failed_ignored,
-        page.decided, page.applied, page.to_apply
+        page.decided, page.applied, page.to_apply,
+        plan.run_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM run_partition AS part
+            WHERE part.from_id <= run.id AND run.id < part.to_id AND part.pruned_at IS NULL
+        ) AS details_pruned
     FROM run
     JOIN connection ON connection.id = run.connection_id
     LEFT JOIN run_fetch AS fetched ON fetched.run_id = run.id
@@ -245,6 +251,7 @@ struct Row {
     plan_ended_at: Option<DateTime<Utc>>,
     removals_note: Option<String>,
     plan_error: Option<String>,
+    details_pruned: bool,
     #[sqlx(flatten)]
     tallies: Tallies,
     #[sqlx(flatten)]
@@ -328,6 +335,7 @@ impl TryFrom<Row> for RunView {
             cause: row.cause,
             error: row.plan_error.or(row.fetch_error),
             traceparent: row.traceparent,
+            details_pruned: row.details_pruned,
         })
     }
 }
