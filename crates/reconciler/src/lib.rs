@@ -21,6 +21,7 @@ mod register;
 mod relay;
 mod resolve;
 mod retention;
+mod revert;
 mod rules;
 mod settle;
 mod sweep;
