@@ -23,6 +23,7 @@ pub mod observed;
 pub mod observed_group;
 pub mod overwrite;
 pub mod password;
+pub mod schedule;
 pub mod settle;
 pub mod undo;
 pub mod value_kind;

@@ -54,6 +54,8 @@ pub enum Asked {
     Preview,
     /// Certain users, applied.
     Manual,
+    /// All users, but leavers alone are dealt with.
+    Deprovision,
     /// What another run did, taken back.
     Revert,
 }
@@ -300,6 +302,8 @@ impl EndedRun {
             Asked::Full | Asked::Preview => true,
             Asked::Delta => self.read_everything,
             Asked::Manual | Asked::Revert => false,
+            // Nights on which nobody leaves are no news.
+            Asked::Deprovision => self.counts.removed > 0,
         }
     }
 

@@ -57,10 +57,14 @@ pub mod run;
 pub mod run_beside;
 pub mod run_fetch;
 pub mod run_page;
+pub mod run_partition;
 pub mod run_plan;
 pub mod run_queue;
 pub mod run_take;
 pub mod run_view;
+pub mod schedule;
+pub mod schedule_slot;
+pub mod schedule_state;
 pub mod settings;
 pub mod token;
 

@@ -1,4 +1,5 @@
-//! `run`: requests for an execution. Written by api; what became of one is in `run_fetch` and `run_plan`.
+//! `run`: requests for an execution. Written by api, and by fetcher for a schedule, both by [`insert`]; what became of one is
+//! in `run_fetch` and `run_plan`.
 
 use chrono::{DateTime, Utc};
 use domain::id::{ConnectionId, OrganizationId, RunId};
@@ -18,10 +19,12 @@ pub struct Run {
     pub connection: ConnectionId,
     /// What was asked for.
     pub kind: Kind,
-    /// What set it off: api, cli, console, schedule.
+    /// What set it off: api, cli, console, or `schedule` and its name.
     pub trigger: String,
     /// Who asked for it.
     pub requested_by: String,
+    /// Why it comes when it does, where that has to be said.
+    pub reason: Option<String>,
     /// Apply even though it is the connection's first run.
     pub apply_first: bool,
     /// Of a manual run: whom it reads.
@@ -71,6 +74,8 @@ pub enum Kind {
     Preview,
     /// Read certain users, at once, beside the connection's other runs (R1).
     Manual,
+    /// Read everything, and deal with leavers alone (D7).
+    Deprovision,
     /// Take back what another run did; nothing is read (B4).
     Revert,
 }
@@ -84,6 +89,7 @@ impl Kind {
             Self::Delta => "delta",
             Self::Preview => "preview",
             Self::Manual => "manual",
+            Self::Deprovision => "deprovision",
             Self::Revert => "revert",
         }
     }
@@ -91,9 +97,16 @@ impl Kind {
     /// The kind of this name.
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
-        [Self::Full, Self::Delta, Self::Preview, Self::Manual, Self::Revert]
-            .into_iter()
-            .find(|kind| kind.key() == key)
+        [
+            Self::Full,
+            Self::Delta,
+            Self::Preview,
+            Self::Manual,
+            Self::Deprovision,
+            Self::Revert,
+        ]
+        .into_iter()
+        .find(|kind| kind.key() == key)
     }
 }
 
@@ -102,8 +115,8 @@ pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), Stor
     sqlx::query(
         "-- run.insert
          INSERT INTO run (id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent,
-             created_at, keys, by_hand, reverts, revert_objects, dry_run, revert_reason)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+             created_at, keys, by_hand, reason, reverts, revert_objects, dry_run, revert_reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(run.id.0)
     .bind(run.organization.0)
@@ -116,6 +129,7 @@ pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), Stor
     .bind(run.created_at)
     .bind(run.manual.as_ref().map_or(&[][..], |manual| &manual.keys))
     .bind(run.manual.as_ref().is_some_and(|manual| manual.by_hand))
+    .bind(&run.reason)
     .bind(run.revert.as_ref().map(|revert| revert.run.0))
     .bind(run.revert.as_ref().map_or(&[][..], |revert| &revert.objects))
     .bind(run.revert.as_ref().is_some_and(|revert| revert.dry_run))
@@ -130,7 +144,8 @@ pub async fn find(connection: &mut PgConnection, id: RunId) -> Result<Option<Run
     let row: Option<Row> = sqlx::query_as(
         "-- run.find
          SELECT id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent, created_at,
-             cancel_requested_at, cancel_requested_by, keys, by_hand, reverts, revert_objects, dry_run, revert_reason
+             cancel_requested_at, cancel_requested_by, keys, by_hand, reason, reverts, revert_objects, dry_run,
+             revert_reason
          FROM run WHERE id = $1",
     )
     .bind(id.0)
@@ -200,6 +215,7 @@ struct Row {
     cancel_requested_by: Option<String>,
     keys: Vec<String>,
     by_hand: bool,
+    reason: Option<String>,
     reverts: Option<Uuid>,
     revert_objects: Vec<Uuid>,
     dry_run: bool,
@@ -229,6 +245,7 @@ impl TryFrom<Row> for Run {
             }),
             trigger: row.trigger,
             requested_by: row.requested_by,
+            reason: row.reason,
             apply_first: row.apply_first,
             traceparent: row.traceparent,
             created_at: row.created_at,

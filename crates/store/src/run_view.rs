@@ -27,6 +27,8 @@ pub struct RunView {
     pub trigger: String,
     /// Who asked for it.
     pub requested_by: String,
+    /// Why it comes when it does, where that has to be said.
+    pub comes_because: Option<String>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// When someone asked for its end, and who.
@@ -65,6 +67,8 @@ pub struct RunView {
     pub reverted_by: Vec<RunId>,
     /// How far it has come, in numbers.
     pub progress: Progress,
+    /// Whether its decisions and pages were given up because they are old; its tallies stay.
+    pub details_pruned: bool,
 }
 
 /// How far a run has come.
@@ -202,7 +206,7 @@ pub async fn list(
 const SELECT: &str = "
     SELECT run.id, run.organization_id, run.connection_id, connection.name AS connection_name, run.kind,
         run.trigger, run.requested_by, run.created_at, run.cancel_requested_at, run.cancel_requested_by,
-        run.traceparent,
+        run.traceparent, run.reason AS comes_because,
         run.reverts, run.revert_reason, run.dry_run, revert.ids AS reverted_by,
         fetched.state AS fetch_state, fetched.delta, fetched.reason,
         coalesce(fetched.started_at, CASE WHEN run.reverts IS NOT NULL THEN plan.created_at END) AS started_at,
@@ -213,7 +217,11 @@ const SELECT: &str = "
         plan.ended_at AS plan_ended_at, plan.removals_note, plan.error AS plan_error,
         plan.seen, plan.gone, plan.added, plan.updated, plan.overwritten, plan.reactivated, plan.unchanged,
         plan.skipped, plan.removed, plan.held, plan.failed, plan.failed_ignored,
-        page.decided, page.applied, page.to_apply
+        page.decided, page.applied, page.to_apply,
+        plan.run_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM run_partition AS part
+            WHERE part.from_id <= run.id AND run.id < part.to_id AND part.pruned_at IS NULL
+        ) AS details_pruned
     FROM run
     JOIN connection ON connection.id = run.connection_id
     LEFT JOIN run_fetch AS fetched ON fetched.run_id = run.id
@@ -238,6 +246,7 @@ struct Row {
     kind: String,
     trigger: String,
     requested_by: String,
+    comes_because: Option<String>,
     created_at: DateTime<Utc>,
     cancel_requested_at: Option<DateTime<Utc>>,
     cancel_requested_by: Option<String>,
@@ -260,6 +269,7 @@ struct Row {
     plan_ended_at: Option<DateTime<Utc>>,
     removals_note: Option<String>,
     plan_error: Option<String>,
+    details_pruned: bool,
     #[sqlx(flatten)]
     tallies: Tallies,
     #[sqlx(flatten)]
@@ -329,6 +339,7 @@ impl TryFrom<Row> for RunView {
             state,
             trigger: row.trigger,
             requested_by: row.requested_by,
+            comes_because: row.comes_because,
             created_at: row.created_at,
             cancel_requested: row.cancel_requested_at.zip(row.cancel_requested_by),
             started_at: row.started_at,
@@ -350,6 +361,7 @@ impl TryFrom<Row> for RunView {
             cause: row.cause,
             error: row.plan_error.or(row.fetch_error),
             traceparent: row.traceparent,
+            details_pruned: row.details_pruned,
         })
     }
 }

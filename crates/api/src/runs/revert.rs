@@ -82,6 +82,7 @@ async fn insert(
         connection: candidate.connection,
         kind: Kind::Revert,
         manual: None,
+        reason: None,
         revert: Some(wanted),
         trigger,
         requested_by: caller.name().to_owned(),

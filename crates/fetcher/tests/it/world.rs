@@ -209,6 +209,7 @@ impl World {
             kind,
             trigger: "api".into(),
             requested_by: "test".into(),
+            reason: None,
             manual: None,
             revert: None,
             apply_first: true,
