@@ -72,8 +72,12 @@ pub async fn load(
 ) -> Result<Vec<Moved>, StoreError> {
     let rows: Vec<(Uuid, i16, i16, i16, i16)> = sqlx::query_as(
         "-- former_account.load
-         SELECT account_id, status, deactivated_for, new_status, new_deactivated_for FROM former_account
-         WHERE run_id = $1 AND account_id = ANY($2)",
+         SELECT f.account_id, f.status, f.deactivated_for, f.new_status, f.new_deactivated_for
+         FROM unnest($2::uuid[]) AS u (account_id)
+         CROSS JOIN LATERAL (
+             -- The limit keeps the planner from reading the whole table for a few of it.
+             SELECT * FROM former_account WHERE run_id = $1 AND account_id = u.account_id LIMIT 1
+         ) f",
     )
     .bind(run.0)
     .bind(accounts)

@@ -288,13 +288,21 @@ pub async fn put_back(
     .await?;
     sqlx::query(
         "-- former_link.take_away
-         DELETE FROM link l
-         USING unnest($2::uuid[], $3::uuid[], $4::smallint[]) AS u (connection_id, object_id, target)
-         WHERE l.connection_id = u.connection_id AND l.object_id = u.object_id AND l.target = u.target
-             AND NOT EXISTS (
-                 SELECT FROM former_link f
-                 WHERE f.run_id = $1 AND f.connection_id = l.connection_id AND f.object_id = l.object_id
-                     AND f.target = l.target AND f.status IS NOT NULL)",
+         DELETE FROM link WHERE ctid = ANY (ARRAY(
+             -- Row by row, whatever the planner believes of tables that were never analyzed.
+             SELECT l.place FROM unnest($2::uuid[], $3::uuid[], $4::smallint[]) AS u (connection_id, object_id, target)
+             CROSS JOIN LATERAL (
+                 SELECT ctid AS place FROM link
+                 WHERE connection_id = u.connection_id AND object_id = u.object_id AND target = u.target
+                 LIMIT 1 FOR UPDATE
+             ) l
+             LEFT JOIN LATERAL (
+                 SELECT status FROM former_link
+                 WHERE run_id = $1 AND connection_id = u.connection_id AND object_id = u.object_id
+                     AND target = u.target
+                 LIMIT 1
+             ) f ON true
+             WHERE f.status IS NULL))",
     )
     .bind(run.0)
     .bind(&connections)

@@ -444,7 +444,12 @@ pub async fn put_by_hand(
 pub async fn forget_hashes(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query(
         "-- link.forget_hashes
-         UPDATE link SET hash = 0 WHERE account_id = ANY($1)",
+         UPDATE link SET hash = 0 WHERE ctid = ANY (ARRAY(
+             -- Row by row, whatever the planner believes of a table that was never analyzed.
+             SELECT l.place FROM unnest($1::uuid[]) AS u (account_id)
+             CROSS JOIN LATERAL (
+                 SELECT ctid AS place FROM link WHERE account_id = u.account_id FOR UPDATE
+             ) l))",
     )
     .bind(accounts)
     .execute(connection)

@@ -126,7 +126,7 @@ const SELECT: &str = "
             SELECT FROM review v
             WHERE d.outcome = 6 AND v.connection_id = $2 AND v.object_id = d.object_id AND v.account_id = d.account_id
                 AND v.cause = d.cause AND v.state = 'open' AND v.run_id = d.run_id) AS review_open
-    FROM decision d";
+    FROM";
 
 /// What the run did on one of its pages: what it decided about records, and whose link it changed. Not what became of
 /// those who lost their record: it comes back with what is taken from the others.
@@ -138,7 +138,7 @@ pub async fn of_page(
 ) -> Result<Vec<Done>, StoreError> {
     let objects = (!wanted.objects.is_empty()).then_some(&wanted.objects);
     let sql = format!(
-        "-- revert.of_page{SELECT}
+        "-- revert.of_page{SELECT} decision d
          WHERE d.run_id = $1 AND d.page = $3 AND d.object_id IS NOT NULL AND d.skip <> $5
              AND ($4::uuid[] IS NULL OR d.object_id = ANY($4))
              AND (d.outcome IN (1, 2, 5, 6) OR d.outcome = 4 AND d.account_version > 0 OR EXISTS (
@@ -166,9 +166,12 @@ pub async fn at(
     places: &[(i32, i32)],
 ) -> Result<Vec<Done>, StoreError> {
     let sql = format!(
-        "-- revert.at{SELECT}
-         JOIN unnest($3::int[], $4::int[]) AS u (page, position) ON u.page = d.page AND u.position = d.position
-         WHERE d.run_id = $1 AND d.object_id IS NOT NULL"
+        "-- revert.at{SELECT} unnest($3::int[], $4::int[]) AS u (page, position)
+         CROSS JOIN LATERAL (
+             -- The limit keeps the planner from reading the whole run for a few of it.
+             SELECT * FROM decision WHERE run_id = $1 AND page = u.page AND position = u.position LIMIT 1
+         ) d
+         WHERE d.object_id IS NOT NULL"
     );
     let rows: Vec<Row> = sqlx::query_as(&sql)
         .bind(run.0)
