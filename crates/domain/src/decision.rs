@@ -149,6 +149,8 @@ pub enum Skip {
     Unproved = 10,
     /// The run was ended before this was applied.
     Cancelled = 11,
+    /// A person had its record removed for good; a full run adds it anew if it is in scope.
+    Purged = 14,
 }
 
 /// What must be unique among records that are not deleted, folded: an account's login and domain (no domain is empty),
@@ -329,6 +331,7 @@ impl Skip {
             Self::Kept,
             Self::Unproved,
             Self::Cancelled,
+            Self::Purged,
         ]
         .into_iter()
         .find(|skip| *skip as i16 == number)
@@ -349,6 +352,7 @@ impl fmt::Display for Skip {
             Self::Kept => "kept: a person decided so",
             Self::Unproved => "not removed: the fetch did not prove that it was complete",
             Self::Cancelled => "the run was ended before this was applied",
+            Self::Purged => "its record was purged; the next full run adds it anew if it is in scope",
         })
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod account;
+pub mod asset;
 pub mod attribute;
 pub mod brake;
 pub mod criteria;
@@ -24,4 +25,5 @@ pub mod observed_group;
 pub mod overwrite;
 pub mod password;
 pub mod settle;
+pub mod system_log;
 pub mod value_kind;

@@ -10,8 +10,8 @@ use store::run_plan::{self, State, Work};
 use store::{Store, Tx, decision, failed_record, link, run_page};
 use uuid::Uuid;
 
-use crate::apply;
 use crate::error::Error;
+use crate::{apply, log};
 
 /// Late decisions that are applied at a time, within the one transaction.
 const BATCH: i64 = 1_000;
@@ -48,6 +48,7 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
     if run_plan::tally(tx.connection(), work.run).await? > 0 {
         mark_conflicts(&mut tx, work).await?;
     }
+    log::removals(&mut tx, work, clock).await?;
     let complete = work.fetch.proved && !work.fetch.delta;
     failed_record::record(tx.connection(), work.run, work.connection, complete, clock.now()).await?;
     run_plan::advance_cursor(tx.connection(), work.run).await?;

@@ -4,6 +4,7 @@ pub mod config;
 pub mod start;
 
 mod apply;
+mod assets;
 mod cancel;
 mod decide;
 mod edit_link;
@@ -12,10 +13,12 @@ mod error;
 mod explain;
 mod ignore;
 mod import;
+mod log;
 mod metrics;
 mod pages;
 mod passwords;
 mod plan;
+mod purge;
 mod register;
 mod relay;
 mod resolve;
@@ -23,5 +26,6 @@ mod retention;
 mod rules;
 mod settle;
 mod sweep;
+mod tell;
 
 pub use start::start;

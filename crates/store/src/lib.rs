@@ -3,6 +3,7 @@
 pub mod account;
 pub mod account_list;
 pub mod account_password;
+pub mod asset;
 pub mod audit;
 pub mod candidate;
 pub mod change_list;
@@ -59,6 +60,7 @@ pub mod run_queue;
 pub mod run_take;
 pub mod run_view;
 pub mod settings;
+pub mod system_log;
 pub mod token;
 
 pub use error::{Inconsistent, StoreError};
