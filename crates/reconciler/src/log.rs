@@ -7,9 +7,9 @@ use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId};
 use domain::leaver::Cause;
 use domain::system_log::{Csv, Kind, Line};
 use service::Clock;
-use store::run_plan::{self, Work};
+use store::run_plan::Work;
 use store::system_log::{self, New};
-use store::{Tx, decision};
+use store::{Tx, decision, run_tally};
 
 use crate::error::Error;
 
@@ -18,7 +18,7 @@ const BATCH: i64 = 1_000;
 
 /// Notes what a run removed by itself, in the transaction that ends it. Nothing when it removed nobody.
 pub async fn removals(tx: &mut Tx, work: &Work, clock: &Clock) -> Result<(), Error> {
-    if run_plan::removed(tx.connection(), work.run).await? == 0 {
+    if run_tally::removed(tx.connection(), work.run).await? == 0 {
         return Ok(());
     }
     let mut csv = Csv::default();

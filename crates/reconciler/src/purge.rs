@@ -107,7 +107,7 @@ async fn busy(tx: &mut Tx, ties: &[Tie]) -> Result<HashMap<ConnectionId, RunId>,
     let connections: BTreeSet<Uuid> = ties.iter().map(|tie| tie.connection.0).collect();
     for connection in connections.into_iter().map(ConnectionId) {
         run_plan::lock_connection(tx.connection(), connection).await?;
-        if let Some(run) = run_plan::any_active(tx.connection(), connection).await? {
+        if let Some(run) = run_beside::any_active(tx.connection(), connection).await? {
             busy.insert(connection, run);
         }
     }

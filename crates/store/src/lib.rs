@@ -58,6 +58,7 @@ pub mod run_page;
 pub mod run_plan;
 pub mod run_queue;
 pub mod run_take;
+pub mod run_tally;
 pub mod run_view;
 pub mod settings;
 pub mod system_log;

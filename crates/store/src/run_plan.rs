@@ -494,32 +494,6 @@ pub async fn other_active(
     Ok(row.map(RunId))
 }
 
-/// A run of the connection that is being read, planned or applied, manual ones too.
-pub async fn any_active(
-    connection: &mut PgConnection,
-    id: ConnectionId,
-) -> Result<Option<RunId>, StoreError> {
-    let row: Option<Uuid> = sqlx::query_scalar(
-        "-- run_plan.any_active
-         SELECT f.run_id FROM run_fetch f JOIN run r ON r.id = f.run_id LEFT JOIN run_plan p ON p.run_id = f.run_id
-         WHERE r.connection_id = $1 AND (p.run_id IS NULL OR p.state IN ('planning', 'applying')) LIMIT 1",
-    )
-    .bind(id.0)
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(RunId))
-}
-
-/// How many records the run removes by itself, as it was tallied last.
-pub async fn removed(connection: &mut PgConnection, id: RunId) -> Result<i32, StoreError> {
-    Ok(
-        sqlx::query_scalar("-- run_plan.removed\nSELECT removed FROM run_plan WHERE run_id = $1")
-            .bind(id.0)
-            .fetch_one(connection)
-            .await?,
-    )
-}
-
 /// Keeps runs of a connection from being taken or applied by others until the transaction ends.
 pub async fn lock_connection(connection: &mut PgConnection, id: ConnectionId) -> Result<(), StoreError> {
     sqlx::query("-- run_plan.lock_connection\nSELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
