@@ -11,7 +11,9 @@ use domain::leaver;
 use domain::system_log::Kind;
 use service::Clock;
 use store::link::{self, Tie};
-use store::{Store, Tx, account, asset, decision, failed_record, link_edit, review, run_plan, system_log};
+use store::{
+    Store, Tx, account, asset, decision, failed_record, link_edit, review, run_beside, run_plan, system_log,
+};
 use tonic::Status;
 use uuid::Uuid;
 
