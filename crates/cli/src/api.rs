@@ -18,6 +18,7 @@ use contracts::v1::notices_client::NoticesClient;
 use contracts::v1::people_client::PeopleClient;
 use contracts::v1::reviews_client::ReviewsClient;
 use contracts::v1::runs_client::RunsClient;
+use contracts::v1::schedules_client::SchedulesClient;
 use contracts::v1::system_log_client::SystemLogClient;
 use contracts::v1::tokens_client::TokensClient;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -145,6 +146,10 @@ impl Api {
 
     pub fn system_log(&self) -> SystemLogClient<Channel> {
         SystemLogClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn schedules(&self) -> SchedulesClient<Channel> {
+        SchedulesClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 
     pub fn mappings(&self) -> MappingsClient<Channel> {

@@ -24,6 +24,7 @@ pub mod observed;
 pub mod observed_group;
 pub mod overwrite;
 pub mod password;
+pub mod schedule;
 pub mod settle;
 pub mod system_log;
 pub mod value_kind;

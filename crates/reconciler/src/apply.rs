@@ -270,7 +270,7 @@ async fn write_links(tx: &mut Tx, work: &Work, decisions: &[&Applicable]) -> Res
     let links: Vec<link::Written> = decisions
         .iter()
         .filter(|decision| decision.outcome != Outcome::Added || decision.had_link)
-        .filter(|decision| !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled)))
+        .filter(|decision| !decision.skip.is_some_and(Skip::leaves_all_as_it_is))
         // Whom nobody may touch keeps the link as it is.
         .filter(|decision| !(decision.skip == Some(Skip::NeverTouch) && decision.had_link))
         .map(|decision| link_of(work, decision))
@@ -358,9 +358,7 @@ async fn write_reviews(
     review::close_done(tx.connection(), work.connection, &settled, now).await?;
     let known: Vec<_> = decisions
         .iter()
-        .filter(|decision| {
-            decision.had_link && !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled))
-        })
+        .filter(|decision| decision.had_link && !decision.skip.is_some_and(Skip::leaves_all_as_it_is))
         .map(|decision| {
             // Nothing is asked about whom nobody may touch, whatever the cause was.
             let kept = decision.skip == Some(Skip::NeverTouch);

@@ -16,6 +16,7 @@ mod import;
 mod log;
 mod metrics;
 mod pages;
+mod partitions;
 mod passwords;
 mod plan;
 mod purge;

@@ -17,6 +17,7 @@ mod people;
 mod purge;
 mod reviews;
 mod runs;
+mod schedules;
 mod system_log;
 mod tokens;
 
@@ -54,7 +55,7 @@ pub fn surface(app: &App) -> Surface {
         credentials_server as credentials, failed_records_server as failed_records, groups_server as groups,
         links_server as links, mappings_server as mappings, never_touch_server as never_touch,
         notices_server as notices, people_server as people, reviews_server as reviews, runs_server as runs,
-        system_log_server as system_log, tokens_server as tokens,
+        schedules_server as schedules, system_log_server as system_log, tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
@@ -79,6 +80,10 @@ pub fn surface(app: &App) -> Surface {
         .with(known(
             app,
             runs::RunsServer::new(self::runs::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            schedules::SchedulesServer::new(self::schedules::Service(app.clone())),
         ))
         .with(known(app, accounts.max_decoding_message_size(MAX_MESSAGE_BYTES)))
         .with(known(

@@ -3,11 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::v1;
 use domain::leaver::Policy;
+use domain::schedule::Kind;
 use store::connection::{Connection, DeletionMode, FirstRun};
 use store::connection_status::Status;
 use store::connection_view::Facts;
 use store::credential::Credential;
 
+use super::schedule::Planned;
 use super::time;
 
 /// Delta links are believed for so long (design §6, Reading).
@@ -22,6 +24,8 @@ pub struct Known {
     pub facts: Facts,
     /// What its last test found.
     pub status: Option<Status>,
+    /// When its runs come by themselves.
+    pub schedule: Option<Planned>,
 }
 
 /// How a connection is.
@@ -72,6 +76,19 @@ impl Known {
             .then(|| "the last delta link is more than 7 days old".to_owned())
     }
 
+    /// When its next run of this kind begins by itself.
+    pub fn next(&self, kind: Kind, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.schedule.as_ref()?.next(kind, now)
+    }
+
+    /// When its runs come by themselves, in words; empty without a schedule.
+    pub fn schedule_in_words(&self) -> String {
+        let schedule = self.schedule.as_ref();
+        schedule
+            .map(|planned| planned.stored.schedule.to_string())
+            .unwrap_or_default()
+    }
+
     /// The message, seen at `now`.
     pub fn message(&self, now: DateTime<Utc>) -> v1::Connection {
         let status = self.status.as_ref();
@@ -93,6 +110,11 @@ impl Known {
             last_full_time: self.facts.last_full.map(time),
             last_delta_time: self.facts.last_delta.map(time),
             next_full_reason: self.next_full_reason(now).unwrap_or_default(),
+            schedule: self.schedule_in_words(),
+            next_full_time: self.next(Kind::Full, now).map(time),
+            next_delta_time: self.next(Kind::Delta, now).map(time),
+            last_deprovision_time: self.facts.last_deprovision.map(time),
+            next_deprovision_time: self.next(Kind::Deprovision, now).map(time),
             linked: self.facts.linked,
             update_time: Some(time(self.connection.updated_at)),
             ..document(&self.connection, self.facts.credential.as_deref())
@@ -239,10 +261,12 @@ mod tests {
                 linked: 0,
                 last_full: None,
                 last_delta: None,
+                last_deprovision: None,
                 cursor: None,
                 last_run: None,
             },
             status: None,
+            schedule: None,
         }
     }
 

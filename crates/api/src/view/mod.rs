@@ -13,6 +13,7 @@ pub mod never_touch;
 pub mod notice;
 pub mod review;
 pub mod run;
+pub mod schedule;
 pub mod system_log;
 pub mod token;
 

@@ -52,7 +52,8 @@ mod tests {
         let refused = |account, held, open| purge(account, held, open).unwrap_err();
         assert!(refused(None, None, false).contains("no such record"));
         for status in [Status::Active, Status::Deactivated] {
-            assert!(refused(Some(&account(status)), None, false).contains("not deleted"));
+            let there = account(status);
+            assert!(purge(Some(&there), None, false).is_err_and(|why| why.contains("not deleted")));
         }
         assert!(refused(Some(&deleted), Some(&held), false).contains("Laptop (T-1)"));
         assert!(refused(Some(&deleted), None, true).contains("review"));

@@ -367,7 +367,8 @@ fn any_run() -> impl Strategy<Value = EndedRun> {
         Just(Asked::Full),
         Just(Asked::Delta),
         Just(Asked::Preview),
-        Just(Asked::Manual)
+        Just(Asked::Manual),
+        Just(Asked::Deprovision)
     ];
     let texts = (".*", prop::option::of(".*"), prop::option::of(".*"), ".*");
     let before = any::<(bool, bool)>();
