@@ -6,6 +6,14 @@ mod overwrite_rules;
 
 mod leavers;
 
+mod assets_held;
+
+mod reviews;
+
+mod system_log;
+
+mod purge;
+
 mod delta;
 
 mod criteria;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use contracts::v1::accounts_client::AccountsClient;
+use contracts::v1::assets_client::AssetsClient;
+use contracts::v1::audit_client::AuditClient;
 use contracts::v1::configuration_client::ConfigurationClient;
 use contracts::v1::connections_client::ConnectionsClient;
 use contracts::v1::failed_records_client::FailedRecordsClient;
@@ -17,6 +19,7 @@ use contracts::v1::people_client::PeopleClient;
 use contracts::v1::reviews_client::ReviewsClient;
 use contracts::v1::runs_client::RunsClient;
 use contracts::v1::schedules_client::SchedulesClient;
+use contracts::v1::system_log_client::SystemLogClient;
 use contracts::v1::tokens_client::TokensClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -131,6 +134,18 @@ impl Api {
 
     pub fn accounts(&self) -> AccountsClient<Channel> {
         AccountsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn assets(&self) -> AssetsClient<Channel> {
+        AssetsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn audit(&self) -> AuditClient<Channel> {
+        AuditClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn system_log(&self) -> SystemLogClient<Channel> {
+        SystemLogClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 
     pub fn schedules(&self) -> SchedulesClient<Channel> {

@@ -153,6 +153,8 @@ pub enum Skip {
     LeaversOnly = 12,
     /// A revert leaves what was edited since (B4).
     EditedSince = 13,
+    /// A person had its record removed for good; a full run adds it anew if it is in scope.
+    Purged = 14,
 }
 
 /// What must be unique among records that are not deleted, folded: an account's login and domain (no domain is empty),
@@ -341,6 +343,7 @@ impl Skip {
             Self::Cancelled,
             Self::LeaversOnly,
             Self::EditedSince,
+            Self::Purged,
         ]
         .into_iter()
         .find(|skip| *skip as i16 == number)
@@ -363,6 +366,7 @@ impl fmt::Display for Skip {
             Self::Cancelled => "the run was ended before this was applied",
             Self::LeaversOnly => "the run deals with leavers alone; the next full run decides",
             Self::EditedSince => "edited since",
+            Self::Purged => "its record was purged; the next full run adds it anew if it is in scope",
         })
     }
 }

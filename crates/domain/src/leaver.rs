@@ -1,8 +1,16 @@
 //! People who leave: why, and what is done about it (D6).
 
+mod approval;
+#[cfg(test)]
+mod matrix;
+mod purge;
+
 use std::fmt;
 
 use crate::account::{Account, Role, Status};
+
+pub use approval::{Facts, Refusal, Returned, Waiting, approve, once_returned, wait_for_assets};
+pub use purge::purge;
 
 /// Why someone is a leaver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,12 +145,19 @@ pub fn leave(cause: Cause, policies: &Policies, account: &Account) -> Leaving {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Disabled, Self::SoftDeleted, Self::Gone, Self::OutOfScope];
+
     /// The cause of this number; 0 is none.
     #[must_use]
     pub fn of_number(number: i16) -> Option<Self> {
-        [Self::Disabled, Self::SoftDeleted, Self::Gone, Self::OutOfScope]
-            .into_iter()
-            .find(|cause| *cause as i16 == number)
+        Self::ALL.into_iter().find(|cause| *cause as i16 == number)
+    }
+
+    /// The cause of this name.
+    #[must_use]
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.key() == key)
     }
 
     /// The name in the API.

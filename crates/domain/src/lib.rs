@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod account;
+pub mod asset;
 pub mod attribute;
 pub mod brake;
 pub mod criteria;
@@ -25,5 +26,6 @@ pub mod overwrite;
 pub mod password;
 pub mod schedule;
 pub mod settle;
+pub mod system_log;
 pub mod undo;
 pub mod value_kind;

@@ -1,12 +1,15 @@
 //! Who is told what when a run has ended: the bell's notices and the mail (N4, N5, N6; design §6, Telling).
 //!
-//! Notices: full runs, previews and reverts always; deltas and manual runs only when something failed; held removals of all. What a
+//! Notices: full runs, previews and reverts always; deltas and manual runs only when something failed; removals of all, done
+//! or held. What a
 //! person said to ignore does not count as failed. Mails: the
 //! completion of a full run where the settings ask for it; a failure only when the connection worked until then, and
 //! its recovery, so that a delta that fails every hour is one mail and not a storm.
 
 mod recipients;
 mod text;
+
+use uuid::Uuid;
 
 use crate::id::RunId;
 
@@ -39,8 +42,21 @@ pub struct EndedRun {
     pub failed_ignored: u32,
     /// Why removals are held, or why none was considered.
     pub removals_note: Option<String>,
+    /// The removals that it did by itself, where there are any.
+    pub removed: Option<Removed>,
+    /// The first of those whose removals are held, as people call them.
+    pub held_first: Vec<String>,
     /// The connection until then.
     pub before: Before,
+}
+
+/// Removals that a run did by itself (D9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// The entry of the system log that says whom, with a CSV.
+    pub entry: Uuid,
+    /// How many.
+    pub records: u32,
 }
 
 /// What kind of run was asked for.
@@ -170,6 +186,8 @@ pub enum Kind {
     PreviewReady,
     /// A mail could not be delivered.
     MailFailed,
+    /// A run removed by itself.
+    Removed,
 }
 
 /// Why a mail is sent.
@@ -239,6 +257,13 @@ fn notices(run: &EndedRun, console: Option<&str>) -> Vec<Notice> {
                 text::not_applied(run, console),
             );
         }
+    }
+    if let Some(removed) = run.removed.as_ref().filter(|_| run.ending == Ending::Finished) {
+        add(
+            Kind::Removed,
+            text::removed(removed),
+            text::removals(removed, console),
+        );
     }
     if run.ending == Ending::Finished && run.counts.held > 0 {
         add(
@@ -315,12 +340,13 @@ impl EndedRun {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::RunFinished,
         Self::RunFailed,
         Self::ReviewsWaiting,
         Self::PreviewReady,
         Self::MailFailed,
+        Self::Removed,
     ];
 
     /// Its name in the database.
@@ -332,6 +358,7 @@ impl Kind {
             Self::ReviewsWaiting => "reviews_waiting",
             Self::PreviewReady => "preview_ready",
             Self::MailFailed => "mail_failed",
+            Self::Removed => "removed",
         }
     }
 

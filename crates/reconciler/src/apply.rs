@@ -1,7 +1,7 @@
 //! Applies a plan, set-wise, a few pages per transaction. Any number of copies may apply the same plan; a page that is
 //! being applied is locked, one that has been is marked in the same transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::account::{Account, Kind, Status};
@@ -20,7 +20,9 @@ use store::link::Taken;
 use store::run;
 use store::run_beside::{self, Which};
 use store::run_plan::{self, State, Work};
-use store::{Inconsistent, Store, StoreError, Tx, account, fields, former_account, link, review, run_page};
+use store::{
+    Inconsistent, Store, StoreError, Tx, account, asset, fields, former_account, link, review, run_page,
+};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -134,14 +136,16 @@ async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &Clock
         .collect();
     let by = Some((work.run, work.connection));
     link::supersede(tx.connection(), work.organization, by, &taken).await?;
+    review::close_superseded(tx.connection(), work.organization, &taken, now).await?;
     create(tx, work, decisions, now).await?;
     let moved = change(tx, work, decisions, now).await?;
     let done: Vec<&Applicable> = decisions
         .iter()
         .filter(|decision| !moved.contains(&(decision.page, decision.position)))
         .collect();
-    write_links(tx, work, &done).await?;
-    write_reviews(tx, work, &done, clock).await
+    // Reviews first: they ask the links what was known until now.
+    write_reviews(tx, work, &done, clock).await?;
+    write_links(tx, work, &done).await
 }
 
 /// New accounts go in by COPY, and so do their links.
@@ -191,8 +195,8 @@ async fn create(tx: &mut Tx, work: &Work, decisions: &[Applicable], now: DateTim
     passwords::request(tx, work.organization, &added, now).await
 }
 
-/// Accounts that are there take over their changes. One that somebody else has written since it was decided fails, and
-/// the next run decides it anew. Answers those.
+/// Accounts that are there take over their changes. One that somebody else has written since it was decided fails, and so
+/// does the deletion of one who has got an asset since; the next run decides it anew. Answers those.
 async fn change(
     tx: &mut Tx,
     work: &Work,
@@ -213,12 +217,24 @@ async fn change(
         .into_iter()
         .map(|account| (account.id, account))
         .collect();
+    // Nobody gets an asset while the account is locked.
+    let deleted: Vec<Uuid> = changing
+        .iter()
+        .filter(|decision| decision.action == Action::Delete)
+        .filter_map(|decision| decision.account)
+        .map(|id| id.0)
+        .collect();
+    let holding = asset::held_by(tx.connection(), &deleted).await?;
     let mut written = Vec::with_capacity(changing.len());
     let mut standings = Vec::new();
     let mut moved = Vec::new();
     for decision in changing {
         let account = decision.account.and_then(|id| accounts.remove(&id));
-        match account.filter(|account| account.version == decision.account_version) {
+        let as_decided = |account: &Account| {
+            let holds = decision.action == Action::Delete && holding.contains_key(&account.id);
+            account.version == decision.account_version && !holds
+        };
+        match account.filter(as_decided) {
             Some(account) => {
                 let before = Standing::of(&account);
                 let change = changed(decision, account)?;
@@ -339,26 +355,48 @@ async fn write_reviews(
     clock: &Clock,
 ) -> Result<(), Error> {
     let now = clock.now();
+    let still_hold = still_hold(tx, decisions).await?;
     let mut opened = Vec::new();
-    for decision in decisions
-        .iter()
-        .filter(|decision| decision.outcome == Outcome::Held)
-    {
-        opened.push(review::New {
-            id: ReviewId(clock.new_id()),
-            account: decision
-                .account
-                .ok_or_else(|| inconsistent(decision, "account_id"))?,
-            object: decision.object,
-            cause: decision.cause.ok_or_else(|| inconsistent(decision, "cause"))?,
-            proposed: if decision.action == Action::Delete {
-                Removal::Delete
-            } else {
-                Removal::Deactivate
-            },
-            reason: decision.reason.clone().unwrap_or_default(),
-        });
+    let mut settled = Vec::new();
+    for decision in decisions {
+        let waits = waits(decision);
+        if !waits && !matches!(decision.outcome, Outcome::Held | Outcome::Removed) {
+            continue;
+        }
+        let account = decision
+            .account
+            .ok_or_else(|| inconsistent(decision, "account_id"))?;
+        let removal = if waits || decision.action == Action::Delete {
+            Removal::Delete
+        } else {
+            Removal::Deactivate
+        };
+        if waits || decision.outcome == Outcome::Removed {
+            settled.push(review::Done {
+                object: decision.object,
+                account,
+                removal: (!waits).then_some(removal),
+            });
+        }
+        // Where the last asset has come back since, the next full run deletes.
+        let asked = if waits {
+            still_hold.contains(&account)
+        } else {
+            decision.outcome == Outcome::Held
+        };
+        if asked {
+            opened.push(review::New {
+                id: ReviewId(clock.new_id()),
+                account,
+                object: decision.object,
+                cause: decision.cause.ok_or_else(|| inconsistent(decision, "cause"))?,
+                proposed: removal,
+                reason: decision.reason.clone().unwrap_or_default(),
+                waits_for_assets: waits,
+            });
+        }
     }
+    review::close_done(tx.connection(), work.connection, &settled, now).await?;
     let known: Vec<_> = decisions
         .iter()
         .filter(|decision| decision.had_link && !decision.skip.is_some_and(Skip::leaves_all_as_it_is))
@@ -380,6 +418,23 @@ async fn write_reviews(
     )
     .await?;
     Ok(())
+}
+
+/// Whether the deletion waits for assets (B6), the account being deactivated now or before.
+fn waits(decision: &Applicable) -> bool {
+    decision.waits_for_assets && matches!(decision.outcome, Outcome::Held | Outcome::Removed)
+}
+
+/// Those whose deletion waits for assets, and who still hold some. Until the transaction ends, nobody takes them back.
+async fn still_hold(tx: &mut Tx, decisions: &[&Applicable]) -> Result<HashSet<AccountId>, Error> {
+    let ids: Vec<Uuid> = decisions
+        .iter()
+        .filter(|decision| waits(decision))
+        .filter_map(|decision| decision.account)
+        .map(|id| id.0)
+        .collect();
+    account::load_for_update(tx.connection(), &ids).await?;
+    Ok(asset::held_by(tx.connection(), &ids).await?.into_keys().collect())
 }
 
 fn inconsistent(decision: &Applicable, column: &'static str) -> StoreError {

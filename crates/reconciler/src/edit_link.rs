@@ -13,7 +13,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::resolve::tell;
+use crate::tell::tell;
 
 /// What the person said.
 struct Word {

@@ -12,8 +12,8 @@ use store::run_plan::{self, State, Work};
 use store::{Store, Tx, decision, failed_record, link, run_page};
 use uuid::Uuid;
 
-use crate::apply;
 use crate::error::Error;
+use crate::{apply, log};
 
 /// Late decisions that are applied at a time, within the one transaction.
 const BATCH: i64 = 1_000;
@@ -53,6 +53,7 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
         if failed > 0 {
             mark_conflicts(&mut tx, work).await?;
         }
+        log::removals(&mut tx, work, clock).await?;
         let settles = match work.kind {
             // Who is no leaver was not decided on.
             Kind::Deprovision => Settles::Nobody,

@@ -4,6 +4,7 @@ pub mod config;
 pub mod start;
 
 mod apply;
+mod assets;
 mod cancel;
 mod decide;
 mod edit_link;
@@ -12,11 +13,13 @@ mod error;
 mod explain;
 mod ignore;
 mod import;
+mod log;
 mod metrics;
 mod pages;
 mod partitions;
 mod passwords;
 mod plan;
+mod purge;
 mod register;
 mod relay;
 mod resolve;
@@ -25,5 +28,6 @@ mod revert;
 mod rules;
 mod settle;
 mod sweep;
+mod tell;
 
 pub use start::start;

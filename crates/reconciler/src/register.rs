@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use contracts::internal::v1::register_server::Register;
 use contracts::internal::v1::{
-    ApplyPlanRequest, ApplyPlanResponse, EditLinkRequest, EditLinkResponse, ExplainRequest,
-    IgnoreFailedRecordsRequest, ImportAccountsRequest, ResetPasswordRequest, ResetPasswordResponse,
-    ResolveReviewsRequest,
+    AddAssetRequest, AddAssetResponse, ApplyPlanRequest, ApplyPlanResponse, AssignAssetRequest,
+    AssignAssetResponse, EditLinkRequest, EditLinkResponse, ExplainRequest, IgnoreFailedRecordsRequest,
+    ImportAccountsRequest, PurgeAccountsRequest, ResetPasswordRequest, ResetPasswordResponse,
+    ResolveReviewsRequest, ReturnAssetRequest, ReturnAssetResponse,
 };
 use contracts::v1::{
-    Explanation, IgnoreFailedRecordsResponse, ImportAccountsResponse, ResolveReviewsResponse,
+    Explanation, IgnoreFailedRecordsResponse, ImportAccountsResponse, PurgeAccountsResponse,
+    ResolveReviewsResponse,
 };
 use domain::id::RunId;
 use futures::Stream;
@@ -23,7 +25,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
 use crate::import::Import;
-use crate::{edit_link, explain, ignore, passwords, plan, resolve};
+use crate::{assets, edit_link, explain, ignore, passwords, plan, purge, resolve};
 
 /// The service.
 pub struct Server {
@@ -116,6 +118,40 @@ impl Register for Server {
         let answer = edit_link::edit(&self.store, &self.clock, request.into_inner()).await?;
         self.wake.notify_one();
         Ok(Response::new(answer))
+    }
+
+    async fn add_asset(
+        &self,
+        request: Request<AddAssetRequest>,
+    ) -> Result<Response<AddAssetResponse>, Status> {
+        let answer = assets::add(&self.store, &self.clock, request.get_ref()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn assign_asset(
+        &self,
+        request: Request<AssignAssetRequest>,
+    ) -> Result<Response<AssignAssetResponse>, Status> {
+        let answer = assets::assign(&self.store, &self.clock, request.get_ref()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn return_asset(
+        &self,
+        request: Request<ReturnAssetRequest>,
+    ) -> Result<Response<ReturnAssetResponse>, Status> {
+        let answer = assets::take_back(&self.store, &self.clock, request.get_ref()).await?;
+        self.wake.notify_one();
+        Ok(Response::new(answer))
+    }
+
+    async fn purge_accounts(
+        &self,
+        request: Request<PurgeAccountsRequest>,
+    ) -> Result<Response<PurgeAccountsResponse>, Status> {
+        let results = purge::purge(&self.store, &self.clock, request.get_ref()).await?;
+        self.wake.notify_one();
+        Ok(Response::new(PurgeAccountsResponse { results }))
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<Explanation>, Status> {

@@ -1,21 +1,27 @@
-//! A person's word on held and manual removals.
+//! A person's word on held and manual removals (D8), set-wise: all reviews of a call in one transaction, in a number of
+//! statements that does not grow with them.
+
+use std::collections::{HashMap, HashSet};
 
 use contracts::internal::v1::ResolveReviewsRequest;
 use contracts::v1::{LeaverAction, ReviewResolution, ReviewState};
-use domain::account::{Role, Status as AccountStatus};
-use domain::id::{EventId, OrganizationId};
-use domain::leaver::Removal;
-use prost::Message;
+use domain::account::{Account, Role, Status as AccountStatus};
+use domain::asset::Held;
+use domain::id::{AccountId, ConnectionId, OrganizationId};
+use domain::leaver::{self, Facts, Refusal, Removal};
+use domain::never_touch::NeverTouch;
+use domain::system_log::Kind;
 use service::Clock;
 use store::account::{self, Written};
-use store::outbox::{self, Event};
 use store::review::{self, Open};
-use store::{Store, Tx, link, never_touch};
+use store::{Store, Tx, asset, link, never_touch};
 use tonic::Status;
 use uuid::Uuid;
 
 use crate::apply::{login_of, remove};
 use crate::error::Error;
+use crate::log::{self, Decided};
+use crate::tell::tell;
 
 /// Reviews that one call may resolve.
 const MOST: usize = 1_000;
@@ -23,10 +29,26 @@ const MOST: usize = 1_000;
 /// What the person said.
 struct Word {
     organization: OrganizationId,
-    approve: bool,
+    verdict: Verdict,
     action: Option<Removal>,
     reason: String,
     by: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Approve,
+    Reject,
+    Keep,
+}
+
+/// What the reviews are about, as it is now. No other transaction changes it before this one ends.
+struct Ground {
+    accounts: HashMap<AccountId, Account>,
+    held: HashMap<AccountId, Held>,
+    kept: HashMap<ConnectionId, NeverTouch>,
+    /// Active owners; those who are removed here are counted no more.
+    owners: i64,
 }
 
 /// Resolves reviews in one transaction; each that can't be says why.
@@ -37,147 +59,221 @@ pub async fn resolve(
 ) -> Result<Vec<ReviewResolution>, Status> {
     let ids = ids(&request.review_ids)?;
     let word = word(&request)?;
-    let mut tx = store.begin("resolve.reviews").await.map_err(Error::from)?;
-    let open = review::lock_open(tx.connection(), word.organization, &ids)
-        .await
-        .map_err(Error::from)?;
-    let mut results = Vec::with_capacity(ids.len());
-    let mut removed = 0;
-    for id in ids {
-        let result = match open.iter().find(|review| review.id.0 == id) {
-            Some(review) => one(&mut tx, clock, review, &word).await?,
-            None => not_open(&mut tx, word.organization, id).await?,
-        };
-        removed += u32::from(result.resolved && word.approve);
-        results.push(result);
-    }
-    if removed > 0 {
-        tell(&mut tx, clock, word.organization, removed).await?;
-    }
-    tx.commit().await.map_err(Error::from)?;
-    Ok(results)
+    Ok(resolve_all(store, clock, &ids, &word).await?)
 }
 
-async fn one(tx: &mut Tx, clock: &Clock, review: &Open, word: &Word) -> Result<ReviewResolution, Error> {
-    let state = if word.approve {
-        if let Some(why) = take_out_of_use(tx, clock, review, word).await? {
-            return Ok(ReviewResolution {
-                review_id: review.id.to_string(),
-                resolved: false,
-                message: why,
-                state: ReviewState::Open.into(),
-            });
-        }
-        ReviewState::Approved
-    } else {
-        ReviewState::Rejected
-    };
-    let key = if word.approve { "approved" } else { "rejected" };
-    review::resolve(
-        tx.connection(),
-        review.id,
-        key,
-        (&word.by, &word.reason),
-        clock.now(),
-    )
-    .await?;
-    Ok(ReviewResolution {
-        review_id: review.id.to_string(),
-        resolved: true,
-        message: String::new(),
-        state: state.into(),
-    })
-}
-
-/// Removes the account; or says why not.
-async fn take_out_of_use(
-    tx: &mut Tx,
+async fn resolve_all(
+    store: &Store,
     clock: &Clock,
-    review: &Open,
+    ids: &[Uuid],
     word: &Word,
-) -> Result<Option<String>, Error> {
-    let removal = word.action.unwrap_or(review.proposed);
-    let account = account::load_for_update(tx.connection(), &[review.account.0])
-        .await?
-        .into_iter()
-        .next();
-    let Some(mut account) = account else {
-        return Ok(Some("the account is not there any more".to_owned()));
-    };
-    let kept = never_touch::of_connection(tx.connection(), word.organization, review.connection).await?;
-    if let Some(entry) = kept.hit_unseen(review.object, Some(&account)) {
-        return Ok(Some(format!(
-            "{}; the next run closes this review, or remove the entry first",
-            entry.reason()
-        )));
+) -> Result<Vec<ReviewResolution>, Error> {
+    let mut tx = store.begin("resolve.reviews").await?;
+    let open = review::lock_open(tx.connection(), word.organization, ids).await?;
+    let mut ground = Ground::load(&mut tx, word, &open).await?;
+    let mut results = HashMap::with_capacity(ids.len());
+    let mut resolved: Vec<(&Open, Option<Removal>)> = Vec::new();
+    let mut ended = Vec::new();
+    let mut touched = HashSet::new();
+    for review in &open {
+        let (message, state) = match ground.decide(review, word) {
+            Ok(removal) => {
+                resolved.push((review, removal));
+                touched.extend(removal.map(|_| review.account));
+                (String::new(), word.verdict.state())
+            }
+            Err(Refusal::Ended(why)) => {
+                ended.push(review.id.0);
+                (why, ReviewState::Obsolete)
+            }
+            Err(Refusal::NotNow(why)) => (why, ReviewState::Open),
+        };
+        results.insert(review.id.0, resolution(review.id.0, message, state));
     }
-    if account.role == Role::Owner && account.status == AccountStatus::Active {
-        let organization = word.organization;
-        let others = account::active_owners_but(tx.connection(), organization, &[account.id.0]).await?;
-        if others == 0 {
-            return Ok(Some(
-                "this is the last active owner; make somebody else an owner first".to_owned(),
-            ));
-        }
+    let now = clock.now();
+    let done: Vec<Uuid> = resolved.iter().map(|(review, _)| review.id.0).collect();
+    let signed = (Some(word.by.as_str()), Some(word.reason.as_str()));
+    review::resolve(tx.connection(), &done, word.verdict.key(), signed, now).await?;
+    review::resolve(tx.connection(), &ended, "obsolete", (None, None), now).await?;
+    ground.write(&mut tx, clock, word, &touched).await?;
+    ground.log(&mut tx, clock, word, &resolved).await?;
+    for (id, state) in review::states(tx.connection(), word.organization, ids).await? {
+        results.entry(id).or_insert_with(|| not_open(id, &state));
     }
-    remove(&mut account, removal, Some(review.cause));
-    let id = account.id.0;
-    let written = Written {
-        login: login_of(&account),
-        account,
-    };
-    account::update(tx.connection(), &[written], clock.now()).await?;
-    link::forget_hashes(tx.connection(), &[id]).await?;
-    Ok(None)
+    tx.commit().await?;
+    Ok(ids
+        .iter()
+        .map(|id| results.get(id).cloned().unwrap_or_else(|| unknown(*id)))
+        .collect())
 }
 
-async fn not_open(tx: &mut Tx, organization: OrganizationId, id: Uuid) -> Result<ReviewResolution, Error> {
-    let state = review::state(tx.connection(), organization, id).await?;
-    let (message, state) = match state.as_deref() {
-        None => ("there is no such review".to_owned(), ReviewState::Unspecified),
-        Some("approved") => ("it has been approved already".to_owned(), ReviewState::Approved),
-        Some("rejected") => ("it has been rejected already".to_owned(), ReviewState::Rejected),
-        Some("kept") => (
-            "the record is kept by a person's word".to_owned(),
-            ReviewState::Kept,
-        ),
-        Some(_) => (
-            "its cause has ended; nothing is left to decide".to_owned(),
+impl Ground {
+    async fn load(tx: &mut Tx, word: &Word, open: &[Open]) -> Result<Self, Error> {
+        let mut ground = Self {
+            accounts: HashMap::new(),
+            held: HashMap::new(),
+            kept: HashMap::new(),
+            owners: 0,
+        };
+        let ids: Vec<Uuid> = open.iter().map(|review| review.account.0).collect();
+        let loaded = if word.verdict == Verdict::Approve {
+            account::load_for_update(tx.connection(), &ids).await?
+        } else {
+            account::load(tx.connection(), &ids).await?
+        };
+        ground.accounts = loaded.into_iter().map(|account| (account.id, account)).collect();
+        if word.verdict != Verdict::Approve {
+            return Ok(ground);
+        }
+        ground.held = asset::held_by(tx.connection(), &ids).await?;
+        ground.owners = account::active_owners_but(tx.connection(), word.organization, &[]).await?;
+        let connections: HashSet<ConnectionId> = open.iter().map(|review| review.connection).collect();
+        for connection in connections {
+            let kept = never_touch::of_connection(tx.connection(), word.organization, connection).await?;
+            ground.kept.insert(connection, kept);
+        }
+        Ok(ground)
+    }
+
+    /// What is done about one review, those before it counted in. A removal is done to the account at once.
+    fn decide(&mut self, review: &Open, word: &Word) -> Result<Option<Removal>, Refusal> {
+        if word.verdict != Verdict::Approve {
+            return Ok(None);
+        }
+        let removal = word.action.unwrap_or(review.proposed);
+        let nothing = Held::default();
+        let account = self.accounts.get_mut(&review.account);
+        let kept = self
+            .kept
+            .get(&review.connection)
+            .and_then(|kept| kept.hit_unseen(review.object, account.as_deref()))
+            .map(|entry| entry.reason());
+        let active_owner = account
+            .as_ref()
+            .is_some_and(|account| account.role == Role::Owner && account.status == AccountStatus::Active);
+        let facts = Facts {
+            account: account.as_deref(),
+            linked: review.linked,
+            kept: kept.as_deref(),
+            other_owners: self.owners - i64::from(active_owner),
+            held: self.held.get(&review.account).unwrap_or(&nothing),
+        };
+        leaver::approve(removal, facts)?;
+        self.owners -= i64::from(active_owner);
+        if let Some(account) = account {
+            remove(account, removal, Some(review.cause));
+        }
+        Ok(Some(removal))
+    }
+
+    /// Writes the accounts that were removed. Whatever else is asked about a deleted one is settled with it.
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        clock: &Clock,
+        word: &Word,
+        touched: &HashSet<AccountId>,
+    ) -> Result<(), Error> {
+        let written: Vec<Written> = touched
+            .iter()
+            .filter_map(|id| self.accounts.get(id))
+            .map(|account| Written {
+                login: login_of(account),
+                account: account.clone(),
+            })
+            .collect();
+        if written.is_empty() {
+            return Ok(());
+        }
+        account::update(tx.connection(), &written, clock.now()).await?;
+        let ids: Vec<Uuid> = touched.iter().map(|id| id.0).collect();
+        link::forget_hashes(tx.connection(), &ids).await?;
+        let deleted: Vec<Uuid> = written
+            .iter()
+            .filter(|written| written.account.status == AccountStatus::Deleted)
+            .map(|written| written.account.id.0)
+            .collect();
+        review::close_of_accounts(tx.connection(), word.organization, &deleted, clock.now()).await?;
+        let records = u32::try_from(written.len()).unwrap_or(u32::MAX);
+        tell(tx, clock, word.organization, records).await
+    }
+
+    async fn log(
+        &self,
+        tx: &mut Tx,
+        clock: &Clock,
+        word: &Word,
+        resolved: &[(&Open, Option<Removal>)],
+    ) -> Result<(), Error> {
+        let records: Vec<Decided> = resolved
+            .iter()
+            .map(|(review, removal)| Decided {
+                account: self.accounts.get(&review.account),
+                id: review.account,
+                object: Some(review.object),
+                connection: Some(review.connection),
+                action: removal.map_or(word.verdict.key(), Removal::key),
+                cause: Some(review.cause),
+                note: &word.reason,
+            })
+            .collect();
+        let noun = if records.len() == 1 { "review" } else { "reviews" };
+        let noted = log::Word {
+            organization: word.organization,
+            kind: Kind::Reviews,
+            actor: &word.by,
+            title: &format!("{} {noun} {}", records.len(), word.verdict.key()),
+        };
+        log::decided(tx, clock, &noted, &records).await
+    }
+}
+
+impl Verdict {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Approve => "approved",
+            Self::Reject => "rejected",
+            Self::Keep => "kept",
+        }
+    }
+
+    const fn state(self) -> ReviewState {
+        match self {
+            Self::Approve => ReviewState::Approved,
+            Self::Reject => ReviewState::Rejected,
+            Self::Keep => ReviewState::Kept,
+        }
+    }
+}
+
+fn resolution(id: Uuid, message: String, state: ReviewState) -> ReviewResolution {
+    ReviewResolution {
+        review_id: id.to_string(),
+        resolved: message.is_empty(),
+        message,
+        state: state.into(),
+    }
+}
+
+fn not_open(id: Uuid, state: &str) -> ReviewResolution {
+    let (message, state) = match state {
+        "approved" => ("it has been approved already", ReviewState::Approved),
+        "rejected" => ("it has been rejected already", ReviewState::Rejected),
+        "kept" => ("the record is kept by a person's word", ReviewState::Kept),
+        _ => (
+            "its cause has ended; nothing is left to decide",
             ReviewState::Obsolete,
         ),
     };
-    Ok(ReviewResolution {
-        review_id: id.to_string(),
-        resolved: false,
-        message,
-        state: state.into(),
-    })
+    resolution(id, message.to_owned(), state)
 }
 
-/// Tells that people, not a run, have changed the register.
-pub async fn tell(
-    tx: &mut Tx,
-    clock: &Clock,
-    organization: OrganizationId,
-    records: u32,
-) -> Result<(), Error> {
-    let id = clock.new_id();
-    let message = contracts::bus::v1::RegisterChanged {
-        event_id: id.as_bytes().to_vec(),
-        organization_id: organization.0.as_bytes().to_vec(),
-        run_id: Vec::new(),
-        records,
-    };
-    let event = Event {
-        id: EventId(id),
-        organization,
-        subject: bus::subjects::register_changed(organization).to_string(),
-        payload: message.encode_to_vec(),
-        run: None,
-        traceparent: service::telemetry::TraceContext::current().map(|context| context.to_string()),
-    };
-    outbox::insert(tx.connection(), &event, clock.now()).await?;
-    Ok(())
+fn unknown(id: Uuid) -> ReviewResolution {
+    resolution(
+        id,
+        "there is no such review; see rollcall review list".to_owned(),
+        ReviewState::Unspecified,
+    )
 }
 
 fn ids(texts: &[String]) -> Result<Vec<Uuid>, Status> {
@@ -200,10 +296,15 @@ fn word(request: &ResolveReviewsRequest) -> Result<Word, Status> {
         .organization_id
         .parse()
         .map_err(|_| Status::invalid_argument("organization_id is not a UUID"))?;
-    let approve = match request.verdict() {
-        ReviewState::Approved => true,
-        ReviewState::Rejected => false,
-        _ => return Err(Status::invalid_argument("verdict must be APPROVED or REJECTED")),
+    let verdict = match request.verdict() {
+        ReviewState::Approved => Verdict::Approve,
+        ReviewState::Rejected => Verdict::Reject,
+        ReviewState::Kept => Verdict::Keep,
+        ReviewState::Unspecified | ReviewState::Open | ReviewState::Obsolete => {
+            return Err(Status::invalid_argument(
+                "verdict must be APPROVED, REJECTED or KEPT",
+            ));
+        }
     };
     let action = match request.action() {
         LeaverAction::Unspecified => None,
@@ -215,7 +316,7 @@ fn word(request: &ResolveReviewsRequest) -> Result<Word, Status> {
     };
     Ok(Word {
         organization,
-        approve,
+        verdict,
         action,
         reason: request.reason.clone(),
         by: request.resolved_by.clone(),

@@ -8,6 +8,7 @@ use domain::account::Account;
 use domain::brake::{self, Load};
 use domain::decide::{self, Rules};
 use domain::id::AccountId;
+use domain::leaver::{self, Waiting};
 use domain::managers::Managers;
 use domain::settle::{self, Claim};
 use service::Clock;
@@ -15,7 +16,7 @@ use store::decision::{self, Insert};
 use store::decision_settle::{self as contested, Place};
 use store::run_page::{self, Page, Source};
 use store::run_plan::{self, Open, State, Work};
-use store::{Store, Tx, account, link};
+use store::{Store, Tx, account, asset, link};
 use uuid::Uuid;
 
 use crate::end;
@@ -72,6 +73,9 @@ async fn settle_all(
         settle_logins(tx, work, any_account).await?;
     }
     let note = weigh_removals(tx, work, &rules, any_decision).await?;
+    if any_decision {
+        wait_for_assets(tx, work).await?;
+    }
     if any_account {
         contested::mark_late(tx.connection(), work.run, work.organization).await?;
     }
@@ -264,6 +268,27 @@ async fn weigh_removals(
     let why = format!("held by the brake: {tripped}");
     contested::hold_removals(tx.connection(), work.run, &why).await?;
     Ok(Some(why))
+}
+
+/// Who still holds assets is deactivated only; the deletion waits for them (B6).
+async fn wait_for_assets(tx: &mut Tx, work: &Work) -> Result<(), Error> {
+    let holders = contested::holders_deleted(tx.connection(), work.run).await?;
+    let ids: Vec<Uuid> = holders.iter().map(|holder| holder.account.0).collect();
+    let held = asset::held_by(tx.connection(), &ids).await?;
+    let waiting: Vec<(Place, bool, String)> = holders
+        .iter()
+        .filter_map(|holder| {
+            let told = held.get(&holder.account)?.told();
+            let deactivates = leaver::wait_for_assets(holder.status) == Waiting::Deactivated;
+            Some((
+                holder.place,
+                deactivates,
+                format!("{told}; deleted when they are returned"),
+            ))
+        })
+        .collect();
+    contested::let_wait_for_assets(tx.connection(), work.run, &waiting).await?;
+    Ok(())
 }
 
 /// The oldest of the owners stays, if the run would remove every active one (B12).

@@ -332,6 +332,31 @@ pub async fn active_owners_but(
     .await?)
 }
 
+/// Those of these ids that are the organization's, accounts and people.
+pub async fn of_organization(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    ids: &[Uuid],
+) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "-- account.of_organization
+         SELECT id FROM account WHERE organization_id = $1 AND id = ANY($2)",
+    )
+    .bind(organization.0)
+    .bind(ids)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Removes accounts for good, with their local passwords.
+pub async fn purge(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), StoreError> {
+    sqlx::query("-- account.purge\nDELETE FROM account WHERE id = ANY($1)")
+        .bind(ids)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 pub(crate) fn read(row: &PgRow) -> Result<Account, StoreError> {
     let id: Uuid = row.try_get(0)?;
     let role = Role::of_number(row.try_get(2)?).ok_or_else(|| Inconsistent::new("account", "role", id))?;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::id::OrganizationId;
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -47,4 +47,73 @@ pub async fn insert(connection: &mut PgConnection, entry: &Entry) -> Result<(), 
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Which entries are listed.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Exactly this subject, letter case aside.
+    pub subject: Option<String>,
+    /// Exactly this actor.
+    pub actor: Option<String>,
+    /// From this time on.
+    pub since: Option<DateTime<Utc>>,
+    /// Before this time.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// Up to `limit` entries, the latest first, those before `before`.
+pub async fn list(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Entry>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "-- audit.list
+         SELECT id, organization_id, at, actor, action, subject, before, after FROM audit
+         WHERE organization_id = $1 AND ($2::text IS NULL OR lower(subject) = lower($2))
+           AND ($3::text IS NULL OR actor = $3) AND ($4::timestamptz IS NULL OR at >= $4)
+           AND ($5::timestamptz IS NULL OR at < $5) AND ($6::uuid IS NULL OR id < $6)
+         ORDER BY id DESC LIMIT $7",
+    )
+    .bind(filter.organization.0)
+    .bind(&filter.subject)
+    .bind(&filter.actor)
+    .bind(filter.since)
+    .bind(filter.until)
+    .bind(before)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(Entry::from).collect())
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    organization_id: Uuid,
+    at: DateTime<Utc>,
+    actor: String,
+    action: String,
+    subject: String,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+impl From<Row> for Entry {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            organization: OrganizationId(row.organization_id),
+            at: row.at,
+            actor: row.actor,
+            action: row.action,
+            subject: row.subject,
+            before: row.before,
+            after: row.after,
+        }
+    }
 }

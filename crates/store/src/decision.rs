@@ -2,7 +2,7 @@
 
 use domain::account::{Kind, Role};
 use domain::decision::{Action, BroughtIn, Decision, LinkStatus, LoginKey, Outcome, Skip};
-use domain::id::{AccountId, ObjectId, RunId};
+use domain::id::{AccountId, ObjectId, OrganizationId, RunId};
 use domain::leaver::Cause;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -65,6 +65,8 @@ pub struct Applicable {
     pub login: Option<LoginKey>,
     /// Why, in words.
     pub reason: Option<String>,
+    /// Whether the deletion waits until the assets are returned.
+    pub waits_for_assets: bool,
     /// Changed fields, as [`fields`](crate::fields) writes them.
     pub fields: Vec<u8>,
 }
@@ -143,7 +145,7 @@ pub async fn applicable(
     let rows: Vec<Lookup> = sqlx::query_as(
         "-- decision.applicable
          SELECT page, position, object_id, account_id, account_version, outcome, rule, action, cause, link_status, skip,
-             hash, takes_from, had_link, role, login_key, domain_key, reason, kind, brought_in
+             hash, takes_from, had_link, role, login_key, domain_key, reason, kind, brought_in, waits_for_assets
          FROM decision
          WHERE run_id = $1 AND page = ANY($2) AND outcome <> 7 AND NOT late AND object_id IS NOT NULL
          ORDER BY page, position",
@@ -165,7 +167,7 @@ pub async fn late(
     let rows: Vec<Lookup> = sqlx::query_as(
         "-- decision.late
          SELECT page, position, object_id, account_id, account_version, outcome, rule, action, cause, link_status, skip,
-             hash, takes_from, had_link, role, login_key, domain_key, reason, kind, brought_in
+             hash, takes_from, had_link, role, login_key, domain_key, reason, kind, brought_in, waits_for_assets
          FROM decision
          WHERE run_id = $1 AND late AND outcome <> 7 AND object_id IS NOT NULL AND (page, position) > ($2, $3)
          ORDER BY page, position LIMIT $4",
@@ -262,6 +264,97 @@ pub async fn failed_objects(
         .collect())
 }
 
+/// One record that a run removed by itself.
+#[derive(Clone, Debug, FromRow)]
+pub struct Removed {
+    page: i32,
+    position: i32,
+    /// The account or person.
+    pub account_id: Uuid,
+    /// The object that feeds it.
+    pub object_id: Uuid,
+    /// Its role's number.
+    pub role: i16,
+    action: i16,
+    cause: i16,
+    /// Its UPN.
+    pub upn: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// What the decision says of it.
+    pub reason: Option<String>,
+}
+
+impl Removed {
+    /// Where it stands.
+    #[must_use]
+    pub const fn place(&self) -> (i32, i32) {
+        (self.page, self.position)
+    }
+
+    /// What was done.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        Action::of_number(self.action)
+    }
+
+    /// Why it left.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        Cause::of_number(self.cause)
+    }
+}
+
+/// Up to `limit` of the records that the run removed by itself, those behind a place.
+pub async fn removed(
+    connection: &mut PgConnection,
+    run: RunId,
+    after: (i32, i32),
+    limit: i64,
+) -> Result<Vec<Removed>, StoreError> {
+    Ok(sqlx::query_as(
+        "-- decision.removed
+         SELECT d.page, d.position, d.account_id, d.object_id, a.role, d.action, d.cause, coalesce(d.upn, a.upn) AS upn,
+             coalesce(d.name, a.name) AS name, d.reason
+         FROM decision d CROSS JOIN LATERAL (
+             SELECT role, upn, name FROM account WHERE id = d.account_id LIMIT 1
+         ) a
+         WHERE d.run_id = $1 AND d.outcome = 5 AND d.object_id IS NOT NULL AND (d.page, d.position) > ($2, $3)
+         ORDER BY d.page, d.position LIMIT $4",
+    )
+    .bind(run.0)
+    .bind(after.0)
+    .bind(after.1)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Takes out of all decisions on these records what they say of a person: those on the accounts, and those on the objects
+/// that are linked to them. Outcomes, ids and counts stay. Reads the whole table, which nobody does often.
+pub async fn forget_accounts(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    accounts: &[Uuid],
+) -> Result<(), StoreError> {
+    let places: Vec<(Uuid, i32, i32)> = sqlx::query_as(
+        "-- decision.forget_accounts
+         WITH linked AS (
+             SELECT connection_id, object_id, target FROM link WHERE account_id = ANY($2)
+         )
+         UPDATE decision d SET name = NULL, upn = NULL, login_key = NULL, domain_key = NULL, reason = NULL
+         FROM run r
+         WHERE r.id = d.run_id AND r.organization_id = $1 AND (d.account_id = ANY($2) OR (
+             d.account_id IS NULL AND (r.connection_id, d.object_id, d.kind) IN (SELECT * FROM linked)))
+         RETURNING d.run_id, d.page, d.position",
+    )
+    .bind(organization.0)
+    .bind(accounts)
+    .fetch_all(&mut *connection)
+    .await?;
+    page_fields::forget(connection, &places).await
+}
+
 /// Removes every decision of a run; its pages are void.
 pub async fn delete_of_run(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
     sqlx::query("-- decision.delete_of_run\nDELETE FROM decision WHERE run_id = $1")
@@ -293,6 +386,7 @@ struct Lookup {
     reason: Option<String>,
     kind: i16,
     brought_in: i16,
+    waits_for_assets: bool,
 }
 
 /// With what they change.
@@ -355,6 +449,7 @@ impl Lookup {
                 domain: self.domain_key.unwrap_or_default(),
             }),
             reason: self.reason,
+            waits_for_assets: self.waits_for_assets,
             fields,
         })
     }

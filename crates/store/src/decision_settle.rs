@@ -1,6 +1,7 @@
 //! What only the whole of a run's decisions tells: contested accounts and logins, removals to be weighed. Reads and
 //! writes `decision`.
 
+use domain::account::Status;
 use domain::decision::{LinkStatus, LoginKey, Skip};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
 use domain::leaver::Cause;
@@ -324,6 +325,70 @@ pub async fn spare_last_owner(
     Ok(())
 }
 
+/// A deletion that the run would carry out by itself, of someone who holds assets.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// Where it stands.
+    pub place: Place,
+    /// The record.
+    pub account: AccountId,
+    /// Whether it can be used.
+    pub status: Status,
+}
+
+/// Deletions that the run would carry out by itself, of those who hold assets (B6).
+pub async fn holders_deleted(connection: &mut PgConnection, run: RunId) -> Result<Vec<Holder>, StoreError> {
+    let rows: Vec<(i32, i32, Uuid, i16)> = sqlx::query_as(
+        "-- decision_settle.holders_deleted
+         SELECT d.page, d.position, a.id, a.status FROM decision d
+         CROSS JOIN LATERAL (
+             SELECT id, status FROM account WHERE id = d.account_id LIMIT 1
+         ) a
+         WHERE d.run_id = $1 AND d.outcome = 5 AND d.action = 4
+           AND EXISTS (SELECT 1 FROM asset WHERE account_id = d.account_id)",
+    )
+    .bind(run.0)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(page, position, account, status)| {
+            Ok(Holder {
+                place: (page, position),
+                account: AccountId(account),
+                status: Status::of_number(status)
+                    .ok_or_else(|| Inconsistent::new("account", "status", account))?,
+            })
+        })
+        .collect()
+}
+
+/// These deletions wait for assets; `true`: the account is deactivated meanwhile, else nothing happens to it. The reason
+/// beside each goes before the one that it had.
+pub async fn let_wait_for_assets(
+    connection: &mut PgConnection,
+    run: RunId,
+    waiting: &[(Place, bool, String)],
+) -> Result<(), StoreError> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- decision_settle.let_wait_for_assets
+         UPDATE decision d SET waits_for_assets = true, hash = 0, reason = concat_ws('; ', u.reason, d.reason),
+             outcome = CASE WHEN u.deactivates THEN 5 ELSE 6 END, action = CASE WHEN u.deactivates THEN 3 ELSE 4 END
+         FROM unnest($2::int[], $3::int[], $4::boolean[], $5::text[]) AS u (page, position, deactivates, reason)
+         WHERE d.run_id = $1 AND d.page = u.page AND d.position = u.position",
+    )
+    .bind(run.0)
+    .bind(waiting.iter().map(|((page, _), ..)| *page).collect::<Vec<_>>())
+    .bind(waiting.iter().map(|((_, position), ..)| *position).collect::<Vec<_>>())
+    .bind(waiting.iter().map(|(_, deactivates, _)| *deactivates).collect::<Vec<_>>())
+    .bind(waiting.iter().map(|(.., reason)| reason.as_str()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// How many active records the run would remove by itself.
 pub async fn removals(connection: &mut PgConnection, run: RunId) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar(
@@ -398,6 +463,7 @@ pub async fn moved(
              (d.account_version > 0 AND a.version IS DISTINCT FROM d.account_version)
              OR (d.account_version > 0 AND d.rule > 1 AND l.account_id IS NOT NULL)
              OR (d.outcome = 1 AND l.account_id IS NOT NULL)
+             OR (d.outcome = 5 AND d.action = 4 AND EXISTS (SELECT 1 FROM asset WHERE account_id = d.account_id))
              OR (d.outcome = 1 AND NOT d.late AND EXISTS (
                  SELECT 1 FROM account t WHERE t.organization_id = $2 AND t.login_key = d.login_key
                      AND t.domain_key = d.domain_key)))

@@ -236,3 +236,16 @@ impl TryFrom<Row> for FailedRecord {
         })
     }
 }
+
+/// Takes records of objects that are linked to these accounts off the list: they are purged.
+pub async fn forget_accounts(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- failed_record.forget_accounts
+         DELETE FROM failed_record f USING link l
+         WHERE l.account_id = ANY($1) AND f.connection_id = l.connection_id AND f.object_id = l.object_id",
+    )
+    .bind(accounts)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod account_list;
 pub mod account_password;
+pub mod asset;
 pub mod audit;
 pub mod candidate;
 pub mod change_list;
@@ -61,11 +62,13 @@ pub mod run_partition;
 pub mod run_plan;
 pub mod run_queue;
 pub mod run_take;
+pub mod run_tally;
 pub mod run_view;
 pub mod schedule;
 pub mod schedule_slot;
 pub mod schedule_state;
 pub mod settings;
+pub mod system_log;
 pub mod token;
 
 pub use error::{Inconsistent, StoreError};

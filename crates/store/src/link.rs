@@ -456,3 +456,50 @@ pub async fn forget_hashes(connection: &mut PgConnection, accounts: &[Uuid]) -> 
     .await?;
     Ok(())
 }
+
+/// What ties an object to one of these accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tie {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The object.
+    pub object: ObjectId,
+    /// The account.
+    pub account: AccountId,
+}
+
+/// The links to these accounts.
+pub async fn of_accounts(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<Vec<Tie>, StoreError> {
+    let rows: Vec<(Uuid, Uuid, Uuid)> = sqlx::query_as(
+        "-- link.of_accounts
+         SELECT connection_id, object_id, account_id FROM link WHERE account_id = ANY($1)
+         ORDER BY connection_id, object_id",
+    )
+    .bind(accounts)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(of, object, account)| Tie {
+            connection: ConnectionId(of),
+            object: ObjectId(object),
+            account: AccountId(account),
+        })
+        .collect())
+}
+
+/// Takes these accounts, which are purged, away from their objects. A run decides the objects anew as strangers: the criteria
+/// say whether they come in.
+pub async fn purge_accounts(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- link.purge_accounts
+         UPDATE link SET account_id = NULL, hash = 0, skip = $2, brought_in = 0, linked_rule = NULL, linked_run = NULL,
+             linked_page = NULL
+         WHERE account_id = ANY($1)",
+    )
+    .bind(accounts)
+    .bind(Skip::Purged as i16)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

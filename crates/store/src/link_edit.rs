@@ -98,3 +98,52 @@ pub async fn any_since(
     .fetch_one(connection)
     .await?)
 }
+
+/// Forgets why links of these accounts were edited: they are purged. Who is cut off from an account that is no more may
+/// come in again.
+pub async fn forget_accounts(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    accounts: &[Uuid],
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- link_edit.forget_accounts
+         UPDATE link_edit SET reason = 'purged'
+         WHERE organization_id = $1 AND (from_account_id = ANY($2) OR to_account_id = ANY($2))",
+    )
+    .bind(organization.0)
+    .bind(accounts)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Notes that links of a connection were taken away by purging: plans that were made before are not applied any more.
+pub async fn purged(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    edits: &[(Uuid, crate::link::Tie)],
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if edits.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- link_edit.purged
+         INSERT INTO link_edit (id, organization_id, connection_id, object_id, from_account_id, to_account_id, reason,
+             edited_by, edited_at)
+         SELECT u.id, $1, u.connection_id, u.object_id, u.account_id, NULL, 'purged', $2, $3
+         FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[]) AS u (id, connection_id, object_id, account_id)",
+    )
+    .bind(organization.0)
+    .bind(by)
+    .bind(now)
+    .bind(edits.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(edits.iter().map(|(_, tie)| tie.connection.0).collect::<Vec<_>>())
+    .bind(edits.iter().map(|(_, tie)| tie.object.0).collect::<Vec<_>>())
+    .bind(edits.iter().map(|(_, tie)| tie.account.0).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

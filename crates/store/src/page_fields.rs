@@ -119,6 +119,59 @@ pub(crate) async fn load_of_runs(
     Ok(found)
 }
 
+/// Takes the changes of decisions out of their pages: those at these places (run, page and position).
+pub(crate) async fn forget(
+    connection: &mut PgConnection,
+    places: &[(Uuid, i32, i32)],
+) -> Result<(), StoreError> {
+    let mut of_pages: HashMap<(Uuid, i32), Vec<i32>> = HashMap::new();
+    for (run, page, position) in places {
+        of_pages.entry((*run, *page)).or_default().push(*position);
+    }
+    // In one order, so that two who do this don't wait for each other for ever.
+    let mut of_pages: Vec<_> = of_pages.into_iter().collect();
+    of_pages.sort_unstable();
+    for ((run, page), positions) in of_pages {
+        let packed: Option<Vec<u8>> = sqlx::query_scalar(
+            "-- page_fields.lock
+             SELECT fields FROM run_page WHERE run_id = $1 AND number = $2 AND fields <> '' FOR UPDATE",
+        )
+        .bind(run)
+        .bind(page)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(packed) = packed else { continue };
+        let kept = without(&packed, &positions)
+            .ok_or_else(|| Inconsistent::new("run_page", "fields", format!("{run} {page}")))?;
+        sqlx::query(
+            "-- page_fields.forget\nUPDATE run_page SET fields = $3 WHERE run_id = $1 AND number = $2",
+        )
+        .bind(run)
+        .bind(page)
+        .bind(kept)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The packed form without what stands at these positions.
+fn without(packed: &[u8], positions: &[i32]) -> Option<Vec<u8>> {
+    let wire = unpack(packed)?;
+    let mut entries: Vec<(i32, &[u8])> = entries(&wire)?.into_iter().collect();
+    entries.sort_unstable_by_key(|(position, _)| *position);
+    let mut writer = Writer::default();
+    for (position, changes) in entries {
+        if !positions.contains(&position) {
+            writer.wire.extend_from_slice(&position.to_be_bytes());
+            let length = u32::try_from(changes.len()).ok()?;
+            writer.wire.extend_from_slice(&length.to_be_bytes());
+            writer.wire.extend_from_slice(changes);
+        }
+    }
+    Some(writer.finish())
+}
+
 fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
     let size = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten()?;
     let size = usize::try_from(size).ok().filter(|size| *size <= LARGEST)?;
@@ -162,5 +215,12 @@ mod tests {
         assert_eq!(fields::decode(entries[&700]).unwrap().len(), 2);
         assert!(super::entries(&wire[..wire.len() - 1]).is_none());
         assert!(unpack(b"no frame").is_none());
+
+        let rest = without(&writer.finish(), &[3]).unwrap();
+        let wire = unpack(&rest).unwrap();
+        let left = super::entries(&wire).unwrap();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[&700], entries[&700]);
+        assert_eq!(without(&rest, &[3, 700]).unwrap(), b"");
     }
 }

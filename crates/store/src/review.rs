@@ -7,6 +7,7 @@ use domain::leaver::{Cause, Removal};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use crate::link::Taken;
 use crate::{Inconsistent, StoreError};
 
 /// A review to open.
@@ -24,6 +25,8 @@ pub struct New {
     pub proposed: Removal,
     /// Why a person is asked.
     pub reason: String,
+    /// Whether it is a deletion that is carried out when the last asset is returned.
+    pub waits_for_assets: bool,
 }
 
 /// An open review.
@@ -41,9 +44,25 @@ pub struct Open {
     pub cause: Cause,
     /// What is proposed.
     pub proposed: Removal,
+    /// Whether the object is still linked to the account.
+    pub linked: bool,
 }
 
-/// Opens reviews; one that is open for the same object and cause stays as it is.
+/// A removal that a run has done, or that waits in another form: what is asked about it is settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// The object.
+    pub object: ObjectId,
+    /// The account.
+    pub account: AccountId,
+    /// What was done; none where the deletion waits for assets.
+    pub removal: Option<Removal>,
+}
+
+/// Opens reviews; one that is open for the same object and cause stays as it is, but for when the object was last seen.
+///
+/// That is now, or for one that is deleted or gone, the last full reading before it was found so. Links still say what was
+/// known until now.
 pub async fn open(
     connection: &mut PgConnection,
     (organization, of, run): (OrganizationId, ConnectionId, RunId),
@@ -56,11 +75,24 @@ pub async fn open(
     sqlx::query(
         "-- review.open
          INSERT INTO review (id, organization_id, connection_id, run_id, account_id, object_id, cause, proposed, reason,
-             state, created_at)
-         SELECT u.id, $1, $2, $3, u.account_id, u.object_id, u.cause, u.proposed, u.reason, 'open', $4
-         FROM unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::smallint[], $9::text[], $10::text[])
-             AS u (id, account_id, object_id, cause, proposed, reason)
-         ON CONFLICT (connection_id, object_id, account_id, cause) WHERE state = 'open' DO NOTHING",
+             state, created_at, waits_for_assets, last_seen_at)
+         SELECT u.id, $1, $2, $3, u.account_id, u.object_id, u.cause, u.proposed, u.reason, 'open', $4, u.waits,
+             CASE
+                 WHEN u.cause NOT IN (2, 3) THEN (SELECT coalesce(ended_at, $4) FROM run_fetch WHERE run_id = $3)
+                 WHEN l.status NOT IN (3, 4) THEN (
+                     SELECT max(f.ended_at) FROM run_plan p
+                     JOIN run r ON r.id = p.run_id AND r.kind <> 'manual'
+                     JOIN run_fetch f ON f.run_id = p.run_id AND f.proved AND NOT f.delta
+                     WHERE p.connection_id = $2 AND p.run_id <> $3 AND p.state = 'finished')
+             END
+         FROM unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::smallint[], $9::text[], $10::text[], $11::boolean[])
+             AS u (id, account_id, object_id, cause, proposed, reason, waits)
+         LEFT JOIN LATERAL (
+             SELECT status FROM link
+             WHERE connection_id = $2 AND object_id = u.object_id AND account_id = u.account_id LIMIT 1
+         ) l ON true
+         ON CONFLICT (connection_id, object_id, account_id, cause) WHERE state = 'open'
+         DO UPDATE SET last_seen_at = coalesce(excluded.last_seen_at, review.last_seen_at)",
     )
     .bind(organization.0)
     .bind(of.0)
@@ -72,6 +104,66 @@ pub async fn open(
     .bind(reviews.iter().map(|review| review.cause as i16).collect::<Vec<_>>())
     .bind(reviews.iter().map(|review| review.proposed.key()).collect::<Vec<_>>())
     .bind(reviews.iter().map(|review| review.reason.as_str()).collect::<Vec<_>>())
+    .bind(reviews.iter().map(|review| review.waits_for_assets).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Closes open reviews that ask what has been done, or waits in another form.
+pub async fn close_done(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    done: &[Done],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if done.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- review.close_done
+         UPDATE review v SET state = 'obsolete', resolved_at = $2
+         FROM unnest($3::uuid[], $4::uuid[], $5::text[]) AS u (object_id, account_id, removal)
+         WHERE v.connection_id = $1 AND v.state = 'open' AND v.object_id = u.object_id AND v.account_id = u.account_id
+           AND CASE WHEN u.removal IS NULL THEN NOT v.waits_for_assets
+               ELSE u.removal = 'delete' OR v.proposed = u.removal END",
+    )
+    .bind(id.0)
+    .bind(now)
+    .bind(done.iter().map(|done| done.object.0).collect::<Vec<_>>())
+    .bind(done.iter().map(|done| done.account.0).collect::<Vec<_>>())
+    .bind(
+        done.iter()
+            .map(|done| done.removal.map(Removal::key))
+            .collect::<Vec<_>>(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Closes open reviews of accounts that other objects have taken, those beside them: what was asked about them because of
+/// the former object is settled.
+pub async fn close_superseded(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    taken: &[Taken],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if taken.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- review.close_superseded
+         UPDATE review v SET state = 'obsolete', resolved_at = $2
+         FROM unnest($3::uuid[], $4::uuid[]) AS u (account_id, object_id)
+         WHERE v.organization_id = $1 AND v.state = 'open' AND v.account_id = u.account_id
+           AND v.object_id <> u.object_id",
+    )
+    .bind(organization.0)
+    .bind(now)
+    .bind(taken.iter().map(|taken| taken.account.0).collect::<Vec<_>>())
+    .bind(taken.iter().map(|taken| taken.object.0).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -163,8 +255,12 @@ pub async fn lock_open(
 ) -> Result<Vec<Open>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
         "-- review.lock_open
-         SELECT id, connection_id, account_id, object_id, cause, proposed FROM review
-         WHERE organization_id = $1 AND id = ANY($2) AND state = 'open' ORDER BY id FOR UPDATE",
+         SELECT v.id, v.connection_id, v.account_id, v.object_id, v.cause, v.proposed, EXISTS (
+             SELECT 1 FROM link l
+             WHERE l.connection_id = v.connection_id AND l.object_id = v.object_id AND l.account_id = v.account_id
+         ) AS linked
+         FROM review v
+         WHERE v.organization_id = $1 AND v.id = ANY($2) AND v.state = 'open' ORDER BY v.id FOR UPDATE",
     )
     .bind(organization.0)
     .bind(ids)
@@ -175,40 +271,120 @@ pub async fn lock_open(
         .collect()
 }
 
-/// The state of a review, if there is one.
-pub async fn state(
+/// The open reviews of an account whose deletion waits for its assets, for this transaction alone.
+pub async fn lock_waiting(
     connection: &mut PgConnection,
     organization: OrganizationId,
-    id: Uuid,
-) -> Result<Option<String>, StoreError> {
-    Ok(
-        sqlx::query_scalar(
-            "-- review.state\nSELECT state FROM review WHERE organization_id = $1 AND id = $2",
-        )
-        .bind(organization.0)
-        .bind(id)
-        .fetch_optional(connection)
-        .await?,
+    account: AccountId,
+) -> Result<Vec<Open>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "-- review.lock_waiting
+         SELECT v.id, v.connection_id, v.account_id, v.object_id, v.cause, v.proposed, EXISTS (
+             SELECT 1 FROM link l
+             WHERE l.connection_id = v.connection_id AND l.object_id = v.object_id AND l.account_id = v.account_id
+         ) AS linked
+         FROM review v
+         WHERE v.organization_id = $1 AND v.account_id = $2 AND v.state = 'open' AND v.waits_for_assets
+         ORDER BY v.id FOR UPDATE",
     )
+    .bind(organization.0)
+    .bind(account.0)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| Open::try_from(row).map_err(StoreError::from))
+        .collect()
 }
 
-/// Closes a review: `approved`, `rejected` or `obsolete`.
-pub async fn resolve(
+/// A review that waited for assets waits for a person from now on, because of this.
+pub async fn ask_instead(
     connection: &mut PgConnection,
     id: ReviewId,
-    state: &str,
-    (by, reason): (&str, &str),
-    now: DateTime<Utc>,
+    reason: &str,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "-- review.resolve
-         UPDATE review SET state = $2, resolved_by = $3, resolution_reason = $4, resolved_at = $5 WHERE id = $1",
+        "-- review.ask_instead\nUPDATE review SET waits_for_assets = false, reason = $2 WHERE id = $1",
     )
     .bind(id.0)
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The states of those of these reviews that there are.
+pub async fn states(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    ids: &[Uuid],
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_as(
+        "-- review.states\nSELECT id, state FROM review WHERE organization_id = $1 AND id = ANY($2)",
+    )
+    .bind(organization.0)
+    .bind(ids)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Closes reviews: `approved`, `rejected`, `kept` or `obsolete`.
+pub async fn resolve(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    state: &str,
+    (by, reason): (Option<&str>, Option<&str>),
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- review.resolve
+         UPDATE review SET state = $2, resolved_by = $3, resolution_reason = $4, resolved_at = $5 WHERE id = ANY($1)",
+    )
+    .bind(ids)
     .bind(state)
     .bind(by)
     .bind(reason)
     .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Those of these accounts of which a review is open.
+pub async fn open_of_accounts(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    accounts: &[Uuid],
+) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "-- review.open_of_accounts
+         SELECT DISTINCT account_id FROM review
+         WHERE organization_id = $1 AND account_id = ANY($2) AND state = 'open'",
+    )
+    .bind(organization.0)
+    .bind(accounts)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Takes out of the reviews of these accounts what they say in words; that they were, and what came of them, stays.
+pub async fn forget_accounts(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    accounts: &[Uuid],
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- review.forget_accounts
+         UPDATE review SET reason = 'purged', resolution_reason = CASE WHEN resolution_reason IS NOT NULL THEN 'purged' END
+         WHERE organization_id = $1 AND account_id = ANY($2)",
+    )
+    .bind(organization.0)
+    .bind(accounts)
     .execute(connection)
     .await?;
     Ok(())
@@ -222,6 +398,7 @@ struct Row {
     object_id: Uuid,
     cause: i16,
     proposed: String,
+    linked: bool,
 }
 
 impl TryFrom<Row> for Open {
@@ -236,6 +413,7 @@ impl TryFrom<Row> for Open {
             cause: Cause::of_number(row.cause).ok_or_else(|| Inconsistent::new("review", "cause", row.id))?,
             proposed: Removal::of_key(&row.proposed)
                 .ok_or_else(|| Inconsistent::new("review", "proposed", row.id))?,
+            linked: row.linked,
         })
     }
 }

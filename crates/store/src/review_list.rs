@@ -26,8 +26,8 @@ pub struct Review {
     pub name: Option<String>,
     /// The account's UPN.
     pub upn: Option<String>,
-    /// The account's role.
-    pub role: Role,
+    /// The account's role; none once it was purged.
+    pub role: Option<Role>,
     /// Why it would be removed.
     pub cause: Cause,
     /// What is proposed.
@@ -44,7 +44,29 @@ pub struct Review {
     pub resolved_by: Option<String>,
     /// The reason that they gave.
     pub resolution_reason: Option<String>,
+    /// Whether it is a deletion that is carried out when the last asset is returned.
+    pub waits_for_assets: bool,
+    /// When a run last saw the object in the directory.
+    pub last_seen_at: Option<DateTime<Utc>>,
+    /// What the record holds, the first of them.
+    pub held: Vec<HeldAsset>,
+    /// How many assets it holds in all.
+    pub held_count: u32,
 }
+
+/// An asset that someone holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldAsset {
+    /// Its key.
+    pub id: Uuid,
+    /// What it is called.
+    pub name: String,
+    /// What its label says.
+    pub tag: Option<String>,
+}
+
+/// As many assets are named with each review.
+const NAMED: i64 = 10;
 
 /// Whether a review still waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +122,8 @@ pub struct Filter {
     pub run: Option<RunId>,
     /// In which state.
     pub state: State,
+    /// For one cause, or for all.
+    pub cause: Option<Cause>,
 }
 
 /// Up to `limit` reviews as they were held, those behind `after`.
@@ -113,14 +137,21 @@ pub async fn list(
         "-- review_list.list
          SELECT review.id, connection.name AS connection, review.run_id, review.account_id, review.object_id,
              account.name, account.upn, account.role, review.cause, review.proposed, review.reason, review.state,
-             review.created_at, review.resolved_at, review.resolved_by, review.resolution_reason
+             review.created_at, review.resolved_at, review.resolved_by, review.resolution_reason,
+             review.waits_for_assets, review.last_seen_at, held.ids, held.names, held.tags,
+             (SELECT count(*) FROM asset WHERE asset.account_id = review.account_id) AS held_count
          FROM review
          JOIN connection ON connection.id = review.connection_id
-         JOIN account ON account.id = review.account_id
+         LEFT JOIN account ON account.id = review.account_id
+         CROSS JOIN LATERAL (
+             SELECT array_agg(a.id) AS ids, array_agg(a.name) AS names, array_agg(a.tag) AS tags
+             FROM (SELECT id, name, tag FROM asset WHERE account_id = review.account_id ORDER BY id LIMIT $9) a
+         ) held
          WHERE review.organization_id = $1 AND review.state = $2
            AND ($3::uuid IS NULL OR review.connection_id = $3)
            AND ($4::uuid IS NULL OR review.run_id = $4)
            AND ($5::timestamptz IS NULL OR (review.created_at, review.id) > ($5, $6))
+           AND ($8::smallint IS NULL OR review.cause = $8)
          ORDER BY review.created_at, review.id LIMIT $7",
     )
     .bind(filter.organization.0)
@@ -130,6 +161,8 @@ pub async fn list(
     .bind(after.map(|after| after.0))
     .bind(after.map(|after| after.1.0))
     .bind(limit)
+    .bind(filter.cause.map(|cause| cause as i16))
+    .bind(NAMED)
     .fetch_all(connection)
     .await?;
     rows.into_iter()
@@ -157,7 +190,7 @@ struct Row {
     object_id: Uuid,
     name: Option<String>,
     upn: Option<String>,
-    role: i16,
+    role: Option<i16>,
     cause: i16,
     proposed: String,
     reason: String,
@@ -166,6 +199,12 @@ struct Row {
     resolved_at: Option<DateTime<Utc>>,
     resolved_by: Option<String>,
     resolution_reason: Option<String>,
+    waits_for_assets: bool,
+    last_seen_at: Option<DateTime<Utc>>,
+    ids: Option<Vec<Uuid>>,
+    names: Option<Vec<String>>,
+    tags: Option<Vec<Option<String>>>,
+    held_count: i64,
 }
 
 impl TryFrom<Row> for Review {
@@ -178,8 +217,12 @@ impl TryFrom<Row> for Review {
             run: RunId(row.run_id),
             account: AccountId(row.account_id),
             object: ObjectId(row.object_id),
-            role: Role::of_number(row.role)
-                .ok_or_else(|| Inconsistent::new("account", "role", row.account_id))?,
+            role: row
+                .role
+                .map(|role| {
+                    Role::of_number(role).ok_or_else(|| Inconsistent::new("account", "role", row.account_id))
+                })
+                .transpose()?,
             cause: Cause::of_number(row.cause).ok_or_else(|| bad("cause"))?,
             proposed: Removal::of_key(&row.proposed).ok_or_else(|| bad("proposed"))?,
             state: State::of_key(&row.state).ok_or_else(|| bad("state"))?,
@@ -191,6 +234,31 @@ impl TryFrom<Row> for Review {
             resolved_at: row.resolved_at,
             resolved_by: row.resolved_by,
             resolution_reason: row.resolution_reason,
+            waits_for_assets: row.waits_for_assets,
+            last_seen_at: row.last_seen_at,
+            held: (row.ids.into_iter().flatten())
+                .zip(row.names.into_iter().flatten())
+                .zip(row.tags.into_iter().flatten())
+                .map(|((id, name), tag)| HeldAsset { id, name, tag })
+                .collect(),
+            held_count: u32::try_from(row.held_count).unwrap_or(u32::MAX),
         })
     }
+}
+
+/// The first of those whose removals a run held, as people call them.
+pub async fn first_held(
+    connection: &mut PgConnection,
+    run: RunId,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "-- review_list.first_held
+         SELECT coalesce(upn, name, object_id::text) FROM decision
+         WHERE run_id = $1 AND outcome = 6 AND object_id IS NOT NULL ORDER BY page, position LIMIT $2",
+    )
+    .bind(run.0)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?)
 }

@@ -119,3 +119,19 @@ pub async fn step_aside(
     .await?;
     Ok(done.rows_affected())
 }
+
+/// A run of the connection that is being read, planned or applied, manual ones too.
+pub async fn any_active(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+) -> Result<Option<RunId>, StoreError> {
+    let row: Option<Uuid> = sqlx::query_scalar(
+        "-- run_plan.any_active
+         SELECT f.run_id FROM run_fetch f JOIN run r ON r.id = f.run_id LEFT JOIN run_plan p ON p.run_id = f.run_id
+         WHERE r.connection_id = $1 AND (p.run_id IS NULL OR p.state IN ('planning', 'applying')) LIMIT 1",
+    )
+    .bind(id.0)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(RunId))
+}

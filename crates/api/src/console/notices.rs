@@ -114,6 +114,7 @@ impl Line {
             tone: match kind {
                 Some(Kind::RunFinished) => "good",
                 Some(Kind::RunFailed | Kind::MailFailed) => "bad",
+                Some(Kind::Removed) => "quiet",
                 Some(Kind::ReviewsWaiting | Kind::PreviewReady) => "wait",
                 None => "quiet",
             },

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Query, RawForm, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use contracts::v1;
+use domain::account::Role;
 use domain::id::{ReviewId, RunId};
 use serde::Deserialize;
 use store::review_list::{self, Filter, Review, State as Stage};
@@ -72,6 +73,7 @@ pub async fn page(
             run => Some(lookup::parse::<RunId>("run", run)?),
         },
         state: Stage::Open,
+        cause: None,
     };
     let mut connection = console.app.store.connection().await?;
     let mut reviews = review_list::list(&mut connection, filter, after, paging.limit()).await?;
@@ -137,7 +139,7 @@ impl Line {
             id: review.id.to_string(),
             name: review.name.unwrap_or_default(),
             upn: review.upn.unwrap_or_default(),
-            role: review.role.key(),
+            role: review.role.map_or("", Role::key),
             cause: review.cause.to_string(),
             proposed: review.proposed.key(),
             reason: review.reason,

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::fault::{Fault, Violation};
-use crate::grpc::explain;
+use crate::grpc::{explain, purge};
 use crate::once::Key;
 use crate::page::Page;
 use crate::suggest::did_you_mean;
@@ -74,6 +74,16 @@ impl Accounts for Service {
         let caller = Caller::of(&request)?;
         Ok(Response::new(
             runs::manual::sync(&self.0, &caller, request.into_inner()).await?,
+        ))
+    }
+
+    async fn purge_accounts(
+        &self,
+        request: Request<v1::PurgeAccountsRequest>,
+    ) -> Result<Response<v1::PurgeAccountsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(
+            purge::purge(&self.0, &caller, request.get_ref()).await?,
         ))
     }
 

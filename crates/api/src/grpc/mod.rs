@@ -1,6 +1,8 @@
 //! The services of `rollcall.v1`.
 
 mod accounts;
+mod assets;
+mod audit;
 mod configuration;
 mod connections;
 mod credentials;
@@ -12,9 +14,11 @@ mod mappings;
 mod never_touch;
 mod notices;
 mod people;
+mod purge;
 mod reviews;
 mod runs;
 mod schedules;
+mod system_log;
 mod tokens;
 
 #[cfg(test)]
@@ -35,6 +39,7 @@ use crate::fault::Fault;
 
 pub use notices::mark_read;
 pub use reviews::resolve as resolve_reviews;
+pub use system_log::find as log_entry;
 
 /// Messages of a stream that wait for a slow listener.
 const WAITING: usize = 16;
@@ -45,12 +50,12 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// Everything that api offers on its gRPC port.
 pub fn surface(app: &App) -> Surface {
     use v1::{
-        accounts_server as accounts, configuration_server as configuration,
-        connections_server as connections, credentials_server as credentials,
-        failed_records_server as failed_records, groups_server as groups, links_server as links,
-        mappings_server as mappings, never_touch_server as never_touch, notices_server as notices,
-        people_server as people, reviews_server as reviews, runs_server as runs,
-        schedules_server as schedules, tokens_server as tokens,
+        accounts_server as accounts, assets_server as assets, audit_server as audit,
+        configuration_server as configuration, connections_server as connections,
+        credentials_server as credentials, failed_records_server as failed_records, groups_server as groups,
+        links_server as links, mappings_server as mappings, never_touch_server as never_touch,
+        notices_server as notices, people_server as people, reviews_server as reviews, runs_server as runs,
+        schedules_server as schedules, system_log_server as system_log, tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
@@ -84,6 +89,18 @@ pub fn surface(app: &App) -> Surface {
         .with(known(
             app,
             people::PeopleServer::new(self::people::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            assets::AssetsServer::new(self::assets::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            system_log::SystemLogServer::new(self::system_log::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            audit::AuditServer::new(self::audit::Service(app.clone())),
         ))
         .with(known(
             app,

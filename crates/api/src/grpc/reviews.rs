@@ -6,6 +6,7 @@ use contracts::internal::v1::ResolveReviewsRequest;
 use contracts::v1;
 use contracts::v1::reviews_server::Reviews;
 use domain::id::ReviewId;
+use domain::leaver::Cause;
 use store::review_list::{self, Filter, State};
 use tonic::{Request, Response, Status};
 
@@ -56,6 +57,17 @@ impl Reviews for Service {
             resolve(&self.0, &caller, request, v1::ReviewState::Rejected).await?,
         ))
     }
+
+    async fn keep_reviews(
+        &self,
+        request: Request<v1::ResolveReviewsRequest>,
+    ) -> Result<Response<v1::ResolveReviewsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        Ok(Response::new(
+            resolve(&self.0, &caller, request, v1::ReviewState::Kept).await?,
+        ))
+    }
 }
 
 async fn list(
@@ -63,7 +75,11 @@ async fn list(
     caller: &Caller,
     request: &v1::ListReviewsRequest,
 ) -> Result<v1::ListReviewsResponse, Fault> {
-    let list = format!("reviews of {} {}", request.connection, request.state);
+    let list = format!(
+        "reviews of {} {} {}",
+        request.connection, request.state, request.cause
+    );
+    let cause = cause(&request.cause)?;
     let page = Page::read(list, request.page_size, &request.page_token)?;
     let after = page.after_parsed(|parts| {
         let [at, id] = parts else { return None };
@@ -81,6 +97,7 @@ async fn list(
             v1::ReviewState::Kept => State::Kept,
             v1::ReviewState::Obsolete => State::Obsolete,
         },
+        cause,
     };
     let mut rows = review_list::list(tx.connection(), filter, after, page.limit()).await?;
     tx.commit().await?;
@@ -101,10 +118,10 @@ pub async fn resolve(
     request: v1::ResolveReviewsRequest,
     verdict: v1::ReviewState,
 ) -> Result<v1::ResolveReviewsResponse, Fault> {
-    let method = if verdict == v1::ReviewState::Approved {
-        "ApproveReviews"
-    } else {
-        "RejectReviews"
+    let method = match verdict {
+        v1::ReviewState::Approved => "ApproveReviews",
+        v1::ReviewState::Kept => "KeepReviews",
+        _ => "RejectReviews",
     };
     check(&request, verdict)?;
     let key = Key::of(caller, method, &request.idempotency_key, &request)?;
@@ -129,6 +146,18 @@ pub async fn resolve(
         });
     key.settle(app, &outcome).await?;
     outcome
+}
+
+/// The cause of this name; none for an empty one.
+pub fn cause(name: &str) -> Result<Option<Cause>, Fault> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let problem = || {
+        let known = Cause::ALL.map(Cause::key).join(", ");
+        Fault::invalid("cause", format!("\"{name}\" is none that there is; use {known}"))
+    };
+    Cause::of_key(name).map(Some).ok_or_else(problem)
 }
 
 fn check(request: &v1::ResolveReviewsRequest, verdict: v1::ReviewState) -> Result<(), Fault> {
@@ -158,8 +187,11 @@ fn check(request: &v1::ResolveReviewsRequest, verdict: v1::ReviewState) -> Resul
     }
     if request.reason.trim().is_empty() {
         add("reason".to_owned(), "is missing; it is kept with the review");
-    } else if request.reason.chars().count() > LONGEST_REASON {
-        add("reason".to_owned(), "is longer than 1000 characters");
+    } else if request.reason.chars().count() > LONGEST_REASON || request.reason.contains('\0') {
+        add(
+            "reason".to_owned(),
+            "is longer than 1000 characters, or holds a null character",
+        );
     }
     let allowed: &[v1::LeaverAction] = match verdict {
         v1::ReviewState::Approved => &[

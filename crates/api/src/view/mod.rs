@@ -1,6 +1,8 @@
 //! What messages say of stored things.
 
 pub mod account;
+pub mod asset;
+pub mod audit;
 pub mod change;
 pub mod connection;
 pub mod failed;
@@ -12,6 +14,7 @@ pub mod notice;
 pub mod review;
 pub mod run;
 pub mod schedule;
+pub mod system_log;
 pub mod token;
 
 use chrono::{DateTime, Utc};

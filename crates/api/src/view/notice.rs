@@ -50,6 +50,7 @@ fn kind(key: &str) -> v1::NoticeKind {
         Some(Kind::ReviewsWaiting) => v1::NoticeKind::ReviewsWaiting,
         Some(Kind::PreviewReady) => v1::NoticeKind::PreviewReady,
         Some(Kind::MailFailed) => v1::NoticeKind::MailFailed,
+        Some(Kind::Removed) => v1::NoticeKind::Removed,
         None => v1::NoticeKind::Unspecified,
     }
 }

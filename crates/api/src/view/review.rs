@@ -17,7 +17,7 @@ pub fn review(review: Review) -> v1::Review {
         object_id: review.object.to_string(),
         name: review.name.unwrap_or_default(),
         upn: review.upn.unwrap_or_default(),
-        role: role(review.role).into(),
+        role: review.role.map_or(v1::Role::Unspecified, role).into(),
         cause: review.cause.key().to_owned(),
         proposed: match review.proposed {
             Removal::Deactivate => v1::LeaverAction::Deactivate,
@@ -30,6 +30,18 @@ pub fn review(review: Review) -> v1::Review {
         resolve_time: review.resolved_at.map(time),
         resolved_by: review.resolved_by.unwrap_or_default(),
         resolution_reason: review.resolution_reason.unwrap_or_default(),
+        waits_for_assets: review.waits_for_assets,
+        last_seen_time: review.last_seen_at.map(time),
+        held_assets: review
+            .held
+            .into_iter()
+            .map(|asset| v1::HeldAsset {
+                id: asset.id.to_string(),
+                name: asset.name,
+                tag: asset.tag.unwrap_or_default(),
+            })
+            .collect(),
+        held_count: review.held_count,
     }
 }
 

@@ -59,6 +59,18 @@ Examples:
         #[arg(value_parser = super::id)]
         id: String,
     },
+    /// Remove deleted accounts or people for good, with what is said of them; only their ids and counts stay
+    #[command(
+        after_help = "A full run adds them anew if they are still in scope.\n\nExamples:\n  rollcall account purge 0198… 0199… --reason 'asked to be forgotten'"
+    )]
+    Purge {
+        /// Ids of deleted accounts or people
+        #[arg(required = true, value_name = "ID", value_parser = super::id)]
+        ids: Vec<String>,
+        /// Why; kept in the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Read the account's user in the directory now, and bring the account in step
     Sync {
         /// The account's id
@@ -82,6 +94,7 @@ impl Command {
             } => list(session, &search, limit, deleted, status.as_deref()).await,
             Self::Explain { person, connection } => explain::run(session, person, connection).await,
             Self::Show { id } => show_one(session, id).await,
+            Self::Purge { ids, reason } => purge(session, ids, reason).await,
             Self::ResetPassword { id } => reset_password(session, id).await,
             Self::Sync { id, strict } => sync(session, id, strict).await,
         }
@@ -158,6 +171,41 @@ async fn show_one(session: &Session, account_id: String) -> Result<(), Failure> 
         .call(message, async |request| api.accounts().get_account(request).await)
         .await?;
     session.output.answer(&answer, card)
+}
+
+/// What could not be purged is told and makes the command fail.
+async fn purge(session: &Session, account_ids: Vec<String>, reason: String) -> Result<(), Failure> {
+    let message = v1::PurgeAccountsRequest {
+        account_ids,
+        reason,
+        idempotency_key: idempotency_key(),
+    };
+    let api = session.api().await?;
+    let answer = api
+        .call(message, async |request| {
+            api.accounts().purge_accounts(request).await
+        })
+        .await?;
+    session.output.answer(&answer, |answer| {
+        let mut table = Table::whole(&[
+            Column::Left("ID"),
+            Column::Left("PURGED"),
+            Column::Left("WHY NOT"),
+        ]);
+        for result in &answer.results {
+            table.row([
+                result.account_id.clone(),
+                show::flag(result.purged).to_owned(),
+                result.message.clone(),
+            ]);
+        }
+        table.into_text("Nothing was asked for.")
+    })?;
+    if answer.results.iter().all(|result| result.purged) {
+        Ok(())
+    } else {
+        Err(Failure::Told)
+    }
 }
 
 async fn reset_password(session: &Session, account_id: String) -> Result<(), Failure> {

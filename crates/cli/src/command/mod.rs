@@ -2,6 +2,8 @@
 
 mod account;
 mod apply;
+mod asset;
+mod audit;
 mod completion;
 mod connection;
 mod diff;
@@ -12,6 +14,7 @@ mod follow;
 mod group;
 mod import;
 mod link;
+mod log;
 mod mapping;
 mod never_touch;
 mod notice;
@@ -88,6 +91,9 @@ enum Command {
     /// Groups of the directory and their members
     #[command(subcommand)]
     Group(group::Command),
+    /// What people hold
+    #[command(subcommand)]
+    Asset(asset::Command),
     /// Which account belongs to which Entra user
     #[command(subcommand)]
     Link(link::Command),
@@ -103,6 +109,12 @@ enum Command {
     /// The bell
     #[command(subcommand)]
     Notice(notice::Command),
+    /// What was done to many records at once, and to which
+    #[command(subcommand)]
+    Log(log::Command),
+    /// Who changed what about the configuration
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// API tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -142,7 +154,10 @@ impl Cli {
             Command::Schedule(command) => command.run(&session).await,
             Command::Mapping(command) => command.run(&session).await,
             Command::Group(command) => command.run(&session).await,
+            Command::Asset(command) => command.run(&session).await,
             Command::Link(command) => command.run(&session).await,
+            Command::Log(command) => command.run(&session).await,
+            Command::Audit(command) => command.run(&session).await,
             Command::NeverTouch(command) => command.run(&session).await,
             Command::Failed(command) => command.run(&session).await,
             Command::Review(command) => command.run(&session).await,

@@ -30,6 +30,8 @@ fn run(asked: Asked, ending: Ending) -> EndedRun {
         },
         failed_ignored: 0,
         removals_note: None,
+        removed: None,
+        held_first: Vec::new(),
         before: Before::default(),
     }
 }
@@ -180,6 +182,39 @@ fn b8_failures_that_a_person_said_to_ignore_are_not_told() {
 }
 
 #[test]
+fn d9_removals_by_itself_are_told_with_the_entry_that_says_whom() {
+    let entry = uuid::Uuid::from_u128(7);
+    let mut run = run(Asked::Delta, Ending::Finished);
+    run.counts.removed = 2;
+    run.removed = Some(Removed { entry, records: 2 });
+    let telling = tell(&run, MANNER);
+    assert_eq!(kinds(&telling), [Kind::Removed], "of a delta, too");
+    let notice = &telling.notices[0];
+    assert_eq!(notice.title, "contoso: 2 records removed");
+    assert!(notice.body.contains(&format!("rollcall log show {entry} --csv")));
+    assert!(notice.body.ends_with(&format!("/log/{entry}\n")), "{notice:?}");
+    run.ending = Ending::Cancelled { by: None };
+    assert!(
+        tell(&run, MANNER)
+            .notices
+            .iter()
+            .all(|notice| notice.kind != Kind::Removed)
+    );
+}
+
+#[test]
+fn d9_the_first_of_those_who_wait_are_named() {
+    let mut run = run(Asked::Delta, Ending::Finished);
+    run.counts.held = 12;
+    run.held_first = vec!["ann@contoso.com".to_owned(), "bob\n@contoso.com".to_owned()];
+    let body = &tell(&run, MANNER).notices[0].body;
+    assert!(
+        body.contains("They are: ann@contoso.com, bob @contoso.com and 10 more."),
+        "{body}"
+    );
+}
+
+#[test]
 fn d8_held_removals_are_told_with_the_way_to_the_reviews() {
     let mut run = run(Asked::Delta, Ending::Finished);
     run.counts.held = 12;
@@ -192,7 +227,7 @@ fn d8_held_removals_are_told_with_the_way_to_the_reviews() {
     assert!(
         notice
             .body
-            .contains("rollcall review list --connection contoso\nhttps://rollcall.contoso.com/reviews\n")
+            .contains("rollcall review list --connection contoso\nhttps://rollcall.contoso.com/reviews?run=")
     );
     run.counts.held = 1;
     assert_eq!(
@@ -357,6 +392,8 @@ fn any_run() -> impl Strategy<Value = EndedRun> {
                 counts,
                 failed_ignored: 0,
                 removals_note,
+                removed: None,
+                held_first: Vec::new(),
                 before: Before {
                     failing: before.0,
                     records_failed_lately: before.1,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Asked, Counts, EndedRun, Ending, MAX_ATTACHED};
+use super::{Asked, Counts, EndedRun, Ending, MAX_ATTACHED, Removed};
 
 /// Characters of a title or subject, at most.
 const MAX_LINE: usize = 200;
@@ -121,8 +121,38 @@ pub(super) fn held(run: &EndedRun, console: Option<&str>) -> String {
         Some(note) => text.line(&format!("{}.", paragraph(note).trim_end_matches('.'))),
         None => text.line("A policy or a safeguard leaves these removals to a person."),
     }
+    if !run.held_first.is_empty() {
+        let named: Vec<String> = run.held_first.iter().map(|name| single_line(name)).collect();
+        let more = run
+            .counts
+            .held
+            .saturating_sub(u32::try_from(named.len()).unwrap_or(u32::MAX));
+        let rest = match more {
+            0 => String::new(),
+            more => format!(" and {} more", thousands(more)),
+        };
+        text.line(&format!("They are: {}{rest}.", named.join(", ")));
+    }
     text.line(&review_list(run));
-    text.link(console, "reviews");
+    text.link(console, &format!("reviews?run={}", run.id));
+    text.done()
+}
+
+/// `3 records removed`.
+pub(super) fn removed(removed: &Removed) -> String {
+    if removed.records == 1 {
+        "1 record removed".to_owned()
+    } else {
+        format!("{} records removed", thousands(removed.records))
+    }
+}
+
+/// Removals that a run did by itself, for the bell.
+pub(super) fn removals(removed: &Removed, console: Option<&str>) -> String {
+    let mut text = Text::new();
+    text.line("Their policies say so, and the brake let it. They were deactivated or deleted; deleting keeps the history.");
+    text.line(&format!("Exactly who: rollcall log show {} --csv", removed.entry));
+    text.link(console, &format!("log/{}", removed.entry));
     text.done()
 }
 

@@ -4,14 +4,17 @@ use bus::subjects;
 use chrono::TimeDelta;
 use domain::id::{DeliveryId, EventId, NoticeId, OrganizationId, RunId};
 use domain::notice::{
-    self, Asked, Before, Counts, EndedRun, Ending, Letter, MAX_RECIPIENTS, Manner, recipients,
+    self, Asked, Before, Counts, EndedRun, Ending, Letter, MAX_RECIPIENTS, Manner, Removed, recipients,
 };
 use service::Clock;
 use service::telemetry::{TraceContext, set_parent};
 use store::delivery::{Addressee, Mailing};
 use store::run::Kind;
 use store::run_view::{RunView, State};
-use store::{Store, StoreError, Tx, delivery, earlier_runs, inbox, recipient, run_view, settings};
+use store::{
+    Store, StoreError, Tx, delivery, earlier_runs, inbox, recipient, review_list, run_view, settings,
+    system_log,
+};
 use tracing::Instrument;
 
 use crate::config::Config;
@@ -19,6 +22,9 @@ use crate::metrics::{KIND, Metrics};
 
 /// Failed records are mailed again after so long, even when they go on failing.
 const QUIET: TimeDelta = TimeDelta::hours(24);
+
+/// As many of those whose removals wait are named in a notice.
+const NAMED: i64 = 10;
 
 /// The end of a run, as the outbox tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,9 +111,19 @@ impl Teller {
             return Ok(None);
         }
         let before = self.before(tx, &view).await?;
+        let removed = system_log::removals_of(tx.connection(), event.run).await?;
+        let held_first = if view.counts.held > 0 {
+            review_list::first_held(tx.connection(), event.run, NAMED).await?
+        } else {
+            Vec::new()
+        };
         Ok(Some(Ended {
             connection: view.connection,
-            run: as_told(view, ending, before),
+            run: EndedRun {
+                removed: removed.map(|(entry, records)| Removed { entry, records }),
+                held_first,
+                ..as_told(view, ending, before)
+            },
         }))
     }
 
@@ -272,6 +288,8 @@ fn as_told(view: RunView, ending: Ending, before: Before) -> EndedRun {
         },
         failed_ignored: view.failed_ignored,
         removals_note: view.removals_note,
+        removed: None,
+        held_first: Vec::new(),
         before,
     }
 }

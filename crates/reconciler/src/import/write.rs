@@ -22,7 +22,8 @@ use super::look::Kept;
 use super::{Head, Import, row};
 use crate::apply::login_of;
 use crate::error::Error;
-use crate::{passwords, resolve};
+use crate::passwords;
+use crate::tell::tell;
 
 /// Tries at a page when the database asks for it to be repeated.
 const TRIES: u32 = 5;
@@ -111,7 +112,7 @@ impl Writer<'_> {
         }
         let written = self.written + done.written;
         if number == pages && written > 0 {
-            resolve::tell(&mut tx, self.import.clock, self.head.organization, written).await?;
+            tell(&mut tx, self.import.clock, self.head.organization, written).await?;
         }
         tx.commit().await?;
         Ok(Some(done))
