@@ -1,6 +1,6 @@
 //! The console as a browser meets it: signing in, true pages, a safe file, and nothing for other sites.
 
-use contracts::v1::{Outcome, Run, RunKind};
+use contracts::v1::{NoticeKind, Outcome, ReviewState, Run, RunKind};
 use harness::people::{hire, hire_many};
 use harness::runs::{counts, tally};
 use harness::world::World;
@@ -342,4 +342,102 @@ async fn a_form_of_another_site_or_session_does_nothing() {
     world
         .ended(answer.header("location").strip_prefix("/runs/").unwrap())
         .await;
+}
+
+#[tokio::test]
+async fn d8_reviews_are_reached_from_the_bell_and_the_connection_and_decided_in_bulk() {
+    let world = World::with("leavers: { disabled: review, gone: review }", "").await;
+    let ids = hire_many(&world.tenant, 6);
+    let ann = hire(&world.tenant, "ann", json!({}));
+    world.full().await;
+    for id in &ids[..3] {
+        world.tenant.disable(id).unwrap();
+    }
+    world.tenant.hard_delete(&ann).unwrap();
+    let account = world.account("ann").await.id;
+    let added = world
+        .cli_json(&["asset", "add", "--name", "Laptop 7", "--tag", "T-7"])
+        .await;
+    let asset = added["id"].as_str().unwrap();
+    world.cli_json(&["asset", "assign", asset, &account]).await;
+    let run = world.full().await;
+    world.notice(&run.id, NoticeKind::ReviewsWaiting).await;
+
+    let browser = Browser::signed_in(&world).await;
+    let bell = browser.page("/notices").await.body;
+    let link = format!("/reviews?run={}", run.id);
+    assert!(bell.contains(&link), "{bell}");
+    assert!(browser.page(&link).await.body.contains("p01@contoso.com"));
+    let connection = browser.page("/connections/contoso").await.body;
+    assert!(
+        connection.contains("4 wait") && connection.contains("/reviews?connection=contoso"),
+        "{connection}"
+    );
+    let gone = browser.page("/reviews?connection=contoso&cause=gone").await.body;
+    assert!(
+        gone.contains("ann@contoso.com") && gone.contains("1: Laptop 7 (T-7)") && gone.contains("last seen"),
+        "{gone}"
+    );
+    assert!(!gone.contains("p01@contoso.com"), "{gone}");
+
+    let disabled = browser.page("/reviews?cause=disabled").await;
+    let token = disabled.form_token();
+    let chosen: Vec<&str> = disabled
+        .body
+        .split("name=\"id\" value=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert_eq!(chosen.len(), 3);
+    let mut form: Vec<(&str, &str)> = chosen.iter().map(|id| ("id", *id)).collect();
+    form.extend([
+        ("form_token", token.as_str()),
+        ("verdict", "keep"),
+        ("reason", "on parental leave"),
+        ("cause", "disabled"),
+    ]);
+    let answer = browser.post("/reviews", &form).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    assert!(answer.header("location").contains("cause=disabled"));
+    let kept = world.reviews(ReviewState::Kept).await;
+    assert_eq!(kept.len(), 3);
+    assert!(
+        kept.iter()
+            .all(|review| review.resolution_reason == "on parental leave")
+    );
+}
+
+#[tokio::test]
+async fn n7_the_system_log_is_read_and_its_list_loaded() {
+    let world = World::with("leavers: { disabled: deactivate }", "").await;
+    hire_many(&world.tenant, 6);
+    let ann = hire(&world.tenant, "ann", json!({ "displayName": FORMULA }));
+    world.full().await;
+    world.tenant.disable(&ann).unwrap();
+    let run = world.full().await;
+    world.notice(&run.id, NoticeKind::Removed).await;
+    let browser = Browser::signed_in(&world).await;
+    let bell = browser.page("/notices").await.body;
+    let link = format!("/log?run={}", run.id);
+    assert!(bell.contains(&link), "{bell}");
+    let list = browser.page(&link).await.body;
+    let (_, rest) = list.split_once("href=\"/log/").expect("an entry");
+    let id = rest.split('"').next().unwrap();
+    let entry = browser.page(&format!("/log/{id}")).await.body;
+    assert!(
+        entry.contains("1 deactivated and 0 deleted") && entry.contains(&format!("/runs/{}", run.id)),
+        "{entry}"
+    );
+    let csv = browser.page(&format!("/log/{id}/records.csv")).await;
+    assert!(csv.header("content-type").starts_with("text/csv"));
+    assert!(csv.header("content-disposition").starts_with("attachment"));
+    assert!(
+        csv.body.contains("ann@contoso.com") && csv.body.contains("'=HYPERLINK"),
+        "{}",
+        csv.body
+    );
+    let other = World::start().await;
+    let stranger = Browser::signed_in(&other).await;
+    let foreign = stranger.get(&format!("/log/{id}/records.csv")).await;
+    assert_eq!(foreign.status, StatusCode::NOT_FOUND);
 }

@@ -6,6 +6,8 @@ mod overwrite_rules;
 
 mod leavers;
 
+mod leaver_cases;
+
 mod assets_held;
 
 mod reviews;

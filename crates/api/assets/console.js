@@ -53,5 +53,13 @@ window.addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
 
+// One box chooses all of its form.
+for (const all of document.querySelectorAll("[data-choose-all]")) {
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of all.form.querySelectorAll('input[name="id"]')) box.checked = all.checked;
+  });
+}
+
 document.querySelectorAll("[data-live]").forEach(follow);
 document.querySelectorAll("[data-unread-from]").forEach(ring);

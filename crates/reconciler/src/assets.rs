@@ -10,6 +10,7 @@ use domain::asset::{Status as Where, label};
 use domain::field::Field;
 use domain::id::{AccountId, OrganizationId};
 use domain::leaver::{self, Removal, Returned};
+use domain::never_touch::Entry;
 use domain::system_log::Kind;
 use service::Clock;
 use store::account::{self, Written};
@@ -192,9 +193,7 @@ async fn verdict(
         return Ok(Returned::Drop(why.to_owned()));
     }
     let kept = never_touch::of_connection(tx.connection(), organization, review.connection).await?;
-    let kept = kept
-        .hit_unseen(review.object, Some(account))
-        .map(|entry| entry.reason());
+    let kept = kept.hit_unseen(review.object, Some(account)).map(Entry::reason);
     let Some(of) = connection::find(tx.connection(), review.connection).await? else {
         return Ok(Returned::Drop("the connection is not there any more".to_owned()));
     };

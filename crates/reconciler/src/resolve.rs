@@ -9,7 +9,7 @@ use domain::account::{Account, Role, Status as AccountStatus};
 use domain::asset::Held;
 use domain::id::{AccountId, ConnectionId, OrganizationId};
 use domain::leaver::{self, Facts, Refusal, Removal};
-use domain::never_touch::NeverTouch;
+use domain::never_touch::{Entry, NeverTouch};
 use domain::system_log::Kind;
 use service::Clock;
 use store::account::{self, Written};
@@ -147,7 +147,7 @@ impl Ground {
             .kept
             .get(&review.connection)
             .and_then(|kept| kept.hit_unseen(review.object, account.as_deref()))
-            .map(|entry| entry.reason());
+            .map(Entry::reason);
         let active_owner = account
             .as_ref()
             .is_some_and(|account| account.role == Role::Owner && account.status == AccountStatus::Active);

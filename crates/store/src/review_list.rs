@@ -170,12 +170,19 @@ pub async fn list(
         .collect()
 }
 
-/// How many reviews of the organization are open.
-pub async fn open(connection: &mut PgConnection, organization: OrganizationId) -> Result<u32, StoreError> {
+/// How many reviews of the organization are open, of one connection or of all.
+pub async fn open(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    of: Option<ConnectionId>,
+) -> Result<u32, StoreError> {
     let open: i64 = sqlx::query_scalar(
-        "-- review_list.open\nSELECT count(*) FROM review WHERE organization_id = $1 AND state = 'open'",
+        "-- review_list.open
+         SELECT count(*) FROM review
+         WHERE organization_id = $1 AND state = 'open' AND ($2::uuid IS NULL OR connection_id = $2)",
     )
     .bind(organization.0)
+    .bind(of.map(|of| of.0))
     .fetch_one(connection)
     .await?;
     Ok(u32::try_from(open).unwrap_or(u32::MAX))

@@ -68,6 +68,8 @@ pub struct Filter {
     pub organization: OrganizationId,
     /// About one connection, or any.
     pub connection: Option<ConnectionId>,
+    /// Of one run, or any.
+    pub run: Option<RunId>,
     /// Of one kind, or any.
     pub kind: Option<Kind>,
 }
@@ -110,7 +112,7 @@ pub async fn list(
         "-- system_log.list
          SELECT id, at, kind, actor, title, connection_name, run_id, records, listed FROM system_log
          WHERE organization_id = $1 AND ($2::uuid IS NULL OR connection_id = $2) AND ($3::smallint IS NULL OR kind = $3)
-           AND ($4::uuid IS NULL OR id < $4)
+           AND ($4::uuid IS NULL OR id < $4) AND ($6::uuid IS NULL OR run_id = $6)
          ORDER BY id DESC LIMIT $5",
     )
     .bind(filter.organization.0)
@@ -118,6 +120,7 @@ pub async fn list(
     .bind(filter.kind.map(|kind| kind as i16))
     .bind(before)
     .bind(limit)
+    .bind(filter.run.map(|run| run.0))
     .fetch_all(connection)
     .await?;
     rows.into_iter()

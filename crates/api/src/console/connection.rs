@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Html;
 use domain::criteria::Criteria;
 use store::mapping::{self, Target};
-use store::run_view;
+use store::{review_list, run_view};
 
 use super::Console;
 use super::layout::{Layout, Section};
@@ -31,6 +31,7 @@ struct Page {
     mappings: Vec<(String, String)>,
     checks: Vec<Check>,
     tested: Option<Moment>,
+    waiting: u32,
     runs: Vec<Line>,
 }
 
@@ -63,6 +64,7 @@ pub async fn page(
     let of = &known.connection;
     let runs = run_view::list(tx.connection(), of.organization, Some(of.id), None, RUNS).await?;
     let mappings = mapping::of_connection(tx.connection(), of.id).await?;
+    let waiting = review_list::open(tx.connection(), of.organization, Some(of.id)).await?;
     tx.commit().await?;
     let status = known.status.as_ref();
     render(&Page {
@@ -102,6 +104,7 @@ pub async fn page(
             .map(Check::of)
             .collect(),
         tested: status.map(|status| words::moment(status.tested_at, now)),
+        waiting,
         runs: runs.iter().map(|run| Line::of(run, now)).collect(),
     })
 }

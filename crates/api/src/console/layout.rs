@@ -15,6 +15,8 @@ pub enum Section {
     Runs,
     /// Removals that wait.
     Reviews,
+    /// The system log.
+    Log,
     /// The bell.
     Notices,
 }
@@ -41,7 +43,7 @@ impl Layout {
     pub async fn load(console: &Console, session: &Session, section: Section) -> Result<Self, Problem> {
         let mut tx = console.app.store.begin("console.layout").await?;
         let unread = notice_list::unread(tx.connection(), session.caller.reader()).await?;
-        let waiting = review_list::open(tx.connection(), session.caller.organization()).await?;
+        let waiting = review_list::open(tx.connection(), session.caller.organization(), None).await?;
         tx.commit().await?;
         Ok(Self {
             assets: assets::links(),
@@ -60,6 +62,7 @@ impl Layout {
             Section::Overview => "overview",
             Section::Runs => "runs",
             Section::Reviews => "reviews",
+            Section::Log => "log",
             Section::Notices => "notices",
         };
         own == section

@@ -5,6 +5,7 @@ mod changes;
 mod connection;
 mod headers;
 mod layout;
+mod log;
 mod notices;
 mod overview;
 mod respond;
@@ -79,6 +80,9 @@ fn router(console: Console) -> Router {
         .route("/runs/{id}/apply", post(run_actions::apply))
         .route("/runs/{id}/revert", post(run_actions::revert))
         .route("/reviews", get(reviews::page).post(reviews::resolve))
+        .route("/log", get(log::page))
+        .route("/log/{id}", get(log::entry))
+        .route("/log/{id}/records.csv", get(log::csv))
         .route("/notices", get(notices::page))
         .route("/notices/read", post(notices::mark_read))
         .route("/notices/unread", get(notices::unread))

@@ -35,6 +35,7 @@ struct Line {
     body: String,
     run: String,
     reviews: bool,
+    log: bool,
     written: Moment,
     read: bool,
 }
@@ -114,11 +115,11 @@ impl Line {
             tone: match kind {
                 Some(Kind::RunFinished) => "good",
                 Some(Kind::RunFailed | Kind::MailFailed) => "bad",
-                Some(Kind::Removed) => "quiet",
                 Some(Kind::ReviewsWaiting | Kind::PreviewReady) => "wait",
-                None => "quiet",
+                Some(Kind::Removed) | None => "quiet",
             },
             reviews: kind == Some(Kind::ReviewsWaiting),
+            log: kind == Some(Kind::Removed),
             run: entry.run().map(|run| run.to_string()).unwrap_or_default(),
             written: words::moment(entry.created_at, now),
             title: entry.title,

@@ -5,7 +5,9 @@ use axum::extract::{Query, RawForm, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use contracts::v1;
 use domain::account::Role;
+use domain::asset::label;
 use domain::id::{ReviewId, RunId};
+use domain::leaver::Cause;
 use serde::Deserialize;
 use store::review_list::{self, Filter, Review, State as Stage};
 
@@ -15,20 +17,30 @@ use super::respond::{Problem, page as render};
 use super::session::Session;
 use super::words::{self, Moment};
 use crate::fault::Fault;
-use crate::grpc::resolve_reviews;
+use crate::grpc::{resolve_reviews, review_cause};
 use crate::lookup;
 use crate::page::Page as Paging;
 
-const SIZE: i32 = 50;
+const SIZE: i32 = 200;
 
 #[derive(Template)]
 #[template(path = "reviews.html")]
 struct Page {
     layout: Layout,
     lines: Vec<Line>,
+    causes: [Choice; 4],
+    connection: String,
+    cause: String,
     run: String,
     next: String,
     first: bool,
+}
+
+/// A cause that the list can be narrowed to.
+struct Choice {
+    key: &'static str,
+    told: String,
+    chosen: bool,
 }
 
 struct Line {
@@ -41,12 +53,19 @@ struct Line {
     reason: String,
     connection: String,
     run: String,
+    holds: String,
+    waits: bool,
+    seen: Option<Moment>,
     held: Moment,
 }
 
 /// Which reviews.
 #[derive(Deserialize)]
 pub struct Which {
+    #[serde(default)]
+    connection: String,
+    #[serde(default)]
+    cause: String,
     #[serde(default)]
     run: String,
     #[serde(default)]
@@ -60,24 +79,28 @@ pub async fn page(
     Query(which): Query<Which>,
 ) -> Result<Html<String>, Problem> {
     let layout = Layout::load(&console, &session, Section::Reviews).await?;
-    let paging = Paging::read(format!("console reviews of {}", which.run), SIZE, &which.page)?;
+    let list = format!(
+        "console reviews of {} {} {}",
+        which.run, which.connection, which.cause
+    );
+    let paging = Paging::read(list, SIZE, &which.page)?;
     let after = paging.after_parsed(|parts| {
         let [at, id] = parts else { return None };
         Some((at.parse().ok()?, id.parse::<ReviewId>().ok()?))
     })?;
+    let mut tx = console.app.store.begin("console.reviews").await?;
     let filter = Filter {
         organization: session.caller.organization(),
-        connection: None,
+        connection: lookup::connection_filter(&mut tx, &session.caller, &which.connection).await?,
         run: match which.run.as_str() {
             "" => None,
             run => Some(lookup::parse::<RunId>("run", run)?),
         },
         state: Stage::Open,
-        cause: None,
+        cause: review_cause(&which.cause)?,
     };
-    let mut connection = console.app.store.connection().await?;
-    let mut reviews = review_list::list(&mut connection, filter, after, paging.limit()).await?;
-    drop(connection);
+    let mut reviews = review_list::list(tx.connection(), filter, after, paging.limit()).await?;
+    tx.commit().await?;
     let next = paging.cut(&mut reviews, |review| {
         vec![review.created_at.to_rfc3339(), review.id.to_string()]
     });
@@ -86,6 +109,13 @@ pub async fn page(
     render(&Page {
         layout,
         lines,
+        causes: Cause::ALL.map(|cause| Choice {
+            key: cause.key(),
+            told: cause.to_string(),
+            chosen: which.cause == cause.key(),
+        }),
+        connection: which.connection,
+        cause: which.cause,
         run: which.run,
         next,
         first: after.is_none(),
@@ -109,7 +139,8 @@ pub async fn resolve(
     let verdict = match one("verdict").as_str() {
         "approve" => v1::ReviewState::Approved,
         "reject" => v1::ReviewState::Rejected,
-        _ => return Err(Fault::invalid("verdict", "is neither approve nor reject").into()),
+        "keep" => v1::ReviewState::Kept,
+        _ => return Err(Fault::invalid("verdict", "is none of approve, reject and keep").into()),
     };
     let request = v1::ResolveReviewsRequest {
         review_ids: all("id"),
@@ -124,7 +155,10 @@ pub async fn resolve(
         .map(|result| format!("{}: {}", result.review_id, result.message))
         .collect();
     if left.is_empty() {
-        return Ok(Redirect::to("/reviews").into_response());
+        let back = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(["connection", "cause", "run"].map(|name| (name, one(name))))
+            .finish();
+        return Ok(Redirect::to(&format!("/reviews?{back}")).into_response());
     }
     Err(Fault::Precondition {
         reason: "NOT_RESOLVED",
@@ -135,6 +169,7 @@ pub async fn resolve(
 
 impl Line {
     fn of(review: Review, now: chrono::DateTime<chrono::Utc>) -> Self {
+        let holds = holds(&review);
         Self {
             id: review.id.to_string(),
             name: review.name.unwrap_or_default(),
@@ -142,10 +177,31 @@ impl Line {
             role: review.role.map_or("", Role::key),
             cause: review.cause.to_string(),
             proposed: review.proposed.key(),
+            holds,
+            waits: review.waits_for_assets,
+            seen: review.last_seen_at.map(|at| words::moment(at, now)),
             reason: review.reason,
             connection: review.connection,
             run: review.run.to_string(),
             held: words::moment(review.created_at, now),
         }
     }
+}
+
+/// `2: Laptop (T-1), Phone`; nothing for nothing.
+fn holds(review: &Review) -> String {
+    if review.held_count == 0 {
+        return String::new();
+    }
+    let named: Vec<String> = review
+        .held
+        .iter()
+        .map(|asset| label(&asset.name, asset.tag.as_deref()))
+        .collect();
+    let more = if review.held_count as usize > named.len() {
+        ", …"
+    } else {
+        ""
+    };
+    format!("{}: {}{more}", review.held_count, named.join(", "))
 }

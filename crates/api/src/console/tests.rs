@@ -145,6 +145,8 @@ async fn every_page_keeps_to_itself() {
         "/",
         "/runs",
         "/reviews",
+        "/reviews?connection=contoso&cause=gone",
+        "/log",
         "/notices",
         "/connections/contoso",
         "/nowhere",

@@ -38,7 +38,7 @@ use crate::auth::Authenticated;
 use crate::fault::Fault;
 
 pub use notices::mark_read;
-pub use reviews::resolve as resolve_reviews;
+pub use reviews::{cause as review_cause, resolve as resolve_reviews};
 pub use system_log::find as log_entry;
 
 /// Messages of a stream that wait for a slow listener.

@@ -51,6 +51,7 @@ async fn list(
     let filter = Filter {
         organization: caller.organization(),
         connection: lookup::connection_filter(&mut tx, caller, &request.connection).await?,
+        run: None,
         kind: match request.kind() {
             v1::LogEntryKind::Unspecified if request.kind != 0 => {
                 return Err(Fault::invalid(
