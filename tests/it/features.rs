@@ -51,3 +51,7 @@ mod manual_import;
 mod failed_records;
 
 mod managers;
+
+mod schedules;
+
+mod deprovision;
