@@ -347,13 +347,8 @@ async fn r3_a_change_keeps_the_times_that_it_leaves_alone() {
     stage.write(changed.clone(), false).await;
     stage.tick().await;
     stage.at("2026-02-02T01:35:00Z").await;
-    let full = "full: makes up for 1 scheduled time that was missed while nobody ran";
     let runs = stage.runs().await;
-    assert!(
-        runs[before..].iter().any(|run| run == "full: " || run == full),
-        "{:?}",
-        runs
-    );
+    assert!(runs[before..].iter().any(|run| run.starts_with("full:")), "{runs:?}");
     changed.full = Some(Timing::new(
         Frequency::Cron(Cron::parse("0 20 * * *").unwrap()),
         nightly().full.unwrap().start(),
