@@ -24,6 +24,8 @@ mod groups;
 
 mod preview_and_brake;
 
+mod undo;
+
 mod counts;
 
 mod notices;

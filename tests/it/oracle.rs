@@ -6,7 +6,7 @@ pub mod observe;
 pub mod register;
 mod settle;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::account::{Account, Kind, Role, Status, fold};
 use domain::brake::Brake;
@@ -21,7 +21,8 @@ use domain::observed::{ObservedUser, Presence};
 use domain::overwrite::{Keys, Rule};
 use uuid::Uuid;
 
-pub use observe::{Directory, Reading};
+pub use observe::{Directory, Reading, Told};
+use register::Register;
 
 /// The register, and what it is decided by.
 #[derive(Clone, Debug)]
@@ -30,12 +31,19 @@ pub struct Oracle {
     brake: Brake,
     accounts: BTreeMap<AccountId, Account>,
     links: BTreeMap<ObjectId, Link>,
-    /// Open reviews, by object and cause, with what they propose.
-    reviews: BTreeMap<(ObjectId, u8), Removal>,
+    /// Open reviews, with what they propose.
+    reviews: Reviews,
+    /// Reviews of records that a person said to keep.
+    kept: BTreeSet<(ObjectId, AccountId, u8)>,
+    /// Accounts that a person took objects away from.
+    cuts: BTreeSet<(ObjectId, AccountId)>,
     made: u128,
     /// What was decided on each object, run by run: for whoever looks for a mistake.
     stories: BTreeMap<ObjectId, Vec<String>>,
 }
+
+/// Open reviews: of which object and account, for which cause, and what they propose.
+pub type Reviews = BTreeMap<(ObjectId, AccountId, u8), Removal>;
 
 /// What the register knows of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +54,8 @@ pub struct Link {
     pub status: LinkStatus,
     /// Why it was left out.
     pub skip: Option<Skip>,
+    /// How it came in.
+    pub brought_in: BroughtIn,
 }
 
 /// What a run did.
@@ -61,6 +71,14 @@ pub struct Done {
     pub reactivated: usize,
 }
 
+/// What a run would do: every decision, settled.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// In numbers and outcomes.
+    pub done: Done,
+    decided: BTreeMap<ObjectId, Decided>,
+}
+
 /// One decision, with everything its own.
 #[derive(Clone, Debug)]
 struct Decided {
@@ -73,6 +91,7 @@ struct Decided {
     rule: Option<Rule>,
     status: LinkStatus,
     skip: Option<Skip>,
+    brought_in: BroughtIn,
     takes_from: Option<ObjectId>,
     login: Option<LoginKey>,
     role: Option<Role>,
@@ -102,9 +121,34 @@ impl Oracle {
             accounts,
             links: BTreeMap::new(),
             reviews: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            cuts: BTreeSet::new(),
             made: 0,
             stories: BTreeMap::new(),
         }
+    }
+
+    /// With what the register holds, and decided by these rules: for one run.
+    pub fn knowing(register: Register, rules: Rules, brake: Brake) -> Self {
+        Self {
+            rules,
+            brake,
+            links: register.links,
+            reviews: register.reviews,
+            kept: register.kept,
+            cuts: register.cuts,
+            ..Self::new(register.accounts)
+        }
+    }
+
+    /// What the rules are.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// What is known of an object.
+    pub fn link(&self, object: &ObjectId) -> Option<&Link> {
+        self.links.get(object)
     }
 
     /// What was decided on an object, run by run.
@@ -123,11 +167,20 @@ impl Oracle {
 
     /// Decides and applies a run that read this.
     pub fn run(&mut self, reading: &Reading) -> Done {
+        let plan = self.plan(reading);
+        let done = plan.done.clone();
+        self.apply(plan, None);
+        done
+    }
+
+    /// Decides a run that read this.
+    pub fn plan(&mut self, reading: &Reading) -> Plan {
         let mut decided: BTreeMap<ObjectId, Decided> = BTreeMap::new();
         let index = Index::of(&self.accounts);
         for observed in &reading.users {
             let id = self.fresh();
-            let decision = self.decide(observed, &index, id);
+            let now = reading.brought_in.get(&observed.id).copied().unwrap_or_default();
+            let decision = self.decide(observed, &index, (id, now));
             decided.insert(observed.id, decision);
         }
         let mut gone = 0;
@@ -148,7 +201,7 @@ impl Oracle {
                 }
             }
         }
-        settle::settle(self, &mut decided, reading.complete);
+        settle::settle(self, &mut decided, reading);
         for one in decided.values() {
             self.stories.entry(one.object).or_default().push(format!(
                 "{:?}",
@@ -171,15 +224,20 @@ impl Oracle {
                 .map(|one| (one.object, (one.outcome, one.rule)))
                 .collect(),
         };
-        self.apply(decided.into_values());
-        done
+        Plan { done, decided }
     }
 
-    fn decide(&self, observed: &ObservedUser<'_>, index: &Index, new_account: AccountId) -> Decided {
-        let known = self.links.get(&observed.id).map(|link| Known {
-            account: link.account.and_then(|id| self.accounts.get(&id)),
-            status: link.status,
-            brought_in: BroughtIn::ByCriteria,
+    fn decide(
+        &self,
+        observed: &ObservedUser<'_>,
+        index: &Index,
+        (new_account, now): (AccountId, BroughtIn),
+    ) -> Decided {
+        let link = self.links.get(&observed.id);
+        let known = Some(Known {
+            account: link.and_then(|link| self.accounts.get(&link.account?)),
+            status: link.map_or(LinkStatus::Active, |link| link.status),
+            brought_in: link.map_or(now, |link| link.brought_in.and(now)),
         });
         let unlinked = known.is_none_or(|known| known.account.is_none());
         let accounts = if unlinked && observed.presence == Presence::Present {
@@ -200,49 +258,75 @@ impl Oracle {
                 })
             })
             .collect();
+        let cuts: Vec<AccountId> = self
+            .cuts
+            .iter()
+            .filter(|(object, _)| *object == observed.id)
+            .map(|(_, account)| *account)
+            .collect();
         let candidates = Candidates {
             accounts: &accounts,
             holders: &holders,
-            cuts: &[],
+            cuts: &cuts,
         };
         own(&decide(observed, 1, known, candidates, &self.rules, new_account))
     }
 
-    fn apply(&mut self, decided: impl Iterator<Item = Decided>) {
+    /// Applies a plan to its end, or, of one that was broken off, what it had come to.
+    pub fn apply(&mut self, plan: Plan, reached: Option<&BTreeSet<ObjectId>>) {
         let mut failed = Vec::new();
-        for one in decided {
+        let came_to = |one: &Decided| reached.is_none_or(|reached| reached.contains(&one.object));
+        for one in plan.decided.into_values().filter(came_to) {
             if one.outcome == Outcome::Failed {
                 failed.push(one.object);
                 continue;
             }
-            let had_link = self.links.contains_key(&one.object);
-            if one.takes_from.is_some() {
-                for (object, link) in &mut self.links {
-                    if link.account == one.account && *object != one.object {
-                        link.account = None;
-                        link.skip = Some(Skip::Superseded);
-                    }
-                }
+            if let (Some(account), Some(_)) = (one.account, one.takes_from) {
+                self.take_away(account, one.object);
             }
             match one.outcome {
                 Outcome::Added => self.create(&one),
                 _ => self.change(&one),
             }
-            self.links.insert(
-                one.object,
-                Link {
-                    account: one.account,
-                    status: one.status,
-                    skip: one.skip.filter(|_| one.account.is_none()),
-                },
-            );
-            self.ask(&one, had_link);
+            self.remember(&one);
+            self.ask(&one);
         }
-        for object in failed {
-            if let Some(link) = self.links.get_mut(&object).filter(|link| link.account.is_some()) {
-                link.status = LinkStatus::Conflict;
+        if reached.is_none() {
+            for object in failed {
+                if let Some(link) = self.links.get_mut(&object).filter(|link| link.account.is_some()) {
+                    link.status = LinkStatus::Conflict;
+                }
             }
         }
+    }
+
+    /// Whoever else held the account is left out, and nothing is asked of them about it any more.
+    fn take_away(&mut self, account: AccountId, by: ObjectId) {
+        for (object, link) in &mut self.links {
+            if link.account == Some(account) && *object != by {
+                link.account = None;
+                link.skip = Some(Skip::Superseded);
+                link.brought_in = BroughtIn::ByCriteria;
+            }
+        }
+        self.reviews
+            .retain(|(object, of, _), _| *of != account || *object == by);
+    }
+
+    fn remember(&mut self, one: &Decided) {
+        let had_link = self.links.contains_key(&one.object);
+        let stays = matches!(one.skip, Some(Skip::Unproved | Skip::Cancelled))
+            || (one.skip == Some(Skip::NeverTouch) && had_link);
+        if stays {
+            return;
+        }
+        let link = Link {
+            account: one.account,
+            status: one.status,
+            skip: one.skip.filter(|_| one.account.is_none()),
+            brought_in: one.account.map_or(BroughtIn::ByCriteria, |_| one.brought_in),
+        };
+        self.links.insert(one.object, link);
     }
 
     fn create(&mut self, one: &Decided) {
@@ -290,20 +374,26 @@ impl Oracle {
     }
 
     /// Reviews whose cause has ended close; a held removal opens one.
-    fn ask(&mut self, one: &Decided, had_link: bool) {
-        if had_link {
-            let cause = cause_of(one.status);
-            self.reviews
-                .retain(|(object, asked), _| *object != one.object || Some(*asked) == cause);
+    fn ask(&mut self, one: &Decided) {
+        if matches!(one.skip, Some(Skip::Unproved | Skip::Cancelled)) {
+            return;
         }
+        let untouched = one.skip == Some(Skip::NeverTouch);
+        let cause = cause_of(one.status).filter(|_| !untouched);
+        self.reviews.retain(|(object, account, asked), _| {
+            *object != one.object || (Some(*account) == one.account && Some(*asked) == cause)
+        });
         if one.outcome == Outcome::Held {
             let cause = one.cause.expect("a held removal has a cause") as u8;
+            let account = one.account.expect("a held removal has an account");
             let proposed = if one.action == Action::Delete {
                 Removal::Delete
             } else {
                 Removal::Deactivate
             };
-            self.reviews.entry((one.object, cause)).or_insert(proposed);
+            self.reviews
+                .entry((one.object, account, cause))
+                .or_insert(proposed);
         }
     }
 
@@ -351,7 +441,7 @@ impl Done {
 }
 
 /// The cause, as reviews number it, for which an object in this place leaves.
-fn cause_of(status: LinkStatus) -> Option<u8> {
+pub fn cause_of(status: LinkStatus) -> Option<u8> {
     match status {
         LinkStatus::Active | LinkStatus::Conflict => None,
         LinkStatus::Disabled => Some(Cause::Disabled as u8),
@@ -374,6 +464,7 @@ fn own(decision: &Decision<'_>) -> Decided {
         rule: decision.rule,
         status: decision.status,
         skip: decision.skip,
+        brought_in: decision.brought_in,
         takes_from: decision.takes_from,
         login: decision.login.clone(),
         role: decision.role,

@@ -2,7 +2,14 @@
 //!
 //! A reader of the test's own publishes them; everything behind it is real.
 
+mod invariants;
+mod life;
+mod lives;
+mod player;
 mod reader;
+mod terms;
+mod told;
+mod trouble;
 
 use std::collections::BTreeSet;
 

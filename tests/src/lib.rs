@@ -20,6 +20,8 @@ pub mod hold;
 
 pub mod told;
 
+pub mod undo;
+
 pub mod people;
 
 pub mod documents;

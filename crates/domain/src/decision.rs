@@ -151,6 +151,8 @@ pub enum Skip {
     Cancelled = 11,
     /// The run deals with leavers alone, and this is none; the next full run decides on it (D7).
     LeaversOnly = 12,
+    /// A revert leaves what was edited since (B4).
+    EditedSince = 13,
 }
 
 /// What must be unique among records that are not deleted, folded: an account's login and domain (no domain is empty),
@@ -338,6 +340,7 @@ impl Skip {
             Self::Unproved,
             Self::Cancelled,
             Self::LeaversOnly,
+            Self::EditedSince,
         ]
         .into_iter()
         .find(|skip| *skip as i16 == number)
@@ -359,6 +362,7 @@ impl fmt::Display for Skip {
             Self::Unproved => "not removed: the fetch did not prove that it was complete",
             Self::Cancelled => "the run was ended before this was applied",
             Self::LeaversOnly => "the run deals with leavers alone; the next full run decides",
+            Self::EditedSince => "edited since",
         })
     }
 }

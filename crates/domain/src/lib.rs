@@ -25,4 +25,5 @@ pub mod overwrite;
 pub mod password;
 pub mod schedule;
 pub mod settle;
+pub mod undo;
 pub mod value_kind;

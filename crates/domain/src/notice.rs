@@ -1,6 +1,6 @@
 //! Who is told what when a run has ended: the bell's notices and the mail (N4, N5, N6; design §6, Telling).
 //!
-//! Notices: full runs and previews always; deltas and manual runs only when something failed; held removals of all. What a
+//! Notices: full runs, previews and reverts always; deltas and manual runs only when something failed; held removals of all. What a
 //! person said to ignore does not count as failed. Mails: the
 //! completion of a full run where the settings ask for it; a failure only when the connection worked until then, and
 //! its recovery, so that a delta that fails every hour is one mail and not a storm.
@@ -56,6 +56,8 @@ pub enum Asked {
     Manual,
     /// All users, but leavers alone are dealt with.
     Deprovision,
+    /// What another run did, taken back.
+    Revert,
 }
 
 /// How a run ended.
@@ -209,7 +211,7 @@ fn notices(run: &EndedRun, console: Option<&str>) -> Vec<Notice> {
         });
     };
     match &run.ending {
-        Ending::Finished if run.is_full() || run.failed() > 0 => {
+        Ending::Finished if run.is_full() || run.asked == Asked::Revert || run.failed() > 0 => {
             add(
                 Kind::RunFinished,
                 text::headline(run),
@@ -250,6 +252,10 @@ fn notices(run: &EndedRun, console: Option<&str>) -> Vec<Notice> {
 
 /// Whether there is an occasion for a mail. At most one: the first that fits.
 fn occasion(run: &EndedRun, mail_on_completion: bool) -> Option<Occasion> {
+    if run.asked == Asked::Revert && !matches!(run.ending, Ending::Failed { .. }) {
+        // Who asks for one has the answer, and it says nothing of whether the connection works.
+        return None;
+    }
     match run.ending {
         Ending::Failed { .. } => (!run.before.failing).then_some(Occasion::Failed),
         Ending::Finished if run.is_full() && mail_on_completion => Some(Occasion::Completed),
@@ -295,7 +301,7 @@ impl EndedRun {
         match self.asked {
             Asked::Full | Asked::Preview => true,
             Asked::Delta => self.read_everything,
-            Asked::Manual => false,
+            Asked::Manual | Asked::Revert => false,
             // Nights on which nobody leaves are no news.
             Asked::Deprovision => self.counts.removed > 0,
         }

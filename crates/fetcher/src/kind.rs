@@ -58,6 +58,8 @@ pub fn choose(
     match kind {
         Kind::Full | Kind::Preview | Kind::Deprovision => Reading::Full(None),
         Kind::Manual => Reading::Named,
+        // Never taken: it reads nothing.
+        Kind::Revert => Reading::Full(None),
         Kind::Delta => match cursor {
             None => Reading::Full(Some(no_cursor(last_full))),
             Some(cursor) => {

@@ -283,6 +283,7 @@ impl Scheduler {
             reason,
             apply_first: false,
             manual: None,
+            revert: None,
             traceparent: TraceContext::current().map(|trace| trace.to_string()),
             created_at: now,
             cancel_requested_at: None,

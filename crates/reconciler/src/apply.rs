@@ -8,22 +8,24 @@ use domain::account::{Account, Kind, Status};
 use domain::decide::held_login;
 use domain::decision::{Action, BroughtIn, LinkStatus, LoginKey, Outcome, Skip};
 use domain::field::Field;
-use domain::id::{AccountId, ObjectId, ReviewId};
+use domain::id::{AccountId, ReviewId};
 use domain::leaver::{Cause, Removal};
+use domain::undo::Standing;
 use service::Clock;
 use store::account::Written;
 use store::copy::Rows;
 use store::decision::{self, Applicable};
 use store::decision_settle as contested;
+use store::link::Taken;
 use store::run;
 use store::run_beside::{self, Which};
 use store::run_plan::{self, State, Work};
-use store::{Inconsistent, Store, StoreError, Tx, account, fields, link, review, run_page};
+use store::{Inconsistent, Store, StoreError, Tx, account, fields, former_account, link, review, run_page};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::passwords;
 use crate::settle::fail_clashes;
+use crate::{passwords, revert};
 
 /// The constraint that keeps logins unique.
 const LOGIN: &str = "account_login";
@@ -63,18 +65,35 @@ async fn try_apply(store: &Store, work: &Work, limit: i64, clock: &Clock) -> Res
     if pages.is_empty() {
         return Ok(false);
     }
-    step_aside(&mut tx, work, Which::Pages(&pages)).await?;
+    enter(&mut tx, work, Which::Pages(&pages)).await?;
     // A page that a crash takes back is marked as not applied again; the end of the run waits for the disk, and is told.
     tx.repeatable().await?;
     let decisions = decision::applicable(tx.connection(), work.run, &pages).await?;
-    apply(&mut tx, work, &decisions, clock).await?;
+    write(&mut tx, work, &decisions, clock).await?;
     run_page::set_applied(tx.connection(), work.run, &pages, clock.now()).await?;
     tx.commit().await?;
     Ok(true)
 }
 
+/// Makes sure that nobody writes the same links meanwhile.
+pub async fn enter(tx: &mut Tx, work: &Work, which: Which<'_>) -> Result<(), Error> {
+    if work.kind == run::Kind::Revert {
+        // What others have done since is found when it is applied.
+        return Ok(run_beside::enter(tx.connection(), work.connection, true).await?);
+    }
+    step_aside(tx, work, which).await
+}
+
+/// Writes what these decisions say into the register.
+pub async fn write(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &Clock) -> Result<(), Error> {
+    if work.kind == run::Kind::Revert {
+        return revert::apply(tx, work, decisions, clock).await;
+    }
+    apply(tx, work, decisions, clock).await
+}
+
 /// A manual run may have been beside this one, or this one is it: what the other has done since is not done again.
-pub async fn step_aside(tx: &mut Tx, work: &Work, which: Which<'_>) -> Result<(), Error> {
+async fn step_aside(tx: &mut Tx, work: &Work, which: Which<'_>) -> Result<(), Error> {
     let manual = work.kind == run::Kind::Manual;
     run_beside::enter(tx.connection(), work.connection, manual).await?;
     let handled = if manual {
@@ -100,15 +119,21 @@ pub async fn step_aside(tx: &mut Tx, work: &Work, which: Which<'_>) -> Result<()
     Ok(())
 }
 
-/// Writes what these decisions say into the register.
-pub async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &Clock) -> Result<(), Error> {
+async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &Clock) -> Result<(), Error> {
     let now = clock.now();
-    let taken: Vec<(AccountId, ObjectId)> = decisions
+    let taken: Vec<Taken> = decisions
         .iter()
         .filter(|decision| decision.takes_from.is_some())
-        .filter_map(|decision| Some((decision.account?, decision.object)))
+        .filter_map(|decision| {
+            Some(Taken {
+                account: decision.account?,
+                object: decision.object,
+                from: decision.takes_from,
+            })
+        })
         .collect();
-    link::supersede(tx.connection(), work.organization, &taken).await?;
+    let by = Some((work.run, work.connection));
+    link::supersede(tx.connection(), work.organization, by, &taken).await?;
     create(tx, work, decisions, now).await?;
     let moved = change(tx, work, decisions, now).await?;
     let done: Vec<&Applicable> = decisions
@@ -189,14 +214,21 @@ async fn change(
         .map(|account| (account.id, account))
         .collect();
     let mut written = Vec::with_capacity(changing.len());
+    let mut standings = Vec::new();
     let mut moved = Vec::new();
     for decision in changing {
         let account = decision.account.and_then(|id| accounts.remove(&id));
         match account.filter(|account| account.version == decision.account_version) {
-            Some(account) => written.push(changed(decision, account)?),
+            Some(account) => {
+                let before = Standing::of(&account);
+                let change = changed(decision, account)?;
+                standings.extend(former_account::Moved::of(before, &change.account));
+                written.push(change);
+            }
             None => moved.push((decision.page, decision.position)),
         }
     }
+    former_account::keep(tx.connection(), work.run, &standings).await?;
     account::update(tx.connection(), &written, now).await?;
     let why = "the account was changed while the run was being applied; the next run decides it anew";
     let failures: Vec<_> = moved.iter().map(|place| (*place, why.to_owned())).collect();
@@ -261,7 +293,13 @@ async fn write_links(tx: &mut Tx, work: &Work, decisions: &[&Applicable]) -> Res
         .filter(|decision| !(decision.skip == Some(Skip::NeverTouch) && decision.had_link))
         .map(|decision| link_of(work, decision))
         .collect();
-    link::upsert(tx.connection(), work.connection, work.organization, &links).await?;
+    link::upsert(
+        tx.connection(),
+        (work.connection, work.run),
+        work.organization,
+        &links,
+    )
+    .await?;
     Ok(())
 }
 
@@ -290,6 +328,7 @@ fn link_of(work: &Work, decision: &Applicable) -> link::Written {
         brought_in: decision
             .account
             .map_or(BroughtIn::ByCriteria, |_| decision.brought_in),
+        had_link: decision.had_link,
     }
 }
 

@@ -96,7 +96,9 @@ impl Batch {
     fn completeness(&self) -> Completeness {
         match self.source {
             Source::Listing | Source::Manual | Source::LookedUp | Source::Managers => Completeness::Whole,
-            Source::DeletedItems | Source::Delta | Source::NotSeen => Completeness::Partial,
+            Source::DeletedItems | Source::Delta | Source::NotSeen | Source::TakenBack => {
+                Completeness::Partial
+            }
         }
     }
 
@@ -105,9 +107,12 @@ impl Batch {
         match self.source {
             Source::Manual => BroughtIn::ByHand,
             Source::Managers => BroughtIn::AsManager,
-            Source::Listing | Source::DeletedItems | Source::Delta | Source::NotSeen | Source::LookedUp => {
-                BroughtIn::ByCriteria
-            }
+            Source::Listing
+            | Source::DeletedItems
+            | Source::Delta
+            | Source::NotSeen
+            | Source::LookedUp
+            | Source::TakenBack => BroughtIn::ByCriteria,
         }
     }
 
@@ -120,7 +125,7 @@ impl Batch {
     /// What is remembered of the objects. A delta's row is not the whole object: it has no hash to remember.
     fn hashes(&self, rules: &RunRules) -> Vec<i64> {
         match self.source {
-            Source::Delta | Source::NotSeen => vec![0; self.objects.len()],
+            Source::Delta | Source::NotSeen | Source::TakenBack => vec![0; self.objects.len()],
             Source::Listing | Source::DeletedItems | Source::Manual | Source::LookedUp | Source::Managers => {
                 self.page
                     .hashes

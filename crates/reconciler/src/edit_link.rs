@@ -6,6 +6,7 @@ use domain::field::Field;
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
 use service::Clock;
 use store::account_list::{self, Account};
+use store::link::Taken;
 use store::link_edit::{self, Edit};
 use store::{Store, Tx, account, candidate, link, review, run_plan};
 use tonic::Status;
@@ -36,7 +37,12 @@ pub async fn edit(
     let from = holder(&mut tx, &word, kind).await?;
     if let Some(to) = word.to {
         check_target(&mut tx, &word, (kind, to), from).await?;
-        link::supersede(tx.connection(), word.organization, &[(to, word.object)])
+        let taken = Taken {
+            account: to,
+            object: word.object,
+            from: None,
+        };
+        link::supersede(tx.connection(), word.organization, None, &[taken])
             .await
             .map_err(Error::from)?;
     }

@@ -39,25 +39,29 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
     if run_page::any_to_apply(tx.connection(), work.run).await? {
         return Ok(false);
     }
-    apply::step_aside(&mut tx, work, Which::Late).await?;
+    apply::enter(&mut tx, work, Which::Late).await?;
     let mut after = (i32::MIN, i32::MIN);
     loop {
         let late = decision::late(tx.connection(), work.run, after, BATCH).await?;
         let Some(last) = late.last() else { break };
         after = (last.page, last.position);
-        apply::apply(&mut tx, work, &late, clock).await?;
+        apply::write(&mut tx, work, &late, clock).await?;
     }
-    if run_plan::tally(tx.connection(), work.run).await? > 0 {
-        mark_conflicts(&mut tx, work).await?;
+    let failed = run_plan::tally(tx.connection(), work.run).await?;
+    // What a revert could not do says nothing of the directory's objects.
+    if work.kind != Kind::Revert {
+        if failed > 0 {
+            mark_conflicts(&mut tx, work).await?;
+        }
+        let settles = match work.kind {
+            // Who is no leaver was not decided on.
+            Kind::Deprovision => Settles::Nobody,
+            _ if work.fetch.proved && !work.fetch.delta => Settles::Everybody,
+            _ => Settles::WhoWasSeen,
+        };
+        failed_record::record(tx.connection(), work.run, work.connection, settles, clock.now()).await?;
+        run_plan::advance_cursor(tx.connection(), work.run).await?;
     }
-    let settles = match work.kind {
-        // Who is no leaver was not decided on.
-        Kind::Deprovision => Settles::Nobody,
-        _ if work.fetch.proved && !work.fetch.delta => Settles::Everybody,
-        _ => Settles::WhoWasSeen,
-    };
-    failed_record::record(tx.connection(), work.run, work.connection, settles, clock.now()).await?;
-    run_plan::advance_cursor(tx.connection(), work.run).await?;
     set_ended(&mut tx, work, State::Finished, None, clock).await?;
     tell_changed(&mut tx, work, clock).await?;
     tx.commit().await?;
@@ -75,7 +79,7 @@ async fn mark_conflicts(tx: &mut Tx, work: &Work) -> Result<(), Error> {
         after = *last;
         let (objects, kinds): (Vec<Uuid>, Vec<i16>) =
             failed.into_iter().map(|(_, object, kind)| (object, kind)).unzip();
-        link::mark_conflicts(tx.connection(), work.connection, (&objects, &kinds)).await?;
+        link::mark_conflicts(tx.connection(), (work.connection, work.run), (&objects, &kinds)).await?;
     }
 }
 

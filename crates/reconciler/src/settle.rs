@@ -194,7 +194,7 @@ async fn settle_accounts(tx: &mut Tx, work: &Work, complete: bool) -> Result<(),
 
 /// Logins must stay unique. A failed decision gives its login back to its account, which may be in the way of the next
 /// one: hence again, until nothing fails. Each round fails one at least, so it ends.
-async fn settle_logins(tx: &mut Tx, work: &Work, any_account: bool) -> Result<(), Error> {
+pub async fn settle_logins(tx: &mut Tx, work: &Work, any_account: bool) -> Result<(), Error> {
     loop {
         let clashes =
             contested::login_clashes(tx.connection(), work.run, work.organization, any_account).await?;
@@ -267,7 +267,7 @@ async fn weigh_removals(
 }
 
 /// The oldest of the owners stays, if the run would remove every active one (B12).
-async fn spare_last_owner(tx: &mut Tx, work: &Work) -> Result<(), Error> {
+pub async fn spare_last_owner(tx: &mut Tx, work: &Work) -> Result<(), Error> {
     let removed = contested::owners_removed(tx.connection(), work.run).await?;
     let Some((oldest, _)) = removed.first() else {
         return Ok(());

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::config::{self, Config};
 use crate::decide::Decider;
 use crate::metrics::Metrics;
+use crate::partitions::Partitions;
 use crate::passwords::Passwords;
 use crate::register::Server;
 use crate::relay::Relay;
@@ -81,6 +82,12 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         config: config.retention,
     };
     context.tasks.spawn("retention", retention.run(stopper.clone()));
+    let partitions = Partitions {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        runs_days: config.retention.runs_days,
+    };
+    context.tasks.spawn("partitions", partitions.run(stopper.clone()));
     let passwords = Passwords {
         store: store.clone(),
         clock: context.clock.clone(),

@@ -8,6 +8,7 @@ use domain::id::RunId;
 use service::drain::Stopper;
 use service::error::chain;
 use service::telemetry::{TraceContext, set_parent};
+use store::run::Kind;
 use store::run_page;
 use store::run_plan::{self, Due, State, Work};
 use tokio::sync::Notify;
@@ -17,7 +18,7 @@ use tracing::Instrument;
 use crate::config::WorkConfig;
 use crate::decide::Decider;
 use crate::error::Error;
-use crate::{apply, cancel, end, plan, settle};
+use crate::{apply, cancel, end, plan, revert, settle};
 
 /// Runs that are looked at in one round.
 const MOST: i64 = 64;
@@ -134,7 +135,7 @@ impl Sweep {
             // The reading has begun anew since the run was found due: how many pages there will be is not known.
             return Ok(());
         }
-        let state = self.settled(&work).await?;
+        let state = self.settled(&work, stopper).await?;
         if state == Some(State::Applying) {
             self.apply(&work, stopper).await?;
         }
@@ -142,9 +143,14 @@ impl Sweep {
     }
 
     /// The plan's state, after settling it if that can be done.
-    async fn settled(&self, work: &Work) -> Result<Option<State>, Error> {
+    async fn settled(&self, work: &Work, stopper: &Stopper) -> Result<Option<State>, Error> {
         let store = &self.decider.store;
         let clock = &self.decider.clock;
+        if work.kind == Kind::Revert {
+            let span = tracing::info_span!("run.revert", run.id = %work.run);
+            adopt(&span, work);
+            return revert::plan(store, work, clock, stopper).instrument(span).await;
+        }
         // Without a lock: who decides the last pages must not wait for those who ask whether that is done.
         let decided = run_page::count(&mut *store.connection().await?, work.run, work.fetch.attempt).await?;
         if decided < i64::from(work.fetch.pages) {

@@ -166,8 +166,10 @@ pub async fn login_clashes(
              JOIN account a ON a.organization_id = $2 AND a.login_key = d.login_key AND a.domain_key = d.domain_key
                  AND a.id <> d.account_id
              WHERE d.run_id = $1 AND d.login_key IS NOT NULL AND NOT EXISTS (
-                 SELECT 1 FROM decision r WHERE r.run_id = $1 AND r.account_id = a.id AND r.login_key IS NOT NULL
-                     AND r.outcome IN (2, 5, 6))
+                 SELECT 1 FROM decision r WHERE r.run_id = $1 AND r.account_id = a.id AND r.outcome IN (2, 5, 6)
+                     -- What a revert deletes gives its login up, and nobody holds that back.
+                     AND (r.login_key IS NOT NULL OR r.outcome = 5 AND r.action = 4 AND EXISTS (
+                         SELECT 1 FROM run n WHERE n.id = $1 AND n.reverts IS NOT NULL)))
                -- A manual run has made it for the same object since: no clash, the decision will step aside.
                AND NOT EXISTS (
                  SELECT 1 FROM link l JOIN run n ON n.id = $1
@@ -195,6 +197,26 @@ pub async fn mark_late(
          WHERE d.run_id = $1 AND d.login_key IS NOT NULL AND d.outcome <> 7 AND (d.account_version > 0 OR EXISTS (
              SELECT 1 FROM account a
              WHERE a.organization_id = $2 AND a.login_key = d.login_key AND a.domain_key = d.domain_key))",
+    )
+    .bind(run.0)
+    .bind(organization.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Marks what must wait for the transaction that ends a revert: whoever takes a login that somebody holds just now.
+pub async fn mark_late_of_revert(
+    connection: &mut PgConnection,
+    run: RunId,
+    organization: OrganizationId,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- decision_settle.mark_late_of_revert
+         UPDATE decision d SET late = true
+         WHERE d.run_id = $1 AND d.login_key IS NOT NULL AND d.outcome <> 7 AND EXISTS (
+             SELECT 1 FROM account a
+             WHERE a.organization_id = $2 AND a.login_key = d.login_key AND a.domain_key = d.domain_key)",
     )
     .bind(run.0)
     .bind(organization.0)
@@ -416,7 +438,8 @@ pub async fn find_not_seen(
                  SELECT unnest(g.seen) FROM run_fetch f
                  JOIN run_plan p ON p.connection_id = $2 AND (p.ended_at IS NULL OR p.ended_at >= f.started_at)
                  JOIN run r ON r.id = p.run_id AND r.kind = 'manual'
-                 JOIN run_page g ON g.run_id = p.run_id
+                 -- Not as a join, which would read the pages of all runs.
+                 CROSS JOIN LATERAL (SELECT seen FROM run_page WHERE run_id = p.run_id OFFSET 0) g
                  WHERE f.run_id = $1
              ) s
              WHERE s.object_id = l.object_id)",

@@ -6,8 +6,8 @@ use sqlx::PgConnection;
 
 use crate::StoreError;
 
-/// Whether the last run that was asked for before this one failed; cancelled ones, and those still on their way, say
-/// nothing.
+/// Whether the last run that was asked for before this one failed; cancelled ones, those still on their way, and reverts,
+/// which read nothing, say nothing.
 pub async fn last_failed(
     connection: &mut PgConnection,
     of: ConnectionId,
@@ -21,7 +21,7 @@ pub async fn last_failed(
          LEFT JOIN run_fetch ON run_fetch.run_id = run.id
          LEFT JOIN run_plan ON run_plan.run_id = run.id
          CROSS JOIN LATERAL (SELECT coalesce(nullif(run_plan.state, 'planning'), run_fetch.state) AS state) AS came_to
-         WHERE run.connection_id = $1 AND (run.created_at, run.id) < ($2, $3)
+         WHERE run.connection_id = $1 AND run.reverts IS NULL AND (run.created_at, run.id) < ($2, $3)
            AND came_to.state IN ('planned', 'applying', 'finished', 'failed', 'expired')
          ORDER BY run.created_at DESC, run.id DESC LIMIT 1",
     )
@@ -34,7 +34,7 @@ pub async fn last_failed(
 }
 
 /// Whether another run of the connection that ended between `since` and `until` had failed records, beside ignored ones.
-/// Manual runs aside: who asked for one has the answer, and nobody else was told.
+/// Manual runs and reverts aside: who asked for one has the answer, and nobody else was told.
 pub async fn had_failed_records(
     connection: &mut PgConnection,
     of: ConnectionId,
@@ -45,7 +45,7 @@ pub async fn had_failed_records(
     let had = sqlx::query_scalar(
         "-- earlier_runs.had_failed_records
          SELECT EXISTS (
-             SELECT FROM run_plan AS plan JOIN run ON run.id = plan.run_id AND run.kind <> 'manual'
+             SELECT FROM run_plan AS plan JOIN run ON run.id = plan.run_id AND run.kind NOT IN ('manual', 'revert')
              WHERE plan.connection_id = $1 AND plan.run_id <> $2 AND plan.ended_at BETWEEN $3 AND $4
                AND plan.state = 'finished' AND plan.failed > plan.failed_ignored)",
     )

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::copy::Rows;
-use crate::{Inconsistent, StoreError};
+use crate::{Inconsistent, StoreError, former_link};
 
 /// What is known of one object of a page that is not as it was, or was left out.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,8 @@ pub struct Written {
     pub linked: Linked,
     /// How it came in.
     pub brought_in: BroughtIn,
+    /// Whether a link was there when it was decided.
+    pub had_link: bool,
 }
 
 /// How an object got its account.
@@ -284,16 +286,17 @@ pub async fn insert(connection: &mut PgConnection, rows: Rows) -> Result<(), Sto
     .await
 }
 
-/// Writes links that may be there already.
+/// Writes links that may be there already; what a run changes of those is kept for taking it back.
 pub async fn upsert(
     connection: &mut PgConnection,
-    id: ConnectionId,
+    (id, run): (ConnectionId, RunId),
     organization: OrganizationId,
     links: &[Written],
 ) -> Result<(), StoreError> {
     if links.is_empty() {
         return Ok(());
     }
+    former_link::keep_written(&mut *connection, (run, id), links).await?;
     sqlx::query(
         "-- link.upsert
          INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip, linked_rule,
@@ -331,14 +334,27 @@ pub async fn upsert(
     Ok(())
 }
 
-/// Takes accounts from the objects that held them until now, in any connection, for the objects beside them.
+/// An account that an object takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// The account.
+    pub account: AccountId,
+    /// The object that gets it.
+    pub object: ObjectId,
+    /// The object that held it, as far as the decision knows.
+    pub from: Option<ObjectId>,
+}
+
+/// Takes accounts from the objects that held them until now, in any connection. What a run takes is kept for taking it
+/// back.
 ///
 /// These may be objects of a page that another transaction is applying, which may be taking from ours: only one such
 /// transaction of an organization goes on at a time, and whoever calls this has locked no link yet.
 pub async fn supersede(
     connection: &mut PgConnection,
     organization: OrganizationId,
-    taken: &[(AccountId, ObjectId)],
+    by: Option<(RunId, ConnectionId)>,
+    taken: &[Taken],
 ) -> Result<(), StoreError> {
     if taken.is_empty() {
         return Ok(());
@@ -347,6 +363,9 @@ pub async fn supersede(
         .bind(format!("link.supersede {organization}"))
         .execute(&mut *connection)
         .await?;
+    if let Some(by) = by {
+        former_link::keep_taken(&mut *connection, by, taken).await?;
+    }
     sqlx::query(
         "-- link.supersede
          UPDATE link l SET account_id = NULL, hash = 0, skip = $3, linked_rule = NULL, linked_run = NULL,
@@ -354,8 +373,8 @@ pub async fn supersede(
          FROM unnest($1::uuid[], $2::uuid[]) AS t (account_id, object_id)
          WHERE l.account_id = t.account_id AND l.object_id <> t.object_id",
     )
-    .bind(taken.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
-    .bind(taken.iter().map(|(_, object)| object.0).collect::<Vec<_>>())
+    .bind(taken.iter().map(|taken| taken.account.0).collect::<Vec<_>>())
+    .bind(taken.iter().map(|taken| taken.object.0).collect::<Vec<_>>())
     .bind(Skip::Superseded as i16)
     .execute(connection)
     .await?;
@@ -366,9 +385,10 @@ pub async fn supersede(
 /// says otherwise.
 pub async fn mark_conflicts(
     connection: &mut PgConnection,
-    id: ConnectionId,
+    (id, run): (ConnectionId, RunId),
     (objects, kinds): (&[Uuid], &[i16]),
 ) -> Result<(), StoreError> {
+    former_link::keep_conflicts(&mut *connection, (run, id), (objects, kinds)).await?;
     sqlx::query(
         "-- link.mark_conflicts
          UPDATE link l SET status = $3, hash = 0
@@ -424,7 +444,12 @@ pub async fn put_by_hand(
 pub async fn forget_hashes(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query(
         "-- link.forget_hashes
-         UPDATE link SET hash = 0 WHERE account_id = ANY($1)",
+         UPDATE link SET hash = 0 WHERE ctid = ANY (ARRAY(
+             -- Row by row, whatever the planner believes of a table that was never analyzed.
+             SELECT l.place FROM unnest($1::uuid[]) AS u (account_id)
+             CROSS JOIN LATERAL (
+                 SELECT ctid AS place FROM link WHERE account_id = u.account_id FOR UPDATE
+             ) l))",
     )
     .bind(accounts)
     .execute(connection)

@@ -108,6 +108,15 @@ pub async fn find(
         .collect())
 }
 
+/// Forgets the passwords of these accounts that are not mailed yet: nobody can use them.
+pub async fn forget_of(connection: &mut PgConnection, accounts: &[Uuid]) -> Result<(), StoreError> {
+    sqlx::query("-- password_mail.forget_of\nDELETE FROM password_mail WHERE account_id = ANY($1)")
+        .bind(accounts)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Forgets a password whose mail has come to its end.
 pub async fn forget(connection: &mut PgConnection, event: EventId) -> Result<(), StoreError> {
     sqlx::query("-- password_mail.forget\nDELETE FROM password_mail WHERE id = $1")

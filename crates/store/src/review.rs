@@ -112,6 +112,29 @@ pub async fn close_obsolete(
     Ok(())
 }
 
+/// Closes the open reviews that a run opened about these records: it was reverted.
+pub async fn close_of_run(
+    connection: &mut PgConnection,
+    run: RunId,
+    accounts: &[Uuid],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- review.close_of_run
+         UPDATE review SET state = 'obsolete', resolved_at = $3, resolution_reason = 'the run was reverted'
+         WHERE run_id = $1 AND account_id = ANY($2) AND state = 'open'",
+    )
+    .bind(run.0)
+    .bind(accounts)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Closes the open reviews of these accounts: a person has said whose they are.
 pub async fn close_of_accounts(
     connection: &mut PgConnection,

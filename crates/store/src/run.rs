@@ -29,6 +29,8 @@ pub struct Run {
     pub apply_first: bool,
     /// Of a manual run: whom it reads.
     pub manual: Option<Manual>,
+    /// Of a revert: what it takes back.
+    pub revert: Option<Revert>,
     /// The trace that it continues.
     pub traceparent: Option<String>,
     /// When it was asked for.
@@ -48,6 +50,19 @@ pub struct Manual {
     pub by_hand: bool,
 }
 
+/// What a revert takes back (B4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revert {
+    /// What this run did.
+    pub run: RunId,
+    /// The objects whose records it takes back; empty for all.
+    pub objects: Vec<Uuid>,
+    /// Whether it stops with its plan.
+    pub dry_run: bool,
+    /// Why, as the person said.
+    pub reason: Option<String>,
+}
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -61,6 +76,8 @@ pub enum Kind {
     Manual,
     /// Read everything, and deal with leavers alone (D7).
     Deprovision,
+    /// Take back what another run did; nothing is read (B4).
+    Revert,
 }
 
 impl Kind {
@@ -73,6 +90,7 @@ impl Kind {
             Self::Preview => "preview",
             Self::Manual => "manual",
             Self::Deprovision => "deprovision",
+            Self::Revert => "revert",
         }
     }
 
@@ -85,6 +103,7 @@ impl Kind {
             Self::Preview,
             Self::Manual,
             Self::Deprovision,
+            Self::Revert,
         ]
         .into_iter()
         .find(|kind| kind.key() == key)
@@ -96,8 +115,8 @@ pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), Stor
     sqlx::query(
         "-- run.insert
          INSERT INTO run (id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent,
-             created_at, keys, by_hand, reason)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             created_at, keys, by_hand, reason, reverts, revert_objects, dry_run, revert_reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(run.id.0)
     .bind(run.organization.0)
@@ -111,6 +130,10 @@ pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), Stor
     .bind(run.manual.as_ref().map_or(&[][..], |manual| &manual.keys))
     .bind(run.manual.as_ref().is_some_and(|manual| manual.by_hand))
     .bind(&run.reason)
+    .bind(run.revert.as_ref().map(|revert| revert.run.0))
+    .bind(run.revert.as_ref().map_or(&[][..], |revert| &revert.objects))
+    .bind(run.revert.as_ref().is_some_and(|revert| revert.dry_run))
+    .bind(run.revert.as_ref().and_then(|revert| revert.reason.as_deref()))
     .execute(connection)
     .await?;
     Ok(())
@@ -121,7 +144,8 @@ pub async fn find(connection: &mut PgConnection, id: RunId) -> Result<Option<Run
     let row: Option<Row> = sqlx::query_as(
         "-- run.find
          SELECT id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent, created_at,
-             cancel_requested_at, cancel_requested_by, keys, by_hand, reason
+             cancel_requested_at, cancel_requested_by, keys, by_hand, reason, reverts, revert_objects, dry_run,
+             revert_reason
          FROM run WHERE id = $1",
     )
     .bind(id.0)
@@ -192,6 +216,10 @@ struct Row {
     keys: Vec<String>,
     by_hand: bool,
     reason: Option<String>,
+    reverts: Option<Uuid>,
+    revert_objects: Vec<Uuid>,
+    dry_run: bool,
+    revert_reason: Option<String>,
 }
 
 impl TryFrom<Row> for Run {
@@ -209,6 +237,12 @@ impl TryFrom<Row> for Run {
             connection: ConnectionId(row.connection_id),
             kind,
             manual: (kind == Kind::Manual).then_some(manual),
+            revert: row.reverts.map(|run| Revert {
+                run: RunId(run),
+                objects: row.revert_objects,
+                dry_run: row.dry_run,
+                reason: row.revert_reason,
+            }),
             trigger: row.trigger,
             requested_by: row.requested_by,
             reason: row.reason,

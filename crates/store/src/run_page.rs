@@ -26,6 +26,8 @@ pub enum Source {
     LookedUp = 6,
     /// Managers of people in scope, whatever the criteria say.
     Managers = 7,
+    /// Made by us: what a revert takes back of one page of a run.
+    TakenBack = 8,
 }
 
 /// A decided page.

@@ -158,7 +158,7 @@ pub async fn share_for_page(
              r.cancel_requested_at IS NOT NULL AS cancel_requested,
              f.attempt, f.state, f.delta, f.pages, f.proved, f.unproved_reason, f.error,
              p.attempt AS plan_attempt, p.state AS plan_state, p.rules_fingerprint,
-             EXISTS (SELECT FROM run_page g WHERE g.run_id = p.run_id AND g.attempt = p.attempt AND g.number = $2)
+             EXISTS (SELECT FROM run_page g WHERE g.run_id = $1 AND g.attempt = p.attempt AND g.number = $2)
                  AS decided
          FROM run_plan p JOIN run r ON r.id = p.run_id JOIN run_fetch f ON f.run_id = p.run_id
          WHERE p.run_id = $1 FOR SHARE OF p",
@@ -209,8 +209,8 @@ pub async fn insert(connection: &mut PgConnection, plan: &New, now: DateTime<Utc
     sqlx::query(
         "-- run_plan.insert
          INSERT INTO run_plan (run_id, organization_id, connection_id, attempt, state, preview, rules_fingerprint,
-             traceparent, created_at)
-         VALUES ($1, $2, $3, $4, 'planning', $5, $6, $7, $8)
+             traceparent, created_at, keeps_former)
+         VALUES ($1, $2, $3, $4, 'planning', $5, $6, $7, $8, true)
          ON CONFLICT (run_id) DO NOTHING",
     )
     .bind(plan.run.0)
@@ -245,14 +245,16 @@ pub async fn begin_anew(
     Ok(())
 }
 
-/// Loads a run with its fetch; none before a fetcher took it.
+/// Loads a run with its fetch; none before a fetcher took it. A revert has nothing to read: that is done.
 pub async fn work(connection: &mut PgConnection, id: RunId) -> Result<Option<Work>, StoreError> {
     let row: Option<WorkRow> = sqlx::query_as(
         "-- run_plan.work
          SELECT r.id, r.organization_id, r.connection_id, r.kind, r.apply_first, r.traceparent,
              r.cancel_requested_at IS NOT NULL AS cancel_requested,
-             f.attempt, f.state, f.delta, f.pages, f.proved, f.unproved_reason, f.error
-         FROM run r JOIN run_fetch f ON f.run_id = r.id WHERE r.id = $1",
+             coalesce(f.attempt, 1) AS attempt, coalesce(f.state, 'fetched') AS state, coalesce(f.delta, true) AS delta,
+             coalesce(f.pages, 0) AS pages, coalesce(f.proved, true) AS proved, f.unproved_reason, f.error
+         FROM run r LEFT JOIN run_fetch f ON f.run_id = r.id
+         WHERE r.id = $1 AND (f.run_id IS NOT NULL OR r.reverts IS NOT NULL)",
     )
     .bind(id.0)
     .fetch_optional(connection)
@@ -270,7 +272,7 @@ pub struct Due {
     pub manual: bool,
 }
 
-/// Runs that wait for a reconciler: fetched or broken off, and not ended. Manual ones come first.
+/// Runs that wait for a reconciler: fetched or broken off, or with nothing to fetch, and not ended. Manual ones come first.
 pub async fn due(connection: &mut PgConnection, limit: i64) -> Result<Vec<Due>, StoreError> {
     let rows: Vec<(Uuid, bool)> = sqlx::query_as(
         "-- run_plan.due
@@ -278,8 +280,11 @@ pub async fn due(connection: &mut PgConnection, limit: i64) -> Result<Vec<Due>, 
              SELECT f.run_id FROM run_fetch f LEFT JOIN run_plan p ON p.run_id = f.run_id
              WHERE f.state <> 'fetching' AND p.run_id IS NULL
              UNION ALL
-             SELECT p.run_id FROM run_plan p JOIN run_fetch f ON f.run_id = p.run_id
-             WHERE p.state = 'planning' AND f.state <> 'fetching'
+             SELECT n.id FROM run n LEFT JOIN run_plan p ON p.run_id = n.id
+             WHERE n.reverts IS NOT NULL AND p.run_id IS NULL
+             UNION ALL
+             SELECT p.run_id FROM run_plan p LEFT JOIN run_fetch f ON f.run_id = p.run_id
+             WHERE p.state = 'planning' AND f.state IS DISTINCT FROM 'fetching'
              UNION ALL
              SELECT p.run_id FROM run_plan p WHERE p.state = 'applying'
              UNION ALL
@@ -300,13 +305,14 @@ pub async fn due(connection: &mut PgConnection, limit: i64) -> Result<Vec<Due>, 
         .collect())
 }
 
-/// Whether a connection has had a run that was applied to its end, those aside that bring nobody in or were by hand.
+/// Whether a connection has had a run that was applied to its end, those aside that bring nobody in, were by hand or took
+/// back what another did.
 pub async fn any_finished(connection: &mut PgConnection, id: ConnectionId) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(
         "-- run_plan.any_finished
          SELECT EXISTS (
              SELECT 1 FROM run_plan p JOIN run r ON r.id = p.run_id
-             WHERE p.connection_id = $1 AND p.state = 'finished' AND r.kind NOT IN ('manual', 'deprovision'))",
+             WHERE p.connection_id = $1 AND p.state = 'finished' AND r.kind NOT IN ('manual', 'deprovision', 'revert'))",
     )
     .bind(id.0)
     .fetch_one(connection)
@@ -483,8 +489,10 @@ pub async fn other_active(
 ) -> Result<Option<RunId>, StoreError> {
     let row: Option<Uuid> = sqlx::query_scalar(
         "-- run_plan.other_active
-         SELECT f.run_id FROM run_fetch f JOIN run r ON r.id = f.run_id LEFT JOIN run_plan p ON p.run_id = f.run_id
-         WHERE r.connection_id = $1 AND f.run_id <> $2 AND r.kind <> 'manual'
+         SELECT r.id FROM run r
+         LEFT JOIN run_fetch f ON f.run_id = r.id LEFT JOIN run_plan p ON p.run_id = r.id
+         WHERE r.connection_id = $1 AND r.id <> $2 AND r.kind <> 'manual'
+           AND (f.run_id IS NOT NULL OR r.reverts IS NOT NULL)
            AND (p.run_id IS NULL OR p.state IN ('planning', 'applying')) LIMIT 1",
     )
     .bind(id.0)

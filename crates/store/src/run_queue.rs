@@ -33,15 +33,15 @@ pub async fn connections(connection: &mut PgConnection, limit: i64) -> Result<Ve
         "-- run_queue.connections
          SELECT run.connection_id
          FROM run
-         WHERE run.cancel_requested_at IS NULL AND run.kind <> 'manual'
+         WHERE run.cancel_requested_at IS NULL AND run.kind NOT IN ('manual', 'revert')
            AND NOT EXISTS (SELECT FROM run_fetch WHERE run_fetch.run_id = run.id)
            AND NOT EXISTS (
                SELECT FROM run AS other
-               JOIN run_fetch AS fetched ON fetched.run_id = other.id
+               LEFT JOIN run_fetch AS fetched ON fetched.run_id = other.id
                LEFT JOIN run_plan AS plan ON plan.run_id = other.id
                WHERE other.connection_id = run.connection_id AND other.kind <> 'manual'
                  AND (fetched.state = 'fetching' OR plan.state IN ('planning', 'applying')
-                      OR fetched.state = 'fetched' AND plan.run_id IS NULL))
+                      OR (fetched.state = 'fetched' OR other.reverts IS NOT NULL) AND plan.run_id IS NULL))
          GROUP BY run.connection_id
          ORDER BY min(run.created_at)
          LIMIT $1",
@@ -77,15 +77,15 @@ pub async fn next(connection: &mut PgConnection, of: ConnectionId) -> Result<Opt
         "-- run_queue.next
          SELECT run.id
          FROM run
-         WHERE run.connection_id = $1 AND run.cancel_requested_at IS NULL AND run.kind <> 'manual'
+         WHERE run.connection_id = $1 AND run.cancel_requested_at IS NULL AND run.kind NOT IN ('manual', 'revert')
            AND NOT EXISTS (SELECT FROM run_fetch WHERE run_fetch.run_id = run.id)
            AND NOT EXISTS (
                SELECT FROM run AS other
-               JOIN run_fetch AS fetched ON fetched.run_id = other.id
+               LEFT JOIN run_fetch AS fetched ON fetched.run_id = other.id
                LEFT JOIN run_plan AS plan ON plan.run_id = other.id
                WHERE other.connection_id = $1 AND other.kind <> 'manual'
                  AND (fetched.state = 'fetching' OR plan.state IN ('planning', 'applying')
-                      OR fetched.state = 'fetched' AND plan.run_id IS NULL))
+                      OR (fetched.state = 'fetched' OR other.reverts IS NOT NULL) AND plan.run_id IS NULL))
          ORDER BY run.created_at, run.id
          LIMIT 1",
     )

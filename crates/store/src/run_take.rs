@@ -96,7 +96,7 @@ pub async fn cancel_unheld(
         "-- run_fetch.cancel_untaken
          INSERT INTO run_fetch (run_id, attempt, state, delta, holder, lease_until, started_at, progress_at, ended_at)
          SELECT id, 1, 'cancelled', false, $1, $2, $2, $2, $2 FROM run
-         WHERE cancel_requested_at IS NOT NULL
+         WHERE cancel_requested_at IS NOT NULL AND reverts IS NULL
            AND NOT EXISTS (SELECT FROM run_fetch AS fetched WHERE fetched.run_id = run.id)
          ON CONFLICT (run_id) DO NOTHING
          RETURNING run_id",

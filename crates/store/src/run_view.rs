@@ -59,8 +59,16 @@ pub struct RunView {
     pub counts: Counts,
     /// Of the failed ones, those that a person said to ignore.
     pub failed_ignored: u32,
+    /// The run that it takes back.
+    pub reverts: Option<RunId>,
+    /// Why, as the person said.
+    pub revert_reason: Option<String>,
+    /// The runs that take it back, or have: neither plans nor broken-off ones.
+    pub reverted_by: Vec<RunId>,
     /// How far it has come, in numbers.
     pub progress: Progress,
+    /// Whether its decisions and pages were given up because they are old; its tallies stay.
+    pub details_pruned: bool,
 }
 
 /// How far a run has come.
@@ -199,14 +207,21 @@ const SELECT: &str = "
     SELECT run.id, run.organization_id, run.connection_id, connection.name AS connection_name, run.kind,
         run.trigger, run.requested_by, run.created_at, run.cancel_requested_at, run.cancel_requested_by,
         run.traceparent, run.reason AS comes_because,
-        fetched.state AS fetch_state, fetched.delta, fetched.reason, fetched.started_at, fetched.ended_at AS fetch_ended_at,
+        run.reverts, run.revert_reason, run.dry_run, revert.ids AS reverted_by,
+        fetched.state AS fetch_state, fetched.delta, fetched.reason,
+        coalesce(fetched.started_at, CASE WHEN run.reverts IS NOT NULL THEN plan.created_at END) AS started_at,
+        fetched.ended_at AS fetch_ended_at,
         fetched.pages, fetched.records, fetched.expected, fetched.groups, fetched.calls, fetched.resource_units, fetched.waits, fetched.wait_ms,
         fetched.cause, fetched.error AS fetch_error,
         plan.state AS plan_state, plan.preview, plan.planned_at, plan.apply_requested_at,
         plan.ended_at AS plan_ended_at, plan.removals_note, plan.error AS plan_error,
         plan.seen, plan.gone, plan.added, plan.updated, plan.overwritten, plan.reactivated, plan.unchanged,
         plan.skipped, plan.removed, plan.held, plan.failed, plan.failed_ignored,
-        page.decided, page.applied, page.to_apply
+        page.decided, page.applied, page.to_apply,
+        plan.run_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM run_partition AS part
+            WHERE part.from_id <= run.id AND run.id < part.to_id AND part.pruned_at IS NULL
+        ) AS details_pruned
     FROM run
     JOIN connection ON connection.id = run.connection_id
     LEFT JOIN run_fetch AS fetched ON fetched.run_id = run.id
@@ -215,7 +230,12 @@ const SELECT: &str = "
         SELECT count(*) FILTER (WHERE number > 0) AS decided, count(applied_at) FILTER (WHERE decisions > 0) AS applied,
             count(*) FILTER (WHERE decisions > 0) AS to_apply
         FROM run_page WHERE run_page.run_id = run.id AND run_page.attempt = plan.attempt
-    ) AS page ON true";
+    ) AS page ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg(back.id ORDER BY back.created_at) AS ids
+        FROM run AS back LEFT JOIN run_plan ON run_plan.run_id = back.id
+        WHERE back.reverts = run.id AND coalesce(run_plan.state IN ('applying', 'finished'), false)
+    ) AS revert ON true";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -238,6 +258,10 @@ struct Row {
     fetch_ended_at: Option<DateTime<Utc>>,
     cause: Option<String>,
     fetch_error: Option<String>,
+    reverts: Option<Uuid>,
+    revert_reason: Option<String>,
+    dry_run: bool,
+    reverted_by: Option<Vec<Uuid>>,
     plan_state: Option<String>,
     preview: Option<bool>,
     planned_at: Option<DateTime<Utc>>,
@@ -245,6 +269,7 @@ struct Row {
     plan_ended_at: Option<DateTime<Utc>>,
     removals_note: Option<String>,
     plan_error: Option<String>,
+    details_pruned: bool,
     #[sqlx(flatten)]
     tallies: Tallies,
     #[sqlx(flatten)]
@@ -319,7 +344,15 @@ impl TryFrom<Row> for RunView {
             cancel_requested: row.cancel_requested_at.zip(row.cancel_requested_by),
             started_at: row.started_at,
             ended_at,
-            preview: row.preview.unwrap_or(kind == Kind::Preview),
+            preview: row.preview.unwrap_or(kind == Kind::Preview || row.dry_run),
+            reverts: row.reverts.map(RunId),
+            revert_reason: row.revert_reason,
+            reverted_by: row
+                .reverted_by
+                .unwrap_or_default()
+                .into_iter()
+                .map(RunId)
+                .collect(),
             delta: row.delta,
             reason: row.reason,
             planned_at: row.planned_at,
@@ -328,6 +361,7 @@ impl TryFrom<Row> for RunView {
             cause: row.cause,
             error: row.plan_error.or(row.fetch_error),
             traceparent: row.traceparent,
+            details_pruned: row.details_pruned,
         })
     }
 }
@@ -356,6 +390,8 @@ fn state_of(row: &Row) -> Result<State, Inconsistent> {
         // The decisions made so far are still to be dropped and counted.
         (None, Some(State::Failed | State::Cancelled)) if row.plan_state.is_some() => State::Planning,
         (Some(state), _) | (None, Some(state)) => state,
+        // A revert, which reads nothing.
+        (None, None) if row.plan_state.is_some() => State::Planning,
         (None, None) if row.cancel_requested_at.is_some() => State::Cancelled,
         (None, None) => State::Requested,
     })

@@ -1,11 +1,13 @@
 //! What a reader of the tenant would have been told, from the tenant itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::attribute::{Attribute, Kind};
+use domain::decision::BroughtIn;
 use domain::id::ObjectId;
+use domain::membership::Membership;
 use domain::observed::{Completeness, Mention, ObservedUser, Presence};
-use entra_sim::{Snapshot, Tenant};
+use entra_sim::{MemberKind, Snapshot, Tenant};
 use serde_json::Value;
 
 use super::Oracle;
@@ -14,6 +16,23 @@ use super::Oracle;
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     users: BTreeMap<ObjectId, Snapshot>,
+    /// Of each group, its direct members: users, and groups.
+    groups: BTreeMap<ObjectId, (BTreeSet<ObjectId>, BTreeSet<ObjectId>)>,
+}
+
+/// How a run was told of the directory.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Whether of some only: of what has changed, or of who was asked for.
+    pub delta: bool,
+    /// Of changes: since when.
+    pub since: Directory,
+    /// Whether the end was proved.
+    pub proved: bool,
+    /// Of whom.
+    pub seen: BTreeSet<ObjectId>,
+    /// Who was asked for by name, by hand or as a manager.
+    pub brought_in: BTreeMap<ObjectId, BroughtIn>,
 }
 
 /// What one run read.
@@ -23,6 +42,12 @@ pub struct Reading {
     pub users: Vec<ObservedUser<'static>>,
     /// Whether who was not told of is gone.
     pub complete: bool,
+    /// Whether the end was proved.
+    pub proved: bool,
+    /// Whether it told of changes only.
+    pub delta: bool,
+    /// Who was brought in by hand or as a manager.
+    pub brought_in: BTreeMap<ObjectId, BroughtIn>,
 }
 
 impl Directory {
@@ -31,6 +56,98 @@ impl Directory {
         let everyone = tenant.users().into_iter().chain(tenant.deleted_users());
         Self {
             users: everyone.map(|user| (id(&user.id), user)).collect(),
+            groups: tenant
+                .groups()
+                .into_iter()
+                .map(|group| {
+                    let of = |kind: MemberKind| {
+                        let members = group.members.iter().filter(move |(_, is)| **is == kind);
+                        members.map(|(member, _)| id(member)).collect()
+                    };
+                    (id(&group.id), (of(MemberKind::User), of(MemberKind::Group)))
+                })
+                .collect(),
+        }
+    }
+
+    /// Everyone, in the directory and in the deleted items.
+    pub fn objects(&self) -> BTreeSet<ObjectId> {
+        self.users.keys().copied().collect()
+    }
+
+    /// Who is in the directory.
+    pub fn is_present(&self, object: &ObjectId) -> bool {
+        self.users.get(object).is_some_and(|user| !user.deleted)
+    }
+
+    /// Who changed since.
+    pub fn changed_since(&self, before: &Self) -> BTreeSet<ObjectId> {
+        let all = self.users.keys().chain(before.users.keys());
+        all.filter(|id| self.users.get(id) != before.users.get(id))
+            .copied()
+            .collect()
+    }
+
+    /// What a user belongs to, of the groups asked for, in the order of their ids.
+    pub fn memberships(&self, user: &ObjectId, asked: &BTreeSet<ObjectId>) -> Vec<Membership> {
+        let mut found = Vec::new();
+        for group in asked {
+            let direct = self
+                .groups
+                .get(group)
+                .is_some_and(|(users, _)| users.contains(user));
+            if direct || self.reaches(*group, user) {
+                found.push(Membership {
+                    group: *group,
+                    direct,
+                });
+            }
+        }
+        found
+    }
+
+    fn reaches(&self, top: ObjectId, user: &ObjectId) -> bool {
+        let mut met = BTreeSet::from([top]);
+        let mut waiting = vec![top];
+        while let Some(group) = waiting.pop() {
+            let Some((users, groups)) = self.groups.get(&group) else {
+                continue;
+            };
+            if users.contains(user) {
+                return true;
+            }
+            waiting.extend(groups.iter().filter(|inner| met.insert(**inner)));
+        }
+        false
+    }
+
+    /// What a run that was told so has read. `asked`: the groups whose members matter, if groups are read at all.
+    pub fn read(&self, told: &Told, oracle: &Oracle, asked: Option<&BTreeSet<ObjectId>>) -> Reading {
+        let mut users = Vec::new();
+        for object in &told.seen {
+            let Some(user) = self.users.get(object) else {
+                users.push(ObservedUser::new(*object, Presence::Gone, Completeness::Partial));
+                continue;
+            };
+            let by_name = told.brought_in.contains_key(object);
+            let mut observed = match told.delta && !by_name {
+                true if oracle.has_account(object) => {
+                    observe(user, told.since.users.get(object), Completeness::Partial)
+                }
+                true => look_up(user),
+                false => observe(user, None, Completeness::Whole),
+            };
+            if !user.deleted {
+                observed.groups = asked.map(|asked| self.memberships(object, asked).into());
+            }
+            users.push(observed);
+        }
+        Reading {
+            users,
+            complete: told.proved && !told.delta,
+            proved: told.proved,
+            delta: told.delta,
+            brought_in: told.brought_in.clone(),
         }
     }
 
@@ -43,6 +160,9 @@ impl Directory {
                 .map(|user| observe(user, None, Completeness::Whole))
                 .collect(),
             complete: true,
+            proved: true,
+            delta: false,
+            brought_in: BTreeMap::new(),
         }
     }
 
@@ -67,6 +187,9 @@ impl Directory {
         Reading {
             users,
             complete: false,
+            proved: true,
+            delta: true,
+            brought_in: BTreeMap::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::{Account, Kind, Role, Status, Values};
-use domain::decision::{LinkStatus, Outcome, Skip};
+use domain::decision::{BroughtIn, LinkStatus, Outcome, Skip};
 use domain::field::Field;
 use domain::id::{AccountId, ObjectId, OrganizationId, RunId};
 use domain::leaver::{Cause, Removal};
@@ -12,7 +12,7 @@ use local::postgres::Access;
 use local::stack::DATABASE;
 use serde_json::Value;
 
-use super::{Done, Link, Oracle, login_of};
+use super::{Done, Link, Oracle, Reviews, login_of};
 
 /// Differences that are shown; the first are enough to find the mistake.
 const SHOWN: usize = 12;
@@ -22,8 +22,14 @@ const SHOWN: usize = 12;
 pub struct Register {
     /// Every account.
     pub accounts: BTreeMap<AccountId, Account>,
-    links: BTreeMap<ObjectId, Link>,
-    reviews: BTreeMap<(ObjectId, u8), Removal>,
+    /// Every object that it knows of.
+    pub links: BTreeMap<ObjectId, Link>,
+    /// Open reviews.
+    pub reviews: Reviews,
+    /// Reviews of records that a person said to keep.
+    pub kept: BTreeSet<(ObjectId, AccountId, u8)>,
+    /// Accounts that a person took objects away from, and did not give back.
+    pub cuts: BTreeSet<(ObjectId, AccountId)>,
     logins: BTreeMap<AccountId, Option<(String, String)>>,
 }
 
@@ -43,15 +49,42 @@ impl Register {
         let reviews = rows(
             access,
             &format!(
-                "SELECT row_to_json(r) AS row FROM review r WHERE organization_id = '{of}' AND state = 'open'"
+                "SELECT row_to_json(r) AS row FROM review r
+                 WHERE organization_id = '{of}' AND state IN ('open', 'kept')"
             ),
         )
         .await;
-        let mut opened = BTreeMap::new();
+        let (mut opened, mut kept) = (BTreeMap::new(), BTreeSet::new());
         for row in &reviews {
+            let key = (
+                object(row),
+                text(row, "account_id").unwrap().parse().unwrap(),
+                number(row, "cause").try_into().unwrap(),
+            );
+            if text(row, "state") == Some("kept") {
+                kept.insert(key);
+                continue;
+            }
             let proposed = Removal::of_key(text(row, "proposed").unwrap()).unwrap();
-            let before = opened.insert((object(row), number(row, "cause").try_into().unwrap()), proposed);
+            let before = opened.insert(key, proposed);
             assert_eq!(before, None, "two open reviews about one thing: {row}");
+        }
+        let edits = rows(
+            access,
+            &format!(
+                "SELECT row_to_json(e) AS row FROM link_edit e WHERE organization_id = '{of}' ORDER BY edited_at"
+            ),
+        )
+        .await;
+        let mut cuts = BTreeSet::new();
+        for row in &edits {
+            let of = |key: &str| text(row, key).map(|id| id.parse::<AccountId>().unwrap());
+            if let Some(to) = of("to_account_id") {
+                cuts.remove(&(object(row), to));
+            }
+            if let Some(from) = of("from_account_id") {
+                cuts.insert((object(row), from));
+            }
         }
         Self {
             logins: accounts
@@ -64,6 +97,8 @@ impl Register {
                 .collect(),
             links: links.iter().map(|row| (object(row), link(row))).collect(),
             reviews: opened,
+            kept,
+            cuts,
         }
     }
 
@@ -73,8 +108,17 @@ impl Register {
         let mut found = Vec::new();
         self.compare_links(oracle, &mut found);
         self.compare_accounts(oracle, &mut found);
-        if self.reviews != oracle.reviews {
-            found.push(differing("reviews", &self.reviews, &oracle.reviews));
+        let made = self.made(oracle);
+        let asked: Reviews = oracle
+            .reviews
+            .iter()
+            .map(|((object, account, cause), proposed)| {
+                let account = made.get(account).unwrap_or(account);
+                ((*object, *account, *cause), *proposed)
+            })
+            .collect();
+        if self.reviews != asked {
+            found.push(differing("reviews", &self.reviews, &asked));
         }
         self.check_logins(&mut found);
         let count = found.len();
@@ -85,7 +129,7 @@ impl Register {
     fn compare_links(&self, oracle: &Oracle, found: &mut Vec<String>) {
         let objects: BTreeSet<&ObjectId> = self.links.keys().chain(oracle.links.keys()).collect();
         for object in objects {
-            let bare = |link: &Link| (link.account.is_some(), link.status, link.skip);
+            let bare = |link: &Link| (link.account.is_some(), link.status, link.skip, link.brought_in);
             let (is, should) = (self.links.get(object), oracle.links.get(object));
             if is.map(bare) != should.map(bare) {
                 found.push(format!("link of {object}\n  is {is:?}\n  should be {should:?}"));
@@ -101,13 +145,7 @@ impl Register {
                 oracle.accounts.len()
             ));
         }
-        let mut made: BTreeMap<AccountId, AccountId> = BTreeMap::new();
-        for (object, link) in &oracle.links {
-            let here = self.links.get(object).and_then(|link| link.account);
-            if let (Some(there), Some(here)) = (link.account, here) {
-                made.insert(there, here);
-            }
-        }
+        let made = self.made(oracle);
         for (id, should) in &oracle.accounts {
             let here = made.get(id).unwrap_or(id);
             match self.accounts.get(here) {
@@ -115,6 +153,18 @@ impl Register {
                 Some(is) => found.extend(account_difference(is, should)),
             }
         }
+    }
+
+    /// The accounts here of those that the oracle made, or told by the same object.
+    fn made(&self, oracle: &Oracle) -> BTreeMap<AccountId, AccountId> {
+        let mut made = BTreeMap::new();
+        for (object, link) in &oracle.links {
+            let here = self.links.get(object).and_then(|link| link.account);
+            if let (Some(there), Some(here)) = (link.account, here) {
+                made.insert(there, here);
+            }
+        }
+        made
     }
 
     fn check_logins(&self, found: &mut Vec<String>) {
@@ -287,5 +337,6 @@ fn link(row: &Value) -> Link {
         account: text(row, "account_id").map(|id| id.parse().unwrap()),
         status: LinkStatus::of_number(small(row, "status")).unwrap(),
         skip: Skip::of_number(small(row, "skip")),
+        brought_in: BroughtIn::of_number(small(row, "brought_in")).unwrap(),
     }
 }

@@ -4,18 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::{Role, Status};
 use domain::brake::{Load, weigh};
-use domain::decision::{Action, LoginKey, Outcome, Skip};
+use domain::decision::{Action, LinkStatus, LoginKey, Outcome, Skip};
+use domain::field::Field;
 use domain::id::{AccountId, ObjectId};
+use domain::leaver::Cause;
+use domain::managers::Managers;
 use domain::overwrite::Rule;
 use domain::settle::{Claim, claims};
 
-use super::{Decided, Oracle, login_of};
+use super::{Decided, Oracle, Reading, login_of};
 
 type All = BTreeMap<ObjectId, Decided>;
 
 /// Settles a run's decisions.
-pub fn settle(oracle: &Oracle, all: &mut All, complete: bool) {
-    let held = still_held(oracle, all, complete);
+pub fn settle(oracle: &Oracle, all: &mut All, reading: &Reading) {
+    let held = still_held(oracle, all, reading.complete);
     fail(all, &held);
     let lost = lost_claims(oracle, all);
     fail(all, &lost);
@@ -27,8 +30,63 @@ pub fn settle(oracle: &Oracle, all: &mut All, complete: bool) {
         }
         fail(all, &clashing);
     }
+    if !reading.proved {
+        drop_removals(all);
+        return;
+    }
+    keep(oracle, all);
+    if reading.delta && Managers::of(&oracle.rules.mappings).is_some() {
+        leave_managers(oracle, all);
+    }
     spare_last_owner(oracle, all);
     brake(oracle, all);
+}
+
+/// The fetch did not prove its end: nobody is removed, and nobody asked.
+fn drop_removals(all: &mut All) {
+    for one in all.values_mut() {
+        if matches!(one.outcome, Outcome::Removed | Outcome::Held) {
+            one.outcome = Outcome::Skipped;
+            one.action = Action::None;
+            one.skip = Some(Skip::Unproved);
+        }
+    }
+}
+
+/// A person said to keep some, for this cause.
+fn keep(oracle: &Oracle, all: &mut All) {
+    for one in all.values_mut() {
+        let asked = one.account.zip(one.cause);
+        let kept =
+            asked.is_some_and(|(account, cause)| oracle.kept.contains(&(one.object, account, cause as u8)));
+        if kept && matches!(one.outcome, Outcome::Removed | Outcome::Held) {
+            one.outcome = Outcome::Skipped;
+            one.action = Action::None;
+            one.skip = Some(Skip::Kept);
+        }
+    }
+}
+
+/// Somebody in scope reports to them, as far as the register knows: the next full run decides.
+fn leave_managers(oracle: &Oracle, all: &mut All) {
+    let managers: BTreeSet<String> = oracle
+        .links
+        .values()
+        .filter(|link| link.status == LinkStatus::Active)
+        .filter_map(|link| oracle.accounts.get(&link.account?))
+        .filter(|account| account.status == Status::Active)
+        .filter_map(|account| account.value(Field::ReportingTo).map(str::to_owned))
+        .collect();
+    for one in all.values_mut() {
+        let leaves =
+            matches!(one.outcome, Outcome::Removed | Outcome::Held) && one.cause == Some(Cause::OutOfScope);
+        if leaves && managers.contains(&one.object.to_string()) {
+            one.outcome = Outcome::Unchanged;
+            one.action = Action::None;
+            one.cause = None;
+            one.status = LinkStatus::Active;
+        }
+    }
 }
 
 fn fail(all: &mut All, objects: &[ObjectId]) {

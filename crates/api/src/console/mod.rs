@@ -77,6 +77,7 @@ fn router(console: Console) -> Router {
         .route("/runs/{id}/failed.csv", get(run_actions::failed_csv))
         .route("/runs/{id}/cancel", post(run_actions::cancel))
         .route("/runs/{id}/apply", post(run_actions::apply))
+        .route("/runs/{id}/revert", post(run_actions::revert))
         .route("/reviews", get(reviews::page).post(reviews::resolve))
         .route("/notices", get(notices::page))
         .route("/notices/read", post(notices::mark_read))

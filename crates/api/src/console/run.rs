@@ -13,7 +13,7 @@ use super::respond::{Problem, page as render};
 use super::session::Session;
 use super::words::{self, Moment, Pill};
 use crate::lookup;
-use crate::view::run::{eta_seconds, percent, reason, trace_id};
+use crate::view::run::{eta_seconds, note, percent, reason, trace_id};
 
 /// Tells the page's script that nothing more will change.
 const ENDED: HeaderName = HeaderName::from_static("x-run-ended");
@@ -32,6 +32,10 @@ struct Page {
     trace: String,
     can_cancel: bool,
     can_apply: bool,
+    can_revert: bool,
+    reverts: String,
+    reverted_by: Vec<String>,
+    revert_reason: String,
     changes: Vec<(Pill, &'static str, String)>,
 }
 
@@ -51,6 +55,7 @@ struct Live {
     reason: String,
     error: String,
     removals_note: String,
+    note: String,
     planned: bool,
     tiles: Vec<Tile>,
     sums: Sums,
@@ -113,6 +118,10 @@ pub async fn page(
             && run.cancel_requested.is_none()
             && (!run.state.has_ended() || run.state == Stage::Planned),
         can_apply: admin && run.state == Stage::Planned,
+        can_revert: admin && run.state == Stage::Finished,
+        reverts: run.reverts.map(|id| id.to_string()).unwrap_or_default(),
+        reverted_by: run.reverted_by.iter().map(ToString::to_string).collect(),
+        revert_reason: run.revert_reason.clone().unwrap_or_default(),
         changes: changes(&run),
         live: Live::of(&run, now),
     })
@@ -161,6 +170,7 @@ impl Live {
             reason: reason(run).unwrap_or_default(),
             error: run.error.clone().unwrap_or_default(),
             removals_note: run.removals_note.clone().unwrap_or_default(),
+            note: note(run).unwrap_or_default(),
             planned: run.state == Stage::Planned,
             tiles: tiles(run),
             sums: sums(run),
@@ -323,6 +333,7 @@ fn facts(run: &RunView) -> Vec<(&'static str, String)> {
     let reads = match run.delta {
         Some(true) => "changes since the last run",
         Some(false) => "everything",
+        None if run.reverts.is_some() => "nothing",
         None => "not begun",
     };
     let waits = match progress.waits {

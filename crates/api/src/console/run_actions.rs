@@ -1,4 +1,4 @@
-//! Forms and files of runs: start, cancel, apply, and the failed ones as CSV.
+//! Forms and files of runs: start, cancel, apply, revert, and the failed ones as CSV.
 
 use axum::Form;
 use axum::extract::{Path, State};
@@ -25,6 +25,15 @@ pub struct Start {
 #[derive(Deserialize)]
 pub struct Press {
     form_token: String,
+}
+
+/// What the form for a revert brings.
+#[derive(Deserialize)]
+pub struct Revert {
+    form_token: String,
+    reason: String,
+    /// Which of the two buttons: `plan` or `do`.
+    what: String,
 }
 
 /// "Sync now".
@@ -83,6 +92,31 @@ pub async fn apply(
         ..v1::ApplyRunRequest::default()
     };
     let run = runs::apply::apply(&console.app, &session.caller, request).await?;
+    Ok(Redirect::to(&format!("/runs/{}", run.id)))
+}
+
+/// Takes back what a run did, or shows what that would do.
+pub async fn revert(
+    State(console): State<Console>,
+    session: Session,
+    Path(run_id): Path<String>,
+    Form(form): Form<Revert>,
+) -> Result<Redirect, Problem> {
+    session.check_form(&form.form_token)?;
+    session.caller.must_be_admin("reverting a run")?;
+    let dry_run = match form.what.as_str() {
+        "plan" => true,
+        "do" => false,
+        _ => return Err(Fault::invalid("what", "is none of plan and do").into()),
+    };
+    let request = v1::RevertRunRequest {
+        run_id,
+        dry_run,
+        reason: form.reason,
+        trigger: "console".to_owned(),
+        ..v1::RevertRunRequest::default()
+    };
+    let run = runs::revert::revert(&console.app, &session.caller, request).await?;
     Ok(Redirect::to(&format!("/runs/{}", run.id)))
 }
 

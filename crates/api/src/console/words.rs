@@ -79,6 +79,7 @@ pub const fn kind(kind: Kind) -> &'static str {
         Kind::Preview => "Preview",
         Kind::Manual => "Manual run",
         Kind::Deprovision => "Deprovision",
+        Kind::Revert => "Revert",
     }
 }
 

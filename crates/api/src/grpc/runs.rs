@@ -42,6 +42,13 @@ impl Runs for Service {
         ))
     }
 
+    async fn revert_run(&self, request: Request<v1::RevertRunRequest>) -> Result<Response<v1::Run>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(
+            runs::revert::revert(&self.0, &caller, request.into_inner()).await?,
+        ))
+    }
+
     async fn import_users(
         &self,
         request: Request<v1::ImportUsersRequest>,

@@ -89,6 +89,7 @@ pub async fn insert(app: &App, caller: &Caller, tx: &mut Tx, wanted: Wanted<'_>)
         connection: connection.id,
         kind: wanted.kind,
         manual: wanted.manual,
+        revert: None,
         trigger: wanted.trigger,
         requested_by: caller.name().to_owned(),
         reason: None,
@@ -129,6 +130,10 @@ fn kind(kind: v1::RunKind) -> Result<Kind, Fault> {
             "kind",
             "is RUN_KIND_MANUAL, which needs to know whom to read; call ImportUsers (rollcall import users CONNECTION \
              UPN…), or SyncAccount for one account",
+        )),
+        v1::RunKind::Revert => Err(Fault::invalid(
+            "kind",
+            "is RUN_KIND_REVERT, which needs to know what to take back; call RevertRun (rollcall run revert ID)",
         )),
         v1::RunKind::Unspecified => Err(Fault::invalid(
             "kind",

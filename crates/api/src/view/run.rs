@@ -32,12 +32,16 @@ pub fn run(run: &RunView, now: DateTime<Utc>) -> v1::Run {
             .and_then(trace_id)
             .unwrap_or_default()
             .to_owned(),
+        reverts: run.reverts.map(|id| id.to_string()).unwrap_or_default(),
+        reverted_by: run.reverted_by.iter().map(ToString::to_string).collect(),
+        revert_reason: run.revert_reason.clone().unwrap_or_default(),
+        note: note(run).unwrap_or_default(),
     }
 }
 
 /// Why the run is not what was asked for; and who ended it.
 pub fn reason(run: &RunView) -> Option<String> {
-    let stopped = (run.preview && run.kind != Kind::Preview).then(|| {
+    let stopped = (run.preview && !matches!(run.kind, Kind::Preview | Kind::Revert)).then(|| {
         "the connection's first run stops with its plan; look at it, then apply it (rollcall run apply ID)".to_owned()
     });
     let cancelled = run
@@ -54,6 +58,24 @@ pub fn reason(run: &RunView) -> Option<String> {
         .chain(cancelled)
         .collect();
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// What else there is to know of a revert.
+pub fn note(run: &RunView) -> Option<String> {
+    run.reverts?;
+    let counts = &run.counts;
+    let nothing = counts.updated + counts.removed + counts.failed == 0;
+    let ended = matches!(run.state, State::Planned | State::Finished);
+    Some(match (ended && nothing, run.state) {
+        (true, State::Planned) => "nothing is left to take back".to_owned(),
+        (true, _) => "nothing was left to take back: everything is as it was before the run, or was edited since".to_owned(),
+        (false, State::Planned) => {
+            "nothing is taken back yet: this is what it would do (rollcall run apply ID does it)".to_owned()
+        }
+        (false, _) => "the next full run decides these records anew, and does the same again unless the directory or the \
+                       rules have changed by then"
+            .to_owned(),
+    })
 }
 
 /// Estimated seconds until the run has ended; none when nothing can be said.
@@ -142,6 +164,7 @@ pub const fn kind(kind: Kind) -> v1::RunKind {
         Kind::Preview => v1::RunKind::Preview,
         Kind::Manual => v1::RunKind::Manual,
         Kind::Deprovision => v1::RunKind::Deprovision,
+        Kind::Revert => v1::RunKind::Revert,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Candidates, Rules, incomplete, leaving, skipped, unlinked};
-use crate::account::Account;
+use crate::account::{Account, Status};
 use crate::criteria::Scope;
 use crate::decision::{BroughtIn, Decision, LinkStatus, Outcome, Skip};
 use crate::id::AccountId;
@@ -126,7 +126,9 @@ fn fallen_out<'a>(
         )
     };
     // Being out of scope saves nobody disabled: what a run does by itself goes before what a person is asked about.
-    let disabled = observed.enabled() == Some(false) && by_itself(Cause::Disabled);
+    // And what a run has done stays done, for the reason that it had: the same word decides the same again.
+    let done = account.status != Status::Active && account.deactivated_for == Some(Cause::Disabled);
+    let disabled = observed.enabled() == Some(false) && (done || by_itself(Cause::Disabled));
     if disabled && !by_itself(Cause::OutOfScope) {
         return leaving(Cause::Disabled, account, rules, blank);
     }
@@ -143,7 +145,7 @@ fn fallen_out<'a>(
 mod tests {
     use super::super::tests::{NEW, account, linked, rules, user};
     use super::*;
-    use crate::account::{Role, Status};
+    use crate::account::Role;
     use crate::attribute::Attribute;
     use crate::criteria::{AttributeClause, Clause, Filter, Operator};
     use crate::decide::{Known, decide};
@@ -223,6 +225,28 @@ mod tests {
         assert_eq!(
             decision.reason.as_deref(),
             Some("in scope: department equals \"Legal\"")
+        );
+    }
+
+    #[test]
+    fn f1_who_is_disabled_and_falls_out_is_decided_the_same_twice() {
+        let rules = only("Legal");
+        let mut user = of("Sales", Completeness::Whole);
+        user.attributes[Attribute::AccountEnabled as usize] = Mention::Value("false".into());
+        let active = account(Status::Active);
+        let known = linked(&active, LinkStatus::Active);
+        let first = decide(&user, 42, Some(known), Candidates::default(), &rules, NEW);
+        assert_eq!(
+            (first.action, first.cause, first.status),
+            (Action::Deactivate, Some(Cause::Disabled), LinkStatus::Disabled)
+        );
+        let mut away = account(Status::Deactivated);
+        away.deactivated_for = first.cause;
+        let known = linked(&away, first.status);
+        let again = decide(&user, 42, Some(known), Candidates::default(), &rules, NEW);
+        assert_eq!(
+            (again.outcome, again.status),
+            (Outcome::Unchanged, LinkStatus::Disabled)
         );
     }
 

@@ -287,6 +287,7 @@ fn name(run: &EndedRun) -> &'static str {
         Asked::Preview => "preview",
         Asked::Manual => "manual run",
         Asked::Deprovision => "deprovision",
+        Asked::Revert => "revert",
         Asked::Full | Asked::Delta if run.is_full() => "full run",
         Asked::Full | Asked::Delta => "delta run",
     }
@@ -297,6 +298,10 @@ fn again(run: &EndedRun) -> String {
     let kind = match run.asked {
         Asked::Manual => {
             return format!("To import them again: rollcall import users {connection} UPN…");
+        }
+        Asked::Revert => {
+            return "To take back the rest: rollcall run revert ID --wait, with the id of the run to revert"
+                .to_owned();
         }
         Asked::Full => "full",
         Asked::Delta => "delta",

@@ -259,6 +259,7 @@ fn as_told(view: RunView, ending: Ending, before: Before) -> EndedRun {
             Kind::Preview => Asked::Preview,
             Kind::Manual => Asked::Manual,
             Kind::Deprovision => Asked::Deprovision,
+            Kind::Revert => Asked::Revert,
         },
         read_everything: view.delta.map_or(view.kind != Kind::Delta, |delta| !delta),
         reason: reason(view.comes_because, view.reason),

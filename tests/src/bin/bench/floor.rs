@@ -161,6 +161,7 @@ fn links(users: &[ObservedUser<'_>]) -> Rows {
                 run: RUN,
                 page: 1,
             },
+            had_link: false,
         };
         link::copy_row(&mut rows, CONNECTION, ORGANIZATION, &link);
     }

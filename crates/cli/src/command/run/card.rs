@@ -16,8 +16,12 @@ pub fn text(run: &v1::Run) -> String {
         .line("Kind", kind(run))
         .line("State", words::run_state(run.state()))
         .line("Why", run.reason.as_str())
+        .line("Reverts", run.reverts.as_str())
+        .line("Reason", run.revert_reason.as_str())
+        .line("Reverted by", run.reverted_by.join(", "))
         .line("Error", run.error.as_str())
         .line("Removals", run.removals_note.as_str())
+        .line("Note", run.note.as_str())
         .line("Asked for by", asked_by(run))
         .line("Created", show::time(run.create_time.as_ref()))
         .line("Started", show::time(run.start_time.as_ref()))
@@ -37,7 +41,9 @@ pub fn text(run: &v1::Run) -> String {
 /// `full`, or `full (preview)` when it stops with its plan although more was asked for.
 pub fn kind(run: &v1::Run) -> String {
     let kind = words::run_kind(run.kind());
-    if run.preview && run.kind() != v1::RunKind::Preview {
+    if run.preview && run.kind() == v1::RunKind::Revert {
+        format!("{kind} (dry run)")
+    } else if run.preview && run.kind() != v1::RunKind::Preview {
         format!("{kind} (preview)")
     } else {
         kind

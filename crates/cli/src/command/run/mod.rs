@@ -8,6 +8,7 @@ mod failed;
 pub mod list;
 mod progress;
 pub mod results;
+mod revert;
 mod start;
 pub mod wait;
 
@@ -49,6 +50,8 @@ pub enum Command {
         #[arg(value_parser = super::id)]
         id: String,
     },
+    /// Take back what a finished run did, or some records of it; what was edited since stays
+    Revert(revert::Args),
     /// List the users that could not be brought in step, and why
     Failed(failed::Args),
 }
@@ -66,6 +69,7 @@ impl Command {
             }
             Self::Changes(args) => changes::run(session, args).await,
             Self::Cancel { id } => cancel::run(session, id).await,
+            Self::Revert(args) => revert::run(session, args).await,
             Self::Failed(args) => failed::run(session, args).await,
         }
     }
