@@ -63,3 +63,7 @@ mod manual_import;
 mod failed_records;
 
 mod managers;
+
+mod schedules;
+
+mod deprovision;

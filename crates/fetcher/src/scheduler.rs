@@ -177,8 +177,14 @@ impl Scheduler {
             return Ok(None);
         };
         let now = self.clock.now();
+        let is_due = |kind: Kind| state.of(kind).slot.is_some_and(|slot| slot.due <= now);
+        let set_back = state.planned_at > now + SET_BACK;
+        // Somebody else may have taken it since we looked.
+        if !set_back && !Kind::ALL.into_iter().any(is_due) {
+            return Ok(None);
+        }
         let mut started = Vec::new();
-        if state.planned_at > now + SET_BACK {
+        if set_back {
             tracing::warn!(schedule = stored.name, was = %state.planned_at, "the clock has been set back");
             for kind in Kind::ALL {
                 state.of_mut(kind).slot = next_slot(&mut tx, &stored, kind, now).await?;

@@ -446,6 +446,38 @@ fn any_people() -> impl Strategy<Value = Kind> {
     )
 }
 
+fn any_schedule() -> impl Strategy<Value = Kind> {
+    use v1::schedule::Frequency;
+    let frequency = prop_oneof![
+        Just(Frequency::Daily(v1::Daily {})),
+        Just(Frequency::Once(v1::Once {})),
+        any::<u32>().prop_map(Frequency::Hours),
+        any::<u32>().prop_map(Frequency::Monthly),
+        any_text().prop_map(Frequency::Cron),
+        prop::collection::vec(1..8i32, 1..8).prop_map(|days| Frequency::Weekly(v1::Weekly { days })),
+    ];
+    let toggles = any::<[Option<bool>; 3]>();
+    (any_text(), any_text(), frequency, toggles, any::<Option<u32>>()).prop_map(
+        |(name, text, frequency, [on, delta, deprovision], hours)| {
+            Kind::Schedule(v1::Schedule {
+                name,
+                connection: text.clone(),
+                on,
+                frequency: Some(frequency),
+                start: text.clone(),
+                time_zone: text.clone(),
+                delta: (delta.is_some() || hours.is_some())
+                    .then_some(v1::ScheduleDelta { on: delta, hours }),
+                deprovision: Some(v1::ScheduleDeprovision {
+                    on: deprovision,
+                    at: text,
+                }),
+                ..v1::Schedule::default()
+            })
+        },
+    )
+}
+
 fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
     let mapping = (
         any_text(),
@@ -534,13 +566,13 @@ fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
         });
     let custom = ("[a-z]{1,9}", 1..5i32)
         .prop_map(|(name, r#type)| Kind::CustomField(v1::CustomField { name, r#type }));
-    (mapping, any_people(), custom, connection, settings)
+    (mapping, any_people(), custom, connection, any_schedule(), settings)
         .prop_filter("each once", |(one, other, ..)| match (one, other) {
             (Kind::Mapping(one), Kind::Mapping(other)) => one.name != other.name,
             _ => true,
         })
-        .prop_map(|(a, b, c, d, e)| {
-            [a, b, c, d, e]
+        .prop_map(|(a, b, c, d, e, f)| {
+            [a, b, c, d, e, f]
                 .map(|kind| v1::Document { kind: Some(kind) })
                 .to_vec()
         })

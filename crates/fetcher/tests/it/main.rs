@@ -7,4 +7,5 @@ mod delta;
 mod full;
 mod holding;
 mod pages;
+mod scheduling;
 mod world;

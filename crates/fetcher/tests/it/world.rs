@@ -29,7 +29,7 @@ use vault::{Sealed, Vault};
 
 /// For anything that should happen soon.
 pub const SOON: Duration = Duration::from_secs(30);
-const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(0x7000_8000_0000_0000_0001));
+pub const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(0x7000_8000_0000_0000_0001));
 const KEYS: &str = "k1:TUFLRS1ZT1VSLU9XTi1LRVktMzItQllURVMtTE9ORyE=";
 
 pub struct World {

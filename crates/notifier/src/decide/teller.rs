@@ -256,6 +256,14 @@ fn ending(view: &RunView) -> Option<Ending> {
     }
 }
 
+/// Why it comes when it does, and why it reads what it does.
+fn reason(comes: Option<String>, reads: Option<String>) -> Option<String> {
+    match (comes, reads) {
+        (Some(comes), Some(reads)) => Some(format!("{comes}; {reads}")),
+        (comes, reads) => comes.or(reads),
+    }
+}
+
 fn as_told(view: RunView, ending: Ending, before: Before) -> EndedRun {
     let counts = view.counts;
     EndedRun {
@@ -270,7 +278,7 @@ fn as_told(view: RunView, ending: Ending, before: Before) -> EndedRun {
             Kind::Revert => Asked::Revert,
         },
         read_everything: view.delta.map_or(view.kind != Kind::Delta, |delta| !delta),
-        reason: view.reason,
+        reason: reason(view.comes_because, view.reason),
         requested_by: view.requested_by,
         ending,
         counts: Counts {
