@@ -51,3 +51,5 @@ mod manual_import;
 mod failed_records;
 
 mod managers;
+
+mod quarantine;

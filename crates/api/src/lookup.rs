@@ -5,7 +5,7 @@ use std::str::FromStr;
 use domain::id::{ConnectionId, RunId};
 use store::connection::{self, Connection};
 use store::run_view::{self, RunView};
-use store::{Tx, connection_status, connection_view};
+use store::{Tx, connection_health, connection_status, connection_view};
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -52,6 +52,7 @@ pub async fn connection_filter(
 pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Known>, Fault> {
     let ids: Vec<ConnectionId> = connections.iter().map(|connection| connection.id).collect();
     let mut statuses = connection_status::of_connections(tx.connection(), &ids).await?;
+    let mut healths = connection_health::of_connections(tx.connection(), &ids).await?;
     let mut facts = connection_view::of_connections(tx.connection(), &ids).await?;
     let mut known = Vec::with_capacity(connections.len());
     for connection in connections {
@@ -60,9 +61,13 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
             continue;
         };
         let status = statuses.iter().position(|(id, _)| *id == connection.id);
+        let health = healths
+            .iter()
+            .position(|health| health.connection == connection.id);
         known.push(Known {
             facts: facts.swap_remove(index),
             status: status.map(|index| statuses.swap_remove(index).1),
+            health: health.map(|index| healths.swap_remove(index)),
             connection,
         });
     }

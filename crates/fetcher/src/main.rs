@@ -24,6 +24,7 @@ mod pipeline;
 mod directory;
 mod failure;
 mod metrics;
+mod quarantine;
 mod read_user;
 mod status;
 mod test_connection;
@@ -45,6 +46,7 @@ use crate::config::{Config, DEFAULTS};
 use crate::directory::Directories;
 use crate::fetch::Fetcher;
 use crate::metrics::Metrics;
+use crate::quarantine::Tries;
 use crate::take::Taker;
 use crate::test_connection::ConnectionTests;
 
@@ -61,7 +63,17 @@ async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     ));
     let store = store(&config, &context).await?;
     let bus = bus(&config, &context).await?;
-    let tests = ConnectionTests::new(store.clone(), context.clock.clone(), Arc::clone(&directories));
+    let tests = Arc::new(ConnectionTests::new(
+        store.clone(),
+        context.clock.clone(),
+        Arc::clone(&directories),
+    ));
+    let tries = Tries {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        tests: Arc::clone(&tests),
+        every: config.fetch.sweep(),
+    };
     let fetcher = Fetcher {
         config: config.fetch,
         store,
@@ -81,8 +93,11 @@ async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     context.tasks.spawn("cancellations", async move {
         hearer.hear_cancels(cancellations).await
     });
+    context
+        .tasks
+        .spawn("quarantine", tries.run(context.stopper.clone()));
     Ok(Surface::new()
-        .with(DirectoryServer::new(tests))
+        .with(DirectoryServer::from_arc(tests))
         .describe(contracts::FILE_DESCRIPTOR_SET))
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use domain::id::ConnectionId;
 use graph::Organization;
-use store::connection_status::{self, Check, Status};
+use store::connection_status::{self, Check, MadeBy, Status};
 use store::{Store, StoreError};
 
 use crate::failure::Told;
@@ -49,7 +49,7 @@ impl Steps {
         } else if let Some(told) = failure {
             checks.push(failed(TOKEN, told));
         }
-        status(checks, reached.organization.as_ref(), now)
+        status(checks, reached.organization.as_ref(), MadeBy::Run, now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Reached> {
@@ -80,7 +80,12 @@ pub fn failed(name: &str, told: &Told) -> Check {
 }
 
 /// The state that these checks come to.
-pub fn status(checks: Vec<Check>, organization: Option<&Organization>, now: DateTime<Utc>) -> Status {
+pub fn status(
+    checks: Vec<Check>,
+    organization: Option<&Organization>,
+    made_by: MadeBy,
+    now: DateTime<Utc>,
+) -> Status {
     let domains = organization.map_or(&[][..], |organization| &organization.verified_domains);
     Status {
         passed: checks.iter().all(|check| check.passed),
@@ -88,6 +93,8 @@ pub fn status(checks: Vec<Check>, organization: Option<&Organization>, now: Date
         verified_domains: domains.iter().map(|domain| domain.name.clone()).collect(),
         checks,
         tested_at: now,
+        made_by,
+        warning: String::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use contracts::v1::{ConnectionCheck, ConnectionTest};
 use domain::id::{ConnectionId, ObjectId};
 use graph::{Error, Graph, Organization, Reading};
 use store::connection::{self, Connection};
-use store::connection_status::{Check, Status};
+use store::connection_status::{Check, MadeBy, Status};
 use store::credential::Credential;
 use store::mapping;
 use store::{Store, StoreError, never_touch};
@@ -44,14 +44,28 @@ impl ConnectionTests {
         }
     }
 
-    async fn test(
+    /// Tests a connection and writes down what was found; none: there is no such connection.
+    pub async fn check(
         &self,
-        connection: &Connection,
-        credential: Option<&Credential>,
-        readings: &[Reading],
-    ) -> Status {
+        id: ConnectionId,
+        made_by: MadeBy,
+    ) -> Result<Option<(Connection, Status)>, StoreError> {
+        let Some(loaded) = self.load(id).await? else {
+            return Ok(None);
+        };
+        let status = self.test(&loaded, made_by).await;
+        status::put(&self.store, id, &status).await?;
+        tracing::info!(connection.id = %id, passed = status.passed, made_by = made_by.key(), "connection tested");
+        Ok(Some((loaded.connection, status)))
+    }
+
+    async fn test(&self, loaded: &Loaded, made_by: MadeBy) -> Status {
         let mut findings = Findings::default();
-        match self.directories.open_anew(connection, credential) {
+        let readings = &loaded.readings;
+        match self
+            .directories
+            .open_anew(&loaded.connection, loaded.credential.as_ref())
+        {
             Err(error) => findings.checks.push(failed(TOKEN, &error.told())),
             Ok(graph) => {
                 if tokio::time::timeout(PATIENCE, findings.gather(&graph, readings))
@@ -62,7 +76,12 @@ impl ConnectionTests {
                 }
             }
         }
-        status::status(findings.checks, findings.organization.as_ref(), self.clock.now())
+        status::status(
+            findings.checks,
+            findings.organization.as_ref(),
+            made_by,
+            self.clock.now(),
+        )
     }
 
     async fn load(&self, id: ConnectionId) -> Result<Option<Loaded>, StoreError> {
@@ -101,20 +120,10 @@ impl Directory for ConnectionTests {
             .connection_id
             .parse()
             .map_err(|_| tonic::Status::invalid_argument("connection_id is not a UUID"))?;
-        let Some(loaded) = self.load(id).await.map_err(|error| refused(&error))? else {
+        let tested = self.check(id, MadeBy::Person).await;
+        let Some((connection, status)) = tested.map_err(|error| refused(&error))? else {
             return Err(tonic::Status::not_found(format!("there is no connection {id}")));
         };
-        let Loaded {
-            connection,
-            credential,
-            readings,
-            ..
-        } = loaded;
-        let status = self.test(&connection, credential.as_ref(), &readings).await;
-        status::put(&self.store, id, &status)
-            .await
-            .map_err(|error| refused(&error))?;
-        tracing::info!(connection.id = %id, passed = status.passed, "connection tested");
         Ok(Response::new(answer(connection.name, status)))
     }
 

@@ -11,6 +11,7 @@ pub mod export;
 mod fallout;
 mod passwords;
 mod properties;
+pub mod release;
 mod write;
 
 #[cfg(test)]

@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::v1;
+use domain::expiry;
 use domain::leaver::Policy;
+use domain::quarantine::{Health, Quarantine};
 use store::connection::{Connection, DeletionMode, FirstRun};
+use store::connection_health;
 use store::connection_status::Status;
 use store::connection_view::Facts;
 use store::credential::Credential;
@@ -22,6 +25,8 @@ pub struct Known {
     pub facts: Facts,
     /// What its last test found.
     pub status: Option<Status>,
+    /// How it fares, unless it works.
+    pub health: Option<connection_health::Known>,
 }
 
 /// How a connection is.
@@ -53,6 +58,31 @@ impl Known {
             Some((_, false)) => State::Connected,
             Some((_, true)) => State::Failing,
         }
+    }
+
+    /// Its quarantine, unless a person has just ended it.
+    pub fn quarantine(&self) -> Option<&Quarantine> {
+        match self.health.as_ref().filter(|known| !known.released)?.health {
+            Health::Quarantined(ref quarantine) => Some(quarantine),
+            Health::Working | Health::Failing { .. } => None,
+        }
+    }
+
+    /// What is wrong, or will be, although it works.
+    pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
+        if self.connection.disconnected_at.is_some() {
+            return Vec::new();
+        }
+        let overdue = self
+            .facts
+            .last_full
+            .filter(|at| expiry::full_run_overdue(*at, now));
+        overdue.map(expiry::full_run_words).into_iter().collect()
+    }
+
+    /// When the last outcome came in, of one that fails.
+    pub fn considered_at(&self) -> Option<DateTime<Utc>> {
+        self.health.as_ref().map(|known| known.considered_at)
     }
 
     /// Why its next delta will be a full run; none when it won't.
@@ -95,8 +125,20 @@ impl Known {
             next_full_reason: self.next_full_reason(now).unwrap_or_default(),
             linked: self.facts.linked,
             update_time: Some(time(self.connection.updated_at)),
+            quarantine: self.quarantine().map(quarantine),
+            warnings: self.warnings(now),
             ..document(&self.connection, self.facts.credential.as_deref())
         }
+    }
+}
+
+fn quarantine(quarantine: &Quarantine) -> v1::Quarantine {
+    v1::Quarantine {
+        since: Some(time(quarantine.since)),
+        cause: quarantine.why.cause.clone(),
+        reason: quarantine.why.text.clone(),
+        next_try_time: Some(time(quarantine.next_try)),
+        tries: quarantine.tries,
     }
 }
 
@@ -243,6 +285,7 @@ mod tests {
                 last_run: None,
             },
             status: None,
+            health: None,
         }
     }
 
@@ -253,6 +296,8 @@ mod tests {
             verified_domains: vec![],
             checks: vec![],
             tested_at: at(hour),
+            made_by: store::connection_status::MadeBy::Person,
+            warning: String::new(),
         }
     }
 

@@ -50,6 +50,10 @@ fn kind(key: &str) -> v1::NoticeKind {
         Some(Kind::ReviewsWaiting) => v1::NoticeKind::ReviewsWaiting,
         Some(Kind::PreviewReady) => v1::NoticeKind::PreviewReady,
         Some(Kind::MailFailed) => v1::NoticeKind::MailFailed,
+        Some(Kind::ConnectionQuarantined) => v1::NoticeKind::ConnectionQuarantined,
+        Some(Kind::ConnectionRecovered) => v1::NoticeKind::ConnectionRecovered,
+        Some(Kind::CredentialExpires) => v1::NoticeKind::CredentialExpires,
+        Some(Kind::FullRunOverdue) => v1::NoticeKind::FullRunOverdue,
         None => v1::NoticeKind::Unspecified,
     }
 }
