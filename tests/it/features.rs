@@ -53,3 +53,5 @@ mod failed_records;
 mod managers;
 
 mod quarantine;
+
+mod expiry;

@@ -2,10 +2,10 @@
 
 use std::str::FromStr;
 
-use domain::id::{ConnectionId, RunId};
+use domain::id::{ConnectionId, CredentialId, RunId};
 use store::connection::{self, Connection};
 use store::run_view::{self, RunView};
-use store::{Tx, connection_health, connection_status, connection_view};
+use store::{Tx, connection_health, connection_status, connection_view, credential, credential_expiry};
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -53,6 +53,9 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
     let ids: Vec<ConnectionId> = connections.iter().map(|connection| connection.id).collect();
     let mut statuses = connection_status::of_connections(tx.connection(), &ids).await?;
     let mut healths = connection_health::of_connections(tx.connection(), &ids).await?;
+    let used: Vec<CredentialId> = connections.iter().filter_map(|of| of.credential).collect();
+    let credentials = credential::of_ids(tx.connection(), &used).await?;
+    let read = credential_expiry::of_credentials(tx.connection(), &used).await?;
     let mut facts = connection_view::of_connections(tx.connection(), &ids).await?;
     let mut known = Vec::with_capacity(connections.len());
     for connection in connections {
@@ -64,7 +67,15 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
         let health = healths
             .iter()
             .position(|health| health.connection == connection.id);
+        let credential = connection
+            .credential
+            .and_then(|id| credentials.iter().find(|credential| credential.id == id))
+            .map(|credential| {
+                let read = read.iter().find(|read| read.credential == credential.id);
+                (credential.clone(), read.cloned())
+            });
         known.push(Known {
+            credential,
             facts: facts.swap_remove(index),
             status: status.map(|index| statuses.swap_remove(index).1),
             health: health.map(|index| healths.swap_remove(index)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use contracts::v1::accounts_client::AccountsClient;
 use contracts::v1::configuration_client::ConfigurationClient;
 use contracts::v1::connections_client::ConnectionsClient;
+use contracts::v1::credentials_client::CredentialsClient;
 use contracts::v1::failed_records_client::FailedRecordsClient;
 use contracts::v1::groups_client::GroupsClient;
 use contracts::v1::links_client::LinksClient;
@@ -146,6 +147,10 @@ impl Api {
 
     pub fn connections(&self) -> ConnectionsClient<Channel> {
         ConnectionsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn credentials(&self) -> CredentialsClient<Channel> {
+        CredentialsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 
     pub fn failed_records(&self) -> FailedRecordsClient<Channel> {

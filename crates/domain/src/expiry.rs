@@ -2,12 +2,16 @@
 //! ago (R6).
 
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 /// Days ahead of an expiry that people are told.
 const AHEAD: [i64; 4] = [30, 14, 7, 1];
 
+/// No expiry farther away is told.
+pub const FARTHEST: TimeDelta = TimeDelta::days(31);
+
 /// A full run should not be longer ago.
-const FULL_RUN: TimeDelta = TimeDelta::days(30);
+pub const FULL_RUN: TimeDelta = TimeDelta::days(30);
 
 /// How near an expiry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +38,67 @@ pub struct Expiry {
     pub at: DateTime<Utc>,
     /// Who says so.
     pub source: Source,
+}
+
+/// A secret of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// Its id, which it keeps when it takes another one's place.
+    pub id: Uuid,
+    /// Whether it is the one that takes the other one's place.
+    pub next: bool,
+    /// When it expires, where that is known.
+    pub expiry: Option<Expiry>,
+}
+
+/// That a secret expires soon, or has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Which secret.
+    pub secret: Uuid,
+    /// When it expires.
+    pub at: DateTime<Utc>,
+    /// How near that is.
+    pub near: Near,
+    /// `The client secret of contoso-app expires in 6 days, on 2027-01-31.`
+    pub what: String,
+    /// What to do about it.
+    pub next_step: String,
+}
+
+impl Warning {
+    /// Both in one text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{} {}", self.what, self.next_step)
+    }
+}
+
+/// The warnings of a credential. A secret beside one that is known to be good for longer needs none.
+#[must_use]
+pub fn warnings(credential: &str, secrets: &[Secret], now: DateTime<Utc>) -> Vec<Warning> {
+    let known = secrets.iter().filter_map(|secret| {
+        let own = secret.expiry?;
+        let mut others = secrets.iter().filter(|other| other.id != secret.id);
+        others
+            .all(|other| matters(own, other.expiry))
+            .then_some((secret, own))
+    });
+    let warned = known.filter_map(|(secret, expiry)| {
+        let words = words(expiry.at, now)?;
+        let which = if secret.next { "next client secret" } else { "client secret" };
+        Some(Warning {
+            secret: secret.id,
+            at: expiry.at,
+            near: near(expiry.at, now)?,
+            what: format!("The {which} of {credential} {words}."),
+            next_step: "Make a new one in Entra, under the app's Certificates & secrets, and enter its value as \
+                        nextClientSecret of the credential: it is used first, and the other one while it is not \
+                        accepted."
+                .to_owned(),
+        })
+    });
+    warned.collect()
 }
 
 /// When a secret expires: what the directory tells of it counts more than what a person entered.
@@ -172,6 +237,46 @@ mod tests {
         assert!(matters(other, Some(known)));
         assert!(matters(known, None));
         assert_eq!(of_secret(None, None), None);
+    }
+
+    #[test]
+    fn of_two_secrets_the_one_that_lasts_is_warned_of() {
+        let now = at("2027-01-25T00:00:00Z");
+        let secret = |next, end: Option<&str>| Secret {
+            id: Uuid::from_u128(u128::from(next)),
+            next,
+            expiry: end.and_then(|end| of_secret(Some(at(end)), None)),
+        };
+        let told = |secrets: &[Secret]| {
+            let warnings = warnings("app", secrets, now);
+            warnings
+                .into_iter()
+                .map(|warning| warning.what)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(&[secret(false, Some(END))]),
+            ["The client secret of app expires in 6 days, on 2027-01-31."]
+        );
+        // Somebody has taken care of it already.
+        assert!(
+            told(&[
+                secret(false, Some(END)),
+                secret(true, Some("2028-01-01T00:00:00Z"))
+            ])
+            .is_empty()
+        );
+        // The next one's end is not known: better once too often.
+        assert_eq!(told(&[secret(false, Some(END)), secret(true, None)]).len(), 1);
+        let both = told(&[
+            secret(false, Some("2027-01-20T00:00:00Z")),
+            secret(true, Some("2027-01-30T00:00:00Z")),
+        ]);
+        assert_eq!(
+            both,
+            ["The next client secret of app expires in 5 days, on 2027-01-30."]
+        );
+        assert!(told(&[secret(false, None)]).is_empty());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod text;
 
 use chrono::{DateTime, Utc};
 
+use crate::expiry::Warning;
 use crate::id::RunId;
 use crate::quarantine::Change;
 
@@ -225,6 +226,46 @@ pub fn tell_health(connection: &str, health: &Health, console: Option<&str>) -> 
         attach_failed: false,
     });
     Telling { notices, letter }
+}
+
+/// What to tell of a secret that expires.
+#[must_use]
+pub fn tell_expiry(warning: &Warning, console: Option<&str>) -> Telling {
+    warned(
+        Kind::CredentialExpires,
+        warning.what.trim_end_matches('.'),
+        text::expiry(warning, console),
+    )
+}
+
+/// What to tell of a connection whose last full run is long ago: on the bell alone.
+#[must_use]
+pub fn tell_overdue(connection: &str, last_full: DateTime<Utc>, console: Option<&str>) -> Telling {
+    let title = format!("{connection}: the last full run is more than 30 days ago");
+    let telling = warned(
+        Kind::FullRunOverdue,
+        &title,
+        text::overdue(connection, last_full, console),
+    );
+    Telling {
+        letter: None,
+        ..telling
+    }
+}
+
+fn warned(kind: Kind, title: &str, body: String) -> Telling {
+    Telling {
+        letter: Some(Letter {
+            subject: single_line(&format!("Rollcall: {title}")),
+            body: format!("{body}\nSent by Rollcall.\n"),
+            attach_failed: false,
+        }),
+        notices: vec![Notice {
+            kind,
+            title: single_line(title),
+            body,
+        }],
+    }
 }
 
 fn quarantined(connection: &str, health: &Health, console: Option<&str>) -> Notice {

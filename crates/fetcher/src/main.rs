@@ -22,6 +22,7 @@ mod page;
 mod pipeline;
 
 mod directory;
+mod expiries;
 mod failure;
 mod metrics;
 mod quarantine;
@@ -44,6 +45,7 @@ use store::Store;
 
 use crate::config::{Config, DEFAULTS};
 use crate::directory::Directories;
+use crate::expiries::Expiries;
 use crate::fetch::Fetcher;
 use crate::metrics::Metrics;
 use crate::quarantine::Tries;
@@ -63,11 +65,13 @@ async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     ));
     let store = store(&config, &context).await?;
     let bus = bus(&config, &context).await?;
-    let tests = Arc::new(ConnectionTests::new(
-        store.clone(),
-        context.clock.clone(),
-        Arc::clone(&directories),
-    ));
+    let expiries = Arc::new(Expiries {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        directories: Arc::clone(&directories),
+        every: config.fetch.sweep(),
+    });
+    let tests = Arc::new(ConnectionTests::new(Arc::clone(&expiries)));
     let tries = Tries {
         store: store.clone(),
         clock: context.clock.clone(),
@@ -96,6 +100,9 @@ async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     context
         .tasks
         .spawn("quarantine", tries.run(context.stopper.clone()));
+    context
+        .tasks
+        .spawn("expiries", expiries.run(context.stopper.clone()));
     Ok(Surface::new()
         .with(DirectoryServer::from_arc(tests))
         .describe(contracts::FILE_DESCRIPTOR_SET))

@@ -23,6 +23,7 @@ pub struct Steps(Mutex<Reached>);
 struct Reached {
     steps: Vec<&'static str>,
     organization: Option<Organization>,
+    warning: String,
 }
 
 impl Steps {
@@ -40,6 +41,14 @@ impl Steps {
         self.lock().organization = Some(organization.clone());
     }
 
+    /// What is wrong with the credential, although it serves.
+    pub fn warn(&self, warning: String) {
+        if !warning.is_empty() {
+            tracing::warn!("{warning}");
+        }
+        self.lock().warning = warning;
+    }
+
     /// The connection's state after all steps went well, or after the last one failed.
     pub fn status(&self, failure: Option<&Told>, now: DateTime<Utc>) -> Status {
         let reached = self.lock();
@@ -49,7 +58,10 @@ impl Steps {
         } else if let Some(told) = failure {
             checks.push(failed(TOKEN, told));
         }
-        status(checks, reached.organization.as_ref(), MadeBy::Run, now)
+        Status {
+            warning: reached.warning.clone(),
+            ..status(checks, reached.organization.as_ref(), MadeBy::Run, now)
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Reached> {

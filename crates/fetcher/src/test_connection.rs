@@ -16,6 +16,7 @@ use store::{Store, StoreError, never_touch};
 use tonic::{Request, Response};
 
 use crate::directory::{self, Directories};
+use crate::expiries::Expiries;
 use crate::failure::{FetchError, Told, of_graph};
 use crate::groups;
 use crate::read_user::{Person, read_user};
@@ -32,15 +33,17 @@ pub struct ConnectionTests {
     store: Store,
     clock: service::Clock,
     directories: Arc<Directories>,
+    expiries: Arc<Expiries>,
 }
 
 impl ConnectionTests {
     /// Tests with these.
-    pub fn new(store: Store, clock: service::Clock, directories: Arc<Directories>) -> Self {
+    pub fn new(expiries: Arc<Expiries>) -> Self {
         Self {
-            store,
-            clock,
-            directories,
+            store: expiries.store.clone(),
+            clock: expiries.clock.clone(),
+            directories: Arc::clone(&expiries.directories),
+            expiries,
         }
     }
 
@@ -55,6 +58,9 @@ impl ConnectionTests {
         };
         let status = self.test(&loaded, made_by).await;
         status::put(&self.store, id, &status).await?;
+        if let Some(credential) = loaded.credential.as_ref().filter(|_| status.passed) {
+            self.expiries.read(&loaded.connection, credential).await?;
+        }
         tracing::info!(connection.id = %id, passed = status.passed, made_by = made_by.key(), "connection tested");
         Ok(Some((loaded.connection, status)))
     }
@@ -74,14 +80,20 @@ impl ConnectionTests {
                 {
                     findings.checks.push(failed(findings.at, &too_slow()));
                 }
+                if let Some(credential) = &loaded.credential {
+                    findings.warning = self.directories.warning(&graph, &credential.name).await;
+                }
             }
         }
-        status::status(
-            findings.checks,
-            findings.organization.as_ref(),
-            made_by,
-            self.clock.now(),
-        )
+        Status {
+            warning: findings.warning,
+            ..status::status(
+                findings.checks,
+                findings.organization.as_ref(),
+                made_by,
+                self.clock.now(),
+            )
+        }
     }
 
     async fn load(&self, id: ConnectionId) -> Result<Option<Loaded>, StoreError> {
@@ -165,6 +177,8 @@ struct Loaded {
 struct Findings {
     checks: Vec<Check>,
     organization: Option<Organization>,
+    /// What is wrong with the credential, although it serves.
+    warning: String,
     /// The step that is being tried.
     at: &'static str,
 }

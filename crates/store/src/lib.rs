@@ -14,6 +14,7 @@ pub mod connection_view;
 pub mod console_session;
 pub mod copy;
 pub mod credential;
+pub mod credential_expiry;
 pub mod custom_field;
 pub mod decision;
 pub mod decision_settle;
@@ -63,6 +64,7 @@ pub mod run_take;
 pub mod run_view;
 pub mod settings;
 pub mod token;
+pub mod warning_told;
 
 pub use error::{Inconsistent, StoreError};
 pub use pool::{Store, Tx};

@@ -2,6 +2,10 @@
 
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
+
+use crate::expiry::{Warning, full_run_words};
+
 use super::{Asked, Counts, EndedRun, Ending, Health, MAX_ATTACHED};
 
 /// Characters of a title or subject, at most.
@@ -234,6 +238,28 @@ pub(super) fn recovered_letter(connection: &str, health: &Health, console: Optio
     text.link(console, &connection_path(connection));
     text.gap();
     text.line("Sent by Rollcall.");
+    text.done()
+}
+
+/// That a secret expires.
+pub(super) fn expiry(warning: &Warning, console: Option<&str>) -> String {
+    let mut text = Text::new();
+    text.line(&paragraph(&warning.what));
+    text.line(&warning.next_step);
+    text.line("All credentials: rollcall credential list");
+    text.link(console, "");
+    text.done()
+}
+
+/// That a full run is long ago.
+pub(super) fn overdue(connection: &str, last_full: DateTime<Utc>, console: Option<&str>) -> String {
+    let mut text = Text::new();
+    text.line(&full_run_words(last_full));
+    text.line(&format!(
+        "To start one: rollcall run start {} --kind full --wait",
+        shell_word(connection)
+    ));
+    text.link(console, &connection_path(connection));
     text.done()
 }
 
