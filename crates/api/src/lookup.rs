@@ -2,15 +2,19 @@
 
 use std::str::FromStr;
 
-use domain::id::{ConnectionId, CredentialId, RunId};
+use domain::id::{ConnectionId, CredentialId, RunId, ScheduleId};
 use store::connection::{self, Connection};
 use store::run_view::{self, RunView};
-use store::{Tx, connection_health, connection_status, connection_view, credential, credential_expiry};
+use store::schedule::{self, Stored};
+use store::{
+    Tx, connection_health, connection_status, connection_view, credential, credential_expiry, schedule_state,
+};
 
 use crate::app::App;
 use crate::auth::Caller;
 use crate::fault::Fault;
 use crate::view::connection::Known;
+use crate::view::schedule::Planned;
 
 /// The caller's connection of this name or id, or a fault that names the ones there are.
 pub async fn connection(tx: &mut Tx, caller: &Caller, name_or_id: &str) -> Result<Connection, Fault> {
@@ -57,6 +61,13 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
     let credentials = credential::of_ids(tx.connection(), &used).await?;
     let read = credential_expiry::of_credentials(tx.connection(), &used).await?;
     let mut facts = connection_view::of_connections(tx.connection(), &ids).await?;
+    let schedules = schedule::of_connections(tx.connection(), &ids).await?;
+    let mut schedules = planned(tx, schedules, |id| {
+        connections
+            .iter()
+            .any(|connection| connection.id == id && connection.disconnected_at.is_none())
+    })
+    .await?;
     let mut known = Vec::with_capacity(connections.len());
     for connection in connections {
         // One deleted in between is left out.
@@ -74,8 +85,12 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
                 let read = read.iter().find(|read| read.credential == credential.id);
                 (credential.clone(), read.cloned())
             });
+        let schedule = schedules
+            .iter()
+            .position(|planned| planned.stored.connection == connection.id);
         known.push(Known {
             credential,
+            schedule: schedule.map(|index| schedules.swap_remove(index)),
             facts: facts.swap_remove(index),
             status: status.map(|index| statuses.swap_remove(index).1),
             health: health.map(|index| healths.swap_remove(index)),
@@ -83,6 +98,25 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
         });
     }
     Ok(known)
+}
+
+/// These schedules with what comes next, in the same order.
+pub async fn planned(
+    tx: &mut Tx,
+    rows: Vec<Stored>,
+    is_connected: impl Fn(ConnectionId) -> bool,
+) -> Result<Vec<Planned>, Fault> {
+    let ids: Vec<ScheduleId> = rows.iter().map(|row| row.id).collect();
+    let mut states = schedule_state::of_schedules(tx.connection(), &ids).await?;
+    let planned = rows.into_iter().map(|stored| {
+        let state = states.iter().position(|state| state.schedule == stored.id);
+        Planned {
+            state: state.map(|index| states.swap_remove(index)),
+            connected: is_connected(stored.connection),
+            stored,
+        }
+    });
+    Ok(planned.collect())
 }
 
 /// The caller's run of this id.

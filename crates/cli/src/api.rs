@@ -17,6 +17,7 @@ use contracts::v1::notices_client::NoticesClient;
 use contracts::v1::people_client::PeopleClient;
 use contracts::v1::reviews_client::ReviewsClient;
 use contracts::v1::runs_client::RunsClient;
+use contracts::v1::schedules_client::SchedulesClient;
 use contracts::v1::tokens_client::TokensClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -131,6 +132,10 @@ impl Api {
 
     pub fn accounts(&self) -> AccountsClient<Channel> {
         AccountsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn schedules(&self) -> SchedulesClient<Channel> {
+        SchedulesClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 
     pub fn mappings(&self) -> MappingsClient<Channel> {

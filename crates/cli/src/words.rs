@@ -65,6 +65,17 @@ pub const TARGETS: [(&str, v1::MappingTarget); 3] = [
     ("groups", v1::MappingTarget::Groups),
 ];
 
+/// Weekdays in YAML.
+pub const WEEKDAYS: [(&str, v1::Weekday); 7] = [
+    ("mon", v1::Weekday::Monday),
+    ("tue", v1::Weekday::Tuesday),
+    ("wed", v1::Weekday::Wednesday),
+    ("thu", v1::Weekday::Thursday),
+    ("fri", v1::Weekday::Friday),
+    ("sat", v1::Weekday::Saturday),
+    ("sun", v1::Weekday::Sunday),
+];
+
 /// What a field holds, in YAML.
 pub const FIELD_TYPES: [(&str, v1::FieldType); 4] = [
     ("text", v1::FieldType::Text),
@@ -142,6 +153,11 @@ pub fn role(role: v1::Role) -> String {
 /// What the sync knows of a record's object.
 pub fn integration(status: v1::IntegrationStatus) -> String {
     plain(status.as_str_name(), "INTEGRATION_STATUS_")
+}
+
+/// A weekday in full.
+pub fn weekday(day: v1::Weekday) -> String {
+    plain(day.as_str_name(), "WEEKDAY_")
 }
 
 /// An action on a leaver.

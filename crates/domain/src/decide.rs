@@ -1,9 +1,12 @@
 //! From what Entra said of a user, and what the register knows of it, to a decision.
 
 pub mod explain;
+mod leavers_only;
 mod scope;
 
 use std::borrow::Cow;
+
+pub use leavers_only::leavers_only;
 
 use crate::account::{Account, Kind, Status, fold};
 use crate::attribute::Attribute;

@@ -149,6 +149,8 @@ pub enum Skip {
     Unproved = 10,
     /// The run was ended before this was applied.
     Cancelled = 11,
+    /// The run deals with leavers alone, and this is none; the next full run decides on it (D7).
+    LeaversOnly = 12,
 }
 
 /// What must be unique among records that are not deleted, folded: an account's login and domain (no domain is empty),
@@ -314,6 +316,12 @@ impl From<Cause> for LinkStatus {
 }
 
 impl Skip {
+    /// Whether the run has not dealt with the object: its link and its reviews stay as they are.
+    #[must_use]
+    pub const fn leaves_all_as_it_is(self) -> bool {
+        matches!(self, Self::Unproved | Self::Cancelled | Self::LeaversOnly)
+    }
+
     /// The reason of this number; 0 is none.
     #[must_use]
     pub fn of_number(number: i16) -> Option<Self> {
@@ -329,6 +337,7 @@ impl Skip {
             Self::Kept,
             Self::Unproved,
             Self::Cancelled,
+            Self::LeaversOnly,
         ]
         .into_iter()
         .find(|skip| *skip as i16 == number)
@@ -349,6 +358,7 @@ impl fmt::Display for Skip {
             Self::Kept => "kept: a person decided so",
             Self::Unproved => "not removed: the fetch did not prove that it was complete",
             Self::Cancelled => "the run was ended before this was applied",
+            Self::LeaversOnly => "the run deals with leavers alone; the next full run decides",
         })
     }
 }

@@ -46,6 +46,8 @@ ids! {
     ObjectId;
     /// One named rule set under a connection.
     MappingId;
+    /// When a connection's runs come by themselves.
+    ScheduleId;
     /// One execution against a connection.
     RunId;
     /// A person in the register with a login.

@@ -25,5 +25,6 @@ pub mod observed_group;
 pub mod overwrite;
 pub mod password;
 pub mod quarantine;
+pub mod schedule;
 pub mod settle;
 pub mod value_kind;

@@ -58,6 +58,8 @@ pub enum Asked {
     Preview,
     /// Certain users, applied.
     Manual,
+    /// All users, but leavers alone are dealt with.
+    Deprovision,
 }
 
 /// How a run ended.
@@ -406,6 +408,8 @@ impl EndedRun {
             Asked::Full | Asked::Preview => true,
             Asked::Delta => self.read_everything,
             Asked::Manual => false,
+            // Nights on which nobody leaves are no news.
+            Asked::Deprovision => self.counts.removed > 0,
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Config {
     pub fetch: FetchConfig,
     /// Calls to Graph.
     pub graph: GraphConfig,
+    /// Runs that come by themselves.
+    pub schedule: ScheduleConfig,
 }
 
 /// `[fetch]`
@@ -43,6 +45,13 @@ pub struct FetchConfig {
     pub max_attempts: u32,
     /// Beginnings in all.
     pub max_takings: u32,
+}
+
+/// `[schedule]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleConfig {
+    tick_ms: u64,
 }
 
 /// `[graph]`
@@ -82,6 +91,13 @@ impl FetchConfig {
             bail!("fetch.heartbeat_ms has to be at least 1 and at most a third of fetch.lease_seconds");
         }
         Ok(())
+    }
+}
+
+impl ScheduleConfig {
+    /// Between two looks for what is due.
+    pub fn tick(&self) -> Duration {
+        Duration::from_millis(self.tick_ms.max(10))
     }
 }
 

@@ -56,7 +56,7 @@ pub fn choose(
     now: DateTime<Utc>,
 ) -> Reading {
     match kind {
-        Kind::Full | Kind::Preview => Reading::Full(None),
+        Kind::Full | Kind::Preview | Kind::Deprovision => Reading::Full(None),
         Kind::Manual => Reading::Named,
         Kind::Delta => match cursor {
             None => Reading::Full(Some(no_cursor(last_full))),

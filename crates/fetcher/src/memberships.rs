@@ -9,11 +9,21 @@ use domain::id::ObjectId;
 use domain::membership::{Membership, Reach};
 use store::group_mirror::Edge;
 
+/// Members in a bucket, about: object ids are random, so that their first bits lead to the few that are alike.
+const BUCKET: usize = 4;
+/// Bits that divide them at most.
+const MOST_BITS: u32 = 18;
+
 /// Everyone with a membership that is asked for; the others have none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Memberships {
     /// In order.
     members: Vec<ObjectId>,
+    /// How many of an id's first bits choose its bucket.
+    bits: u32,
+    /// Where in `members` each bucket begins, and where the last one ends: everyone is looked up once in a run, and halving
+    /// half a million ids again and again would miss the cache each time.
+    begins: Vec<u32>,
     /// For each member a place in `distinct`.
     sets: Vec<u32>,
     distinct: Vec<Box<[Membership]>>,
@@ -33,10 +43,25 @@ pub struct Builder<'r> {
 impl Memberships {
     /// What this user belongs to.
     pub fn of(&self, user: ObjectId) -> &[Membership] {
-        match self.members.binary_search(&user) {
-            Ok(place) => &self.distinct[self.sets[place] as usize],
+        let bucket = bucket(user, self.bits);
+        let (from, to) = (self.begins[bucket] as usize, self.begins[bucket + 1] as usize);
+        match self.members[from..to].binary_search(&user) {
+            Ok(place) => &self.distinct[self.sets[from + place] as usize],
             Err(_) => &[],
         }
+    }
+
+    fn divide(&mut self) {
+        self.bits = (self.members.len() / BUCKET).max(1).ilog2().min(MOST_BITS);
+        self.begins = Vec::with_capacity((1 << self.bits) + 1);
+        for (place, member) in (0..).zip(&self.members) {
+            let bucket = bucket(*member, self.bits);
+            while self.begins.len() <= bucket {
+                self.begins.push(place);
+            }
+        }
+        let end = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        self.begins.resize((1 << self.bits) + 1, end);
     }
 
     /// How many users belong to something.
@@ -45,12 +70,24 @@ impl Memberships {
     }
 }
 
+/// The first bits of an id as a number.
+fn bucket(id: ObjectId, bits: u32) -> usize {
+    let first = id.0.as_u128() >> (128 - MOST_BITS);
+    usize::try_from(first >> (MOST_BITS - bits)).unwrap_or(usize::MAX)
+}
+
 impl<'r> Builder<'r> {
     /// Nobody yet.
     pub fn new(reach: &'r Reach) -> Self {
         Self {
             reach,
-            built: Memberships::default(),
+            built: Memberships {
+                members: Vec::new(),
+                bits: 0,
+                begins: Vec::new(),
+                sets: Vec::new(),
+                distinct: Vec::new(),
+            },
             known: HashMap::new(),
             member: None,
             groups: Vec::new(),
@@ -73,6 +110,7 @@ impl<'r> Builder<'r> {
         self.close();
         self.built.members.shrink_to_fit();
         self.built.sets.shrink_to_fit();
+        self.built.divide();
         self.built
     }
 
@@ -136,5 +174,35 @@ mod tests {
         assert_eq!(memberships.of(id(4)), []);
         assert_eq!(memberships.of(id(5)), [told(false)]);
         assert_eq!((memberships.len(), memberships.distinct.len()), (3, 2));
+    }
+
+    #[test]
+    fn b10_everyone_of_many_is_found_and_nobody_else() {
+        // Spread over all first bits, and some that share theirs.
+        let spread = |number: u128| id(number << 115 | number);
+        let reach = Reach::of(&[id(7)], &[]);
+        let mut builder = Builder::new(&reach);
+        let mut members: Vec<ObjectId> = (0..5_000).map(spread).chain((1..300).map(id)).collect();
+        members.sort_unstable();
+        members.dedup();
+        for member in &members {
+            builder.add(Edge {
+                member: *member,
+                group: id(7),
+            });
+        }
+        let memberships = builder.finish();
+        assert_eq!(memberships.len(), members.len());
+        assert!(members.iter().all(|member| memberships.of(*member).len() == 1));
+        for other in [id(0x1000), id(u128::MAX), spread(5_001), id(1 << 127)] {
+            assert_eq!(memberships.of(other), []);
+        }
+    }
+
+    #[test]
+    fn b10_nobody_belongs_to_nothing() {
+        let reach = Reach::default();
+        let nobody = Builder::new(&reach).finish();
+        assert_eq!((nobody.len(), nobody.of(id(1)).len()), (0, 0));
     }
 }

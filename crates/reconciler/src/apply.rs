@@ -256,7 +256,7 @@ async fn write_links(tx: &mut Tx, work: &Work, decisions: &[&Applicable]) -> Res
     let links: Vec<link::Written> = decisions
         .iter()
         .filter(|decision| decision.outcome != Outcome::Added || decision.had_link)
-        .filter(|decision| !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled)))
+        .filter(|decision| !decision.skip.is_some_and(Skip::leaves_all_as_it_is))
         // Whom nobody may touch keeps the link as it is.
         .filter(|decision| !(decision.skip == Some(Skip::NeverTouch) && decision.had_link))
         .map(|decision| link_of(work, decision))
@@ -322,9 +322,7 @@ async fn write_reviews(
     }
     let known: Vec<_> = decisions
         .iter()
-        .filter(|decision| {
-            decision.had_link && !matches!(decision.skip, Some(Skip::Unproved | Skip::Cancelled))
-        })
+        .filter(|decision| decision.had_link && !decision.skip.is_some_and(Skip::leaves_all_as_it_is))
         .map(|decision| {
             // Nothing is asked about whom nobody may touch, whatever the cause was.
             let kept = decision.skip == Some(Skip::NeverTouch);

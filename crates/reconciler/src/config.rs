@@ -31,7 +31,12 @@ pub struct Config {
 pub struct RetentionConfig {
     /// Days that a published event stays in the outbox.
     pub outbox_days: u16,
+    /// Days that a run's decisions and pages are kept.
+    pub runs_days: u16,
 }
+
+/// Plans can be applied and mails with their lists be sent again for days; nothing that is in work may be pruned.
+const LEAST_RUNS_DAYS: u16 = 14;
 
 /// A setting that would do harm.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +51,25 @@ pub enum Contradiction {
         /// What is needed.
         least: u64,
     },
+    /// What is still in work needs its details.
+    #[error(
+        "retention.runs_days ({days}) must be {LEAST_RUNS_DAYS} or more: mails, reviews and people go back to what runs did \
+         lately"
+    )]
+    ShortRuns {
+        /// What was given.
+        days: u16,
+    },
+    /// A preview must be there for as long as it can be applied.
+    #[error(
+        "retention.runs_days ({days}) must be more than work.preview_hours ({hours}): a plan can be applied for so long"
+    )]
+    LongPreviews {
+        /// What was given.
+        days: u16,
+        /// How long a plan can be applied.
+        hours: i64,
+    },
 }
 
 impl Config {
@@ -57,6 +81,14 @@ impl Config {
         );
         if (days as u64) < least {
             return Err(Contradiction::ShortOutbox { days, least });
+        }
+        let days = self.retention.runs_days;
+        if days < LEAST_RUNS_DAYS {
+            return Err(Contradiction::ShortRuns { days });
+        }
+        let hours = self.work.preview_hours;
+        if hours / 24 >= days as i64 {
+            return Err(Contradiction::LongPreviews { days, hours });
         }
         Ok(())
     }
@@ -100,11 +132,11 @@ mod tests {
 
     use super::*;
 
-    fn kept_for(days: &str) -> Result<(), Contradiction> {
+    fn check(key: &str, value: &str) -> Result<(), Contradiction> {
         let environment = Environment::of([
             ("ROLLCALL_DATABASE__URL", "postgres://db/rollcall"),
             ("ROLLCALL_NATS__URL", "nats://nats"),
-            ("ROLLCALL_RETENTION__OUTBOX_DAYS", days),
+            (key, value),
         ]);
         let sources = Sources {
             defaults: DEFAULTS,
@@ -116,10 +148,31 @@ mod tests {
 
     #[test]
     fn an_outbox_shorter_than_the_bus_s_memory_is_refused() {
-        kept_for("7").unwrap();
-        let error = kept_for("6").unwrap_err().to_string();
+        check("ROLLCALL_RETENTION__OUTBOX_DAYS", "7").unwrap();
+        let error = check("ROLLCALL_RETENTION__OUTBOX_DAYS", "6")
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("retention.outbox_days (6) must be 7 or more"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn details_that_are_needed_can_t_be_pruned() {
+        check("ROLLCALL_RETENTION__RUNS_DAYS", "14").unwrap();
+        let error = check("ROLLCALL_RETENTION__RUNS_DAYS", "13")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("retention.runs_days (13) must be 14 or more"),
+            "{error}"
+        );
+        let error = check("ROLLCALL_WORK__PREVIEW_HOURS", "4320")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("must be more than work.preview_hours (4320)"),
             "{error}"
         );
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use contracts::bus::v1::{Page, Source as WireSource};
 use contracts::observed;
 use domain::account::{Account, Kind};
-use domain::decide::{Candidates, Cut, Holder, Known, Rules, decide, mapping_key, unusable};
+use domain::decide::{Candidates, Cut, Holder, Known, Rules, decide, leavers_only, mapping_key, unusable};
 use domain::decision::{BroughtIn, Decision, LinkStatus, LoginKey, Outcome, Skip};
 use domain::id::{AccountId, ObjectId, OrganizationId, RunId};
 use domain::observed::{Completeness, ObservedUser, Presence};
@@ -15,6 +15,7 @@ use service::Clock;
 use store::candidate::{self, Found};
 use store::decision::{self, Insert};
 use store::link::{self, Row};
+use store::run;
 use store::run_page::{self, Source};
 use store::run_plan::{self, ForPage, State, Work};
 use store::{Store, StoreError, Tx, account, link_edit};
@@ -208,7 +209,14 @@ impl Decider {
                 }
             }
             let decided = self
-                .decide_cases(tx, batch, &cases, &hashes, (rules, of_kind), &mut insert)
+                .decide_cases(
+                    tx,
+                    (batch, work.kind),
+                    &cases,
+                    &hashes,
+                    (rules, of_kind),
+                    &mut insert,
+                )
                 .await?;
             fates.push(Fates { left_out, decided });
         }
@@ -239,7 +247,7 @@ impl Decider {
     async fn decide_cases(
         &self,
         tx: &mut Tx,
-        batch: &Batch,
+        (batch, asked): (&Batch, run::Kind),
         cases: &[Case<'_>],
         hashes: &[i64],
         (rules, of_kind): (&RunRules, &Rules),
@@ -300,6 +308,10 @@ impl Decider {
                         ..unusable(&reason)
                     }
                 }
+            };
+            let decision = match asked {
+                run::Kind::Deprovision => leavers_only(decision, known),
+                _ => decision,
             };
             if says_something(&decision, case.link) {
                 self.metrics.count(&decision);

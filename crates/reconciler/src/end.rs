@@ -4,7 +4,9 @@ use domain::id::EventId;
 use prost::Message;
 use service::Clock;
 use service::telemetry::TraceContext;
+use store::failed_record::Settles;
 use store::outbox::{self, Event};
+use store::run::Kind;
 use store::run_beside::Which;
 use store::run_plan::{self, State, Work};
 use store::{Store, Tx, decision, failed_record, link, run_page};
@@ -49,8 +51,13 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
     if run_plan::tally(tx.connection(), work.run).await? > 0 {
         mark_conflicts(&mut tx, work).await?;
     }
-    let complete = work.fetch.proved && !work.fetch.delta;
-    failed_record::record(tx.connection(), work.run, work.connection, complete, clock.now()).await?;
+    let settles = match work.kind {
+        // Who is no leaver was not decided on.
+        Kind::Deprovision => Settles::Nobody,
+        _ if work.fetch.proved && !work.fetch.delta => Settles::Everybody,
+        _ => Settles::WhoWasSeen,
+    };
+    failed_record::record(tx.connection(), work.run, work.connection, settles, clock.now()).await?;
     run_plan::advance_cursor(tx.connection(), work.run).await?;
     set_ended(&mut tx, work, State::Finished, None, clock).await?;
     tell_changed(&mut tx, work, clock).await?;

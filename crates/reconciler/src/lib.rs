@@ -15,6 +15,7 @@ mod ignore;
 mod import;
 mod metrics;
 mod pages;
+mod partitions;
 mod passwords;
 mod plan;
 mod register;

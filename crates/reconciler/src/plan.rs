@@ -7,6 +7,7 @@ use domain::id::RunId;
 use service::telemetry::TraceContext;
 use store::connection::FirstRun;
 use store::run::Kind;
+use store::run_partition::{self, Week};
 use store::run_plan::{self, New, Open, State, Work};
 use store::{Store, Tx, decision, run_page};
 
@@ -55,6 +56,8 @@ pub async fn rules(tx: &mut Tx, known: &Known, work: &Work, open: Open) -> Resul
 }
 
 async fn begin(tx: &mut Tx, known: &Known, work: &Work, now: DateTime<Utc>) -> Result<Open, Error> {
+    // Its week is there, unless the clock that made its id goes by another week than ours.
+    run_partition::ensure(tx.connection(), Week::of_run(work.run)).await?;
     let rules = rules::load(tx, work.connection).await?;
     let first = !run_plan::any_finished(tx.connection(), work.connection).await?;
     let careful = first && rules.first_run == FirstRun::Preview && !work.apply_first;

@@ -21,6 +21,7 @@ use crate::config::{self, Config};
 use crate::decide::Decider;
 use crate::health::Watch;
 use crate::metrics::Metrics;
+use crate::partitions::Partitions;
 use crate::passwords::Passwords;
 use crate::register::Server;
 use crate::relay::Relay;
@@ -88,6 +89,12 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         every: Duration::from_millis(config.work.sweep_milliseconds),
     };
     context.tasks.spawn("health", watch.run(stopper.clone()));
+    let partitions = Partitions {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        runs_days: config.retention.runs_days,
+    };
+    context.tasks.spawn("partitions", partitions.run(stopper.clone()));
     let passwords = Passwords {
         store: store.clone(),
         clock: context.clock.clone(),

@@ -170,6 +170,38 @@ pub async fn names(
     Ok(names)
 }
 
+/// How a connection is called, and whether it is one at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is connected.
+    pub connected: bool,
+}
+
+/// The names of these connections.
+pub async fn names_of(
+    connection: &mut PgConnection,
+    ids: impl IntoIterator<Item = ConnectionId>,
+) -> Result<Vec<Named>, StoreError> {
+    let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
+    let rows: Vec<(Uuid, String, bool)> = sqlx::query_as(
+        "-- connection.names_of
+         SELECT id, name, disconnected_at IS NULL FROM connection WHERE id = ANY($1)",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    let named = |(id, name, connected)| Named {
+        connection: ConnectionId(id),
+        name,
+        connected,
+    };
+    Ok(rows.into_iter().map(named).collect())
+}
+
 /// Adds a connection.
 pub async fn insert(connection: &mut PgConnection, row: &Connection) -> Result<(), StoreError> {
     sqlx::query(

@@ -20,6 +20,8 @@ pub struct Facts {
     pub last_full: Option<DateTime<Utc>>,
     /// When its last delta was applied.
     pub last_delta: Option<DateTime<Utc>>,
+    /// When its last run for leavers alone was.
+    pub last_deprovision: Option<DateTime<Utc>>,
     /// Where its next delta would begin.
     pub cursor: Option<Cursor>,
     /// How its last ended run went.
@@ -55,14 +57,15 @@ pub async fn of_connections(
          SELECT connection.id, credential.name AS credential,
              (SELECT count(*) FROM link
               WHERE link.connection_id = connection.id AND link.account_id IS NOT NULL) AS linked,
-             applied.last_full, applied.last_delta, cursor.taken_at, cursor.full_at, last.state AS last_state,
+             applied.last_full, applied.last_delta, applied.last_deprovision, cursor.taken_at, cursor.full_at, last.state AS last_state,
              last.at AS last_at
          FROM connection
          LEFT JOIN credential ON credential.id = connection.credential_id
          LEFT JOIN delta_cursor AS cursor
              ON cursor.connection_id = connection.id AND cursor.resource = 'users'
          LEFT JOIN LATERAL (
-             SELECT max(plan.ended_at) FILTER (WHERE NOT fetched.delta) AS last_full,
+             SELECT max(plan.ended_at) FILTER (WHERE NOT fetched.delta AND run.kind <> 'deprovision') AS last_full,
+                 max(plan.ended_at) FILTER (WHERE run.kind = 'deprovision') AS last_deprovision,
                  max(plan.ended_at) FILTER (WHERE fetched.delta) AS last_delta
              FROM run_plan AS plan JOIN run_fetch AS fetched USING (run_id)
              JOIN run ON run.id = plan.run_id AND run.kind <> 'manual'
@@ -93,6 +96,7 @@ struct Row {
     linked: i64,
     last_full: Option<DateTime<Utc>>,
     last_delta: Option<DateTime<Utc>>,
+    last_deprovision: Option<DateTime<Utc>>,
     taken_at: Option<DateTime<Utc>>,
     full_at: Option<DateTime<Utc>>,
     last_state: Option<String>,
@@ -107,6 +111,7 @@ impl From<Row> for Facts {
             linked: u32::try_from(row.linked).unwrap_or(u32::MAX),
             last_full: row.last_full,
             last_delta: row.last_delta,
+            last_deprovision: row.last_deprovision,
             cursor: row
                 .taken_at
                 .zip(row.full_at)

@@ -416,7 +416,8 @@ pub async fn find_not_seen(
                  SELECT unnest(g.seen) FROM run_fetch f
                  JOIN run_plan p ON p.connection_id = $2 AND (p.ended_at IS NULL OR p.ended_at >= f.started_at)
                  JOIN run r ON r.id = p.run_id AND r.kind = 'manual'
-                 JOIN run_page g ON g.run_id = p.run_id
+                 -- Not as a join, which would read the pages of all runs.
+                 CROSS JOIN LATERAL (SELECT seen FROM run_page WHERE run_id = p.run_id OFFSET 0) g
                  WHERE f.run_id = $1
              ) s
              WHERE s.object_id = l.object_id)",

@@ -103,13 +103,23 @@ pub async fn list(
         .collect()
 }
 
-/// Writes down what a run that has been applied says of the list: who failed is on it; who was seen and did not fail is not
-/// any more, nor, after a complete reading, who was not seen. Counts the ignored ones into the run's plan.
+/// Of whom a run says that they do not fail any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settles {
+    /// Of nobody: it decided on some only.
+    Nobody,
+    /// Of whoever it has seen.
+    WhoWasSeen,
+    /// Of everybody: who was not seen is not there.
+    Everybody,
+}
+
+/// Writes down what a run that has been applied says of the list: who failed is on it, who does not any more is not. Counts the ignored ones into the run's plan.
 pub async fn record(
     connection: &mut PgConnection,
     run: RunId,
     of: ConnectionId,
-    complete: bool,
+    settles: Settles,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query(
@@ -136,12 +146,13 @@ pub async fn record(
     sqlx::query(
         "-- failed_record.clear
          DELETE FROM failed_record
-         WHERE connection_id = $2 AND last_run_id <> $1
+         WHERE connection_id = $2 AND last_run_id <> $1 AND NOT $4
            AND ($3 OR object_id IN (SELECT unnest(seen) FROM run_page WHERE run_id = $1 AND number > 0))",
     )
     .bind(run.0)
     .bind(of.0)
-    .bind(complete)
+    .bind(settles == Settles::Everybody)
+    .bind(settles == Settles::Nobody)
     .execute(&mut *connection)
     .await?;
     sqlx::query(

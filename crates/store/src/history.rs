@@ -47,7 +47,10 @@ pub async fn of_account(
          ) AS d
          JOIN run ON run.id = d.run_id AND run.organization_id = $1
          JOIN connection ON connection.id = run.connection_id
-         JOIN run_page ON run_page.run_id = d.run_id AND run_page.number = d.page
+         CROSS JOIN LATERAL (
+             -- The limit keeps the planner from reading the pages of all runs.
+             SELECT attempt, applied_at FROM run_page WHERE run_id = d.run_id AND number = d.page LIMIT 1
+         ) AS run_page
          JOIN run_plan ON run_plan.run_id = d.run_id AND run_plan.attempt = run_page.attempt
          WHERE run_page.applied_at IS NOT NULL AND (NOT d.late OR run_plan.state = 'finished')
          ORDER BY d.run_id DESC, d.page DESC, d.position DESC LIMIT $6",

@@ -94,8 +94,8 @@ pub async fn of_run(connection: &mut PgConnection, id: RunId) -> Result<Option<H
             failed: u32::try_from(row.failed).unwrap_or(0),
             scope: match kind {
                 Kind::Manual => Scope::Named,
-                Kind::Full | Kind::Delta | Kind::Preview if row.delta => Scope::Changes,
-                Kind::Full | Kind::Delta | Kind::Preview => Scope::Whole,
+                _ if row.delta => Scope::Changes,
+                Kind::Full | Kind::Delta | Kind::Preview | Kind::Deprovision => Scope::Whole,
             },
         })),
         _ => None,

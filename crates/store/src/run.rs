@@ -1,4 +1,5 @@
-//! `run`: requests for an execution. Written by api; what became of one is in `run_fetch` and `run_plan`.
+//! `run`: requests for an execution. Written by api, and by fetcher for a schedule, both by [`insert`]; what became of one is
+//! in `run_fetch` and `run_plan`.
 
 use chrono::{DateTime, Utc};
 use domain::id::{ConnectionId, OrganizationId, RunId};
@@ -18,10 +19,12 @@ pub struct Run {
     pub connection: ConnectionId,
     /// What was asked for.
     pub kind: Kind,
-    /// What set it off: api, cli, console, schedule.
+    /// What set it off: api, cli, console, or `schedule` and its name.
     pub trigger: String,
     /// Who asked for it.
     pub requested_by: String,
+    /// Why it comes when it does, where that has to be said.
+    pub reason: Option<String>,
     /// Apply even though it is the connection's first run.
     pub apply_first: bool,
     /// Of a manual run: whom it reads.
@@ -56,6 +59,8 @@ pub enum Kind {
     Preview,
     /// Read certain users, at once, beside the connection's other runs (R1).
     Manual,
+    /// Read everything, and deal with leavers alone (D7).
+    Deprovision,
 }
 
 impl Kind {
@@ -67,15 +72,22 @@ impl Kind {
             Self::Delta => "delta",
             Self::Preview => "preview",
             Self::Manual => "manual",
+            Self::Deprovision => "deprovision",
         }
     }
 
     /// The kind of this name.
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
-        [Self::Full, Self::Delta, Self::Preview, Self::Manual]
-            .into_iter()
-            .find(|kind| kind.key() == key)
+        [
+            Self::Full,
+            Self::Delta,
+            Self::Preview,
+            Self::Manual,
+            Self::Deprovision,
+        ]
+        .into_iter()
+        .find(|kind| kind.key() == key)
     }
 }
 
@@ -84,8 +96,8 @@ pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), Stor
     sqlx::query(
         "-- run.insert
          INSERT INTO run (id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent,
-             created_at, keys, by_hand)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             created_at, keys, by_hand, reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(run.id.0)
     .bind(run.organization.0)
@@ -98,6 +110,7 @@ pub async fn insert(connection: &mut PgConnection, run: &Run) -> Result<(), Stor
     .bind(run.created_at)
     .bind(run.manual.as_ref().map_or(&[][..], |manual| &manual.keys))
     .bind(run.manual.as_ref().is_some_and(|manual| manual.by_hand))
+    .bind(&run.reason)
     .execute(connection)
     .await?;
     Ok(())
@@ -108,7 +121,7 @@ pub async fn find(connection: &mut PgConnection, id: RunId) -> Result<Option<Run
     let row: Option<Row> = sqlx::query_as(
         "-- run.find
          SELECT id, organization_id, connection_id, kind, trigger, requested_by, apply_first, traceparent, created_at,
-             cancel_requested_at, cancel_requested_by, keys, by_hand
+             cancel_requested_at, cancel_requested_by, keys, by_hand, reason
          FROM run WHERE id = $1",
     )
     .bind(id.0)
@@ -178,6 +191,7 @@ struct Row {
     cancel_requested_by: Option<String>,
     keys: Vec<String>,
     by_hand: bool,
+    reason: Option<String>,
 }
 
 impl TryFrom<Row> for Run {
@@ -197,6 +211,7 @@ impl TryFrom<Row> for Run {
             manual: (kind == Kind::Manual).then_some(manual),
             trigger: row.trigger,
             requested_by: row.requested_by,
+            reason: row.reason,
             apply_first: row.apply_first,
             traceparent: row.traceparent,
             created_at: row.created_at,

@@ -55,7 +55,11 @@ pub async fn handled(connection: &mut PgConnection, run: RunId) -> Result<Handle
          JOIN run_plan p ON p.connection_id = own.connection_id AND p.run_id <> own.run_id
              AND (p.ended_at IS NULL OR p.ended_at >= own.created_at)
          JOIN run r ON r.id = p.run_id AND r.kind = 'manual'
-         JOIN decision m ON m.run_id = p.run_id AND m.object_id IS NOT NULL AND m.outcome IN (1, 2, 3, 5)
+         CROSS JOIN LATERAL (
+             -- Not as a join, which may read the decisions of all runs.
+             SELECT run_id, object_id FROM decision
+             WHERE run_id = p.run_id AND object_id IS NOT NULL AND outcome IN (1, 2, 3, 5) OFFSET 0
+         ) m
          WHERE own.run_id = $1",
     )
     .bind(run.0)

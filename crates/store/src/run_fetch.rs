@@ -411,7 +411,8 @@ pub async fn last_full(connection: &mut PgConnection, run: RunId) -> Result<Opti
         "-- run_fetch.last_full
          SELECT fetched.records, fetched.cursor_ciphertext IS NOT NULL, coalesce(plan.state = 'finished', false)
          FROM run AS this
-         JOIN run ON run.connection_id = this.connection_id AND run.id <> this.id AND run.kind <> 'manual'
+         JOIN run ON run.connection_id = this.connection_id AND run.id <> this.id
+             AND run.kind NOT IN ('manual', 'deprovision')
          JOIN run_fetch AS fetched ON fetched.run_id = run.id AND fetched.state = 'fetched' AND NOT fetched.delta
          LEFT JOIN run_plan AS plan ON plan.run_id = run.id
          WHERE this.id = $1

@@ -158,7 +158,7 @@ pub async fn share_for_page(
              r.cancel_requested_at IS NOT NULL AS cancel_requested,
              f.attempt, f.state, f.delta, f.pages, f.proved, f.unproved_reason, f.error,
              p.attempt AS plan_attempt, p.state AS plan_state, p.rules_fingerprint,
-             EXISTS (SELECT FROM run_page g WHERE g.run_id = p.run_id AND g.attempt = p.attempt AND g.number = $2)
+             EXISTS (SELECT FROM run_page g WHERE g.run_id = $1 AND g.attempt = p.attempt AND g.number = $2)
                  AS decided
          FROM run_plan p JOIN run r ON r.id = p.run_id JOIN run_fetch f ON f.run_id = p.run_id
          WHERE p.run_id = $1 FOR SHARE OF p",
@@ -300,13 +300,13 @@ pub async fn due(connection: &mut PgConnection, limit: i64) -> Result<Vec<Due>, 
         .collect())
 }
 
-/// Whether a connection has had a run that was applied to its end, manual ones aside.
+/// Whether a connection has had a run that was applied to its end, those aside that bring nobody in or were by hand.
 pub async fn any_finished(connection: &mut PgConnection, id: ConnectionId) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(
         "-- run_plan.any_finished
          SELECT EXISTS (
              SELECT 1 FROM run_plan p JOIN run r ON r.id = p.run_id
-             WHERE p.connection_id = $1 AND p.state = 'finished' AND r.kind <> 'manual')",
+             WHERE p.connection_id = $1 AND p.state = 'finished' AND r.kind NOT IN ('manual', 'deprovision'))",
     )
     .bind(id.0)
     .fetch_one(connection)
@@ -503,7 +503,8 @@ pub async fn lock_connection(connection: &mut PgConnection, id: ConnectionId) ->
     Ok(())
 }
 
-/// The next delta begins where the run's fetch said; a full run also counts as the last one.
+/// The next delta begins where the run's fetch said; a full run also counts as the last one. One that dealt with leavers
+/// alone took over nothing else, so that nothing moves on.
 pub async fn advance_cursor(connection: &mut PgConnection, id: RunId) -> Result<(), StoreError> {
     sqlx::query(
         "-- run_plan.advance_cursor
@@ -517,7 +518,7 @@ pub async fn advance_cursor(connection: &mut PgConnection, id: RunId) -> Result<
              ('groups', f.groups_cursor_key_id, f.groups_cursor_ciphertext, f.groups_cursor_taken_at,
                  f.groups_selection, f.groups_version)
          ) AS of (resource, key_id, ciphertext, taken_at, selection, groups_version)
-         WHERE f.run_id = $1 AND f.proved AND of.ciphertext IS NOT NULL
+         WHERE f.run_id = $1 AND r.kind <> 'deprovision' AND f.proved AND of.ciphertext IS NOT NULL
          ON CONFLICT (connection_id, resource) DO UPDATE
          SET key_id = excluded.key_id, ciphertext = excluded.ciphertext, taken_at = excluded.taken_at,
              selection = excluded.selection, run_id = excluded.run_id, groups_version = excluded.groups_version,

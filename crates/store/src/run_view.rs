@@ -27,6 +27,8 @@ pub struct RunView {
     pub trigger: String,
     /// Who asked for it.
     pub requested_by: String,
+    /// Why it comes when it does, where that has to be said.
+    pub comes_because: Option<String>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// When someone asked for its end, and who.
@@ -59,6 +61,8 @@ pub struct RunView {
     pub failed_ignored: u32,
     /// How far it has come, in numbers.
     pub progress: Progress,
+    /// Whether its decisions and pages were given up because they are old; its tallies stay.
+    pub details_pruned: bool,
 }
 
 /// How far a run has come.
@@ -196,7 +200,7 @@ pub async fn list(
 const SELECT: &str = "
     SELECT run.id, run.organization_id, run.connection_id, connection.name AS connection_name, run.kind,
         run.trigger, run.requested_by, run.created_at, run.cancel_requested_at, run.cancel_requested_by,
-        run.traceparent,
+        run.traceparent, run.reason AS comes_because,
         fetched.state AS fetch_state, fetched.delta, fetched.reason, fetched.started_at, fetched.ended_at AS fetch_ended_at,
         fetched.pages, fetched.records, fetched.expected, fetched.groups, fetched.calls, fetched.resource_units, fetched.waits, fetched.wait_ms,
         fetched.cause, fetched.error AS fetch_error,
@@ -204,7 +208,11 @@ const SELECT: &str = "
         plan.ended_at AS plan_ended_at, plan.removals_note, plan.error AS plan_error,
         plan.seen, plan.gone, plan.added, plan.updated, plan.overwritten, plan.reactivated, plan.unchanged,
         plan.skipped, plan.removed, plan.held, plan.failed, plan.failed_ignored,
-        page.decided, page.applied, page.to_apply
+        page.decided, page.applied, page.to_apply,
+        plan.run_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM run_partition AS part
+            WHERE part.from_id <= run.id AND run.id < part.to_id AND part.pruned_at IS NULL
+        ) AS details_pruned
     FROM run
     JOIN connection ON connection.id = run.connection_id
     LEFT JOIN run_fetch AS fetched ON fetched.run_id = run.id
@@ -224,6 +232,7 @@ struct Row {
     kind: String,
     trigger: String,
     requested_by: String,
+    comes_because: Option<String>,
     created_at: DateTime<Utc>,
     cancel_requested_at: Option<DateTime<Utc>>,
     cancel_requested_by: Option<String>,
@@ -242,6 +251,7 @@ struct Row {
     plan_ended_at: Option<DateTime<Utc>>,
     removals_note: Option<String>,
     plan_error: Option<String>,
+    details_pruned: bool,
     #[sqlx(flatten)]
     tallies: Tallies,
     #[sqlx(flatten)]
@@ -311,6 +321,7 @@ impl TryFrom<Row> for RunView {
             state,
             trigger: row.trigger,
             requested_by: row.requested_by,
+            comes_because: row.comes_because,
             created_at: row.created_at,
             cancel_requested: row.cancel_requested_at.zip(row.cancel_requested_by),
             started_at: row.started_at,
@@ -324,6 +335,7 @@ impl TryFrom<Row> for RunView {
             cause: row.cause,
             error: row.plan_error.or(row.fetch_error),
             traceparent: row.traceparent,
+            details_pruned: row.details_pruned,
         })
     }
 }

@@ -88,7 +88,7 @@ const THEIRS: [(&str, &[&str], &[&str]); 19] = [
 ];
 
 /// All that the pure core stands on.
-const DOMAIN_USES: [&str; 4] = ["base64", "chrono", "regex", "uuid"];
+const DOMAIN_USES: [&str; 6] = ["base64", "chrono", "chrono-tz", "croner", "regex", "uuid"];
 
 #[derive(Default)]
 struct Uses {

@@ -80,7 +80,7 @@ fn every_table_names_the_one_service_that_writes_it() {
 #[test]
 fn every_table_belongs_to_an_organization() {
     // By the row that they belong to, or by an id that only the owner has.
-    const THROUGH_ANOTHER: [&str; 17] = [
+    const THROUGH_ANOTHER: [&str; 18] = [
         "organization",
         "connection_health",
         "connection_status",
@@ -90,6 +90,7 @@ fn every_table_belongs_to_an_organization() {
         "mapping_field",
         "run_fetch",
         "run_page",
+        "run_partition",
         "decision",
         "delta_cursor",
         "directory_group",

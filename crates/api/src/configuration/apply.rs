@@ -1,7 +1,9 @@
 //! Applying documents: everything is checked first, then written in one transaction.
 
 use contracts::v1;
-use store::{Tx, connection, connection_view, credential, custom_field, organization, password_settings};
+use store::{
+    Tx, connection, connection_view, credential, custom_field, organization, password_settings, schedule,
+};
 
 use super::check::{Wanted, check};
 use super::passwords;
@@ -170,6 +172,58 @@ async fn check_references(
                 ),
             });
         }
+    }
+    check_schedules(tx, caller, wanted, violations).await
+}
+
+/// Each names a connection, and no connection is named twice.
+async fn check_schedules(
+    tx: &mut Tx,
+    caller: &Caller,
+    wanted: &Wanted,
+    violations: &mut Vec<Violation>,
+) -> Result<(), Fault> {
+    let organization = caller.organization();
+    for (place, (index, wish)) in wanted.schedules.iter().enumerate() {
+        let name = wish.connection.as_str();
+        if name.is_empty() || name.contains('\0') || wish.name.contains('\0') {
+            continue;
+        }
+        let written = wanted
+            .connections
+            .iter()
+            .any(|(_, connection)| connection.name == name);
+        let stored = connection::find_by_name(tx.connection(), organization, name).await?;
+        let stored = stored.filter(|stored| stored.name == name);
+        let here = wanted.schedules[..place]
+            .iter()
+            .find(|(_, other)| other.connection == name)
+            .map(|(_, other)| other.name.clone());
+        let there = match &stored {
+            Some(of) => schedule::list(tx.connection(), organization, Some(of.id), None, 1)
+                .await?
+                .into_iter()
+                .map(|other| other.name)
+                .find(|other| *other != wish.name),
+            None => None,
+        };
+        let problem = if let Some(other) = here.or(there) {
+            format!("\"{name}\" has the schedule \"{other}\" already, and takes one only; change that one")
+        } else if !written && stored.is_none() {
+            let names = connection::names(tx.connection(), organization).await?;
+            let there = if names.is_empty() {
+                String::new()
+            } else {
+                format!("; there are: {}", names.join(", "))
+            };
+            format!("\"{name}\" is no connection, here or stored{there}")
+        } else {
+            continue;
+        };
+        violations.push(Violation {
+            path: format!("documents[{index}].schedule.connection"),
+            problem,
+        });
     }
     Ok(())
 }

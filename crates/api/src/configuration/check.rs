@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::address::{address, origin};
 use super::check_custom;
 use super::check_mapping::{self, WantedMapping};
+use super::check_schedule::{self, WantedSchedule};
 use super::passwords::{self, WantedPasswords};
 use crate::fault::Violation;
 use crate::view::connection::CLOUDS;
@@ -42,6 +43,8 @@ pub struct Wanted {
     pub custom_fields: Vec<(usize, CustomField)>,
     /// Mappings.
     pub mappings: Vec<(usize, WantedMapping)>,
+    /// Schedules.
+    pub schedules: Vec<(usize, WantedSchedule)>,
     /// Settings.
     pub settings: Option<(usize, WantedSettings)>,
 }
@@ -182,8 +185,9 @@ pub fn check(
             let path = format!("documents[{index}]");
             violations.push(Violation {
                 path,
-                problem: "has no kind; use credential, connection, customField, mapping or settings"
-                    .to_owned(),
+                problem:
+                    "has no kind; use credential, connection, customField, mapping, schedule or settings"
+                        .to_owned(),
             });
             continue;
         };
@@ -216,6 +220,11 @@ pub fn check(
                     wanted.custom_fields.push((index, wish.clone()));
                 }
             }
+            v1::document::Kind::Schedule(document) => {
+                wanted
+                    .schedules
+                    .push((index, check_schedule::check(document, &mut problems)));
+            }
             v1::document::Kind::Settings(document) => {
                 wanted.settings = Some((index, settings(document, &mut problems)));
             }
@@ -231,6 +240,7 @@ const fn word_and_name(kind: &v1::document::Kind) -> (&'static str, &str) {
         v1::document::Kind::Connection(document) => ("connection", document.name.as_str()),
         v1::document::Kind::Mapping(document) => ("mapping", document.name.as_str()),
         v1::document::Kind::CustomField(document) => ("customField", document.name.as_str()),
+        v1::document::Kind::Schedule(document) => ("schedule", document.name.as_str()),
         v1::document::Kind::Settings(_) => ("settings", ""),
     }
 }

@@ -2,7 +2,7 @@
 
 use contracts::v1;
 use contracts::v1::document::Kind;
-use store::{connection, credential, custom_field, mapping, password_settings, settings};
+use store::{connection, credential, custom_field, mapping, password_settings, schedule, settings};
 
 use super::passwords;
 use crate::app::App;
@@ -59,6 +59,13 @@ pub async fn export(app: &App, caller: &Caller) -> Result<v1::ExportConfiguratio
             update_time: None,
             ..document
         }));
+    }
+    for schedule in schedule::list(tx.connection(), organization, None, None, MOST).await? {
+        let of = connections
+            .iter()
+            .find(|connection| connection.id == schedule.connection);
+        let document = view::schedule::document(&schedule, of.map_or("", |of| &of.name));
+        documents.push(Kind::Schedule(document));
     }
     documents.push(Kind::Settings(v1::Settings {
         name: "settings".to_owned(),

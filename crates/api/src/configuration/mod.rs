@@ -6,6 +6,7 @@ mod check;
 mod check_criteria;
 mod check_custom;
 mod check_mapping;
+mod check_schedule;
 pub mod disconnect;
 pub mod export;
 mod fallout;

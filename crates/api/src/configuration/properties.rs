@@ -4,6 +4,7 @@ use contracts::v1;
 use domain::criteria::{Clause, Filter};
 use domain::custom_field::{CustomField, CustomFields};
 use domain::mapping::{Row, Source};
+use domain::schedule::{Schedule, Timing};
 use serde_json::{Map, Value};
 use store::connection::{Connection, DeletionMode};
 use store::credential::Credential;
@@ -103,6 +104,34 @@ pub fn mapping(mapping: &Mapping, connection: &str, custom: &CustomFields) -> Pr
 /// Of a custom field.
 pub fn custom_field(custom: &CustomField) -> Properties {
     listed([("type", custom.kind.key().to_owned())])
+}
+
+/// Of a schedule of the connection of this name.
+pub fn schedule(schedule: &Schedule, connection: &str) -> Properties {
+    let full = schedule.full.as_ref();
+    let often = |full: &Timing| {
+        let frequency = full.frequency();
+        let told = format!("{} {}", frequency.key(), frequency.detail());
+        told.trim_end().to_owned()
+    };
+    listed([
+        ("connection", connection.to_owned()),
+        ("on", schedule.on.to_string()),
+        ("frequency", full.map(often).unwrap_or_default()),
+        (
+            "start",
+            full.map(|full| full.start().format("%Y-%m-%dT%H:%M").to_string())
+                .unwrap_or_default(),
+        ),
+        ("timeZone", schedule.zone.name().to_owned()),
+        ("delta.on", schedule.delta.on.to_string()),
+        ("delta.hours", schedule.delta.hours.to_string()),
+        ("deprovision.on", schedule.deprovision.on.to_string()),
+        (
+            "deprovision.at",
+            schedule.deprovision.at.format("%H:%M").to_string(),
+        ),
+    ])
 }
 
 /// Of the settings.

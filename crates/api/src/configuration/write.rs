@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use contracts::v1;
 use domain::custom_field::CustomField;
-use domain::id::{ConnectionId, CredentialId, MappingId};
+use domain::id::{ConnectionId, CredentialId, MappingId, ScheduleId};
+use domain::schedule::Kind;
 use secrecy::{ExposeSecret, SecretString};
 use store::connection::Connection;
 use store::credential::{Credential, SealedSecret};
 use store::mapping::Mapping;
+use store::schedule::{self, Stored};
 use store::{Tx, audit, connection, credential, custom_field, mapping, password_settings, settings};
 use uuid::Uuid;
 use vault::Sealed;
@@ -17,6 +19,7 @@ use vault::Sealed;
 use super::SECRET_PURPOSE;
 use super::check::{Wanted, WantedConnection, WantedCredential, WantedSettings};
 use super::check_mapping::WantedMapping;
+use super::check_schedule::WantedSchedule;
 use super::fallout;
 use super::passwords;
 use super::properties::{self, Properties};
@@ -79,6 +82,9 @@ impl Writer<'_> {
         for (of, name, before) in before {
             let after = mapping::of_connection(self.tx.connection(), of).await?;
             warnings.extend(fallout::tell(self.tx, (of, &name), &before, &after).await?);
+        }
+        for (_, wish) in wanted.schedules {
+            self.schedule(wish, warnings).await?;
         }
         if let Some((_, wish)) = wanted.settings {
             self.settings(wish).await?;
@@ -347,6 +353,51 @@ impl Writer<'_> {
                     self.rules_changed(connection.id, &format!("custom field {} changed", wish.name))
                         .await?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    async fn schedule(&mut self, wish: WantedSchedule, warnings: &mut Vec<String>) -> Result<(), Fault> {
+        let organization = self.caller.organization();
+        let found = schedule::find_by_name(self.tx.connection(), organization, &wish.name).await?;
+        let stored = found.filter(|stored| stored.name == wish.name);
+        let of = connection::find_by_name(self.tx.connection(), organization, &wish.connection).await?;
+        let of = of.ok_or(Fault::Internal(
+            "a connection vanished while documents were applied",
+        ))?;
+        if wish.schedule.on && wish.schedule.next(Kind::Full, self.now).is_none() {
+            warnings.push(format!(
+                "schedule {}: it is on, but its last time is over, so that no full run comes; give it a later start",
+                wish.name
+            ));
+        }
+        let row = Stored {
+            id: stored
+                .as_ref()
+                .map_or_else(|| ScheduleId(self.app.clock.new_id()), |stored| stored.id),
+            organization,
+            connection: of.id,
+            name: wish.name,
+            schedule: wish.schedule,
+            // A write gives it one of its own.
+            revision: 0,
+            created_at: stored.as_ref().map_or(self.now, |stored| stored.created_at),
+            updated_at: self.now,
+        };
+        let old = match &stored {
+            Some(stored) => {
+                let was = connection::names_of(self.tx.connection(), [stored.connection]).await?;
+                let was = was.first().map_or("", |was| &was.name);
+                Some(properties::schedule(&stored.schedule, was))
+            }
+            None => None,
+        };
+        let new = properties::schedule(&row.schedule, &of.name);
+        if self.note("Schedule", &row.name, old.as_ref(), &new).await? {
+            match stored {
+                None => schedule::insert(self.tx.connection(), &row).await?,
+                Some(_) => schedule::update(self.tx.connection(), &row).await?,
             }
         }
         Ok(())

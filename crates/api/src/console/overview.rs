@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
 use chrono::{DateTime, Utc};
+use domain::schedule::Kind;
 use store::{connection, run_view};
 
 use super::Console;
@@ -50,6 +51,12 @@ pub struct Card {
     pub last_full: Option<Moment>,
     /// The last delta that was applied.
     pub last_delta: Option<Moment>,
+    /// The last run for leavers alone that was applied.
+    pub last_deprovision: Option<Moment>,
+    /// When runs come by themselves, in words.
+    pub schedule: String,
+    /// When the next ones begin: full, delta, deprovision.
+    pub next: [Option<Moment>; 3],
     /// Why the next delta will be full.
     pub next_full: String,
     /// What is wrong, and what to do.
@@ -138,6 +145,9 @@ impl Card {
             linked: words::thousands(known.facts.linked),
             last_full: known.facts.last_full.map(|at| words::moment(at, now)),
             last_delta: known.facts.last_delta.map(|at| words::moment(at, now)),
+            last_deprovision: known.facts.last_deprovision.map(|at| words::moment(at, now)),
+            schedule: known.schedule_in_words(),
+            next: Kind::ALL.map(|kind| known.next(kind, now).map(|at| words::moment(at, now))),
             next_full: known.next_full_reason(now).unwrap_or_default(),
             trouble: (condition == Condition::Failing).then(|| trouble(known)),
             quarantine: known

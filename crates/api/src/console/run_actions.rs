@@ -40,7 +40,8 @@ pub async fn start(
         "full" => v1::RunKind::Full,
         "delta" => v1::RunKind::Delta,
         "preview" => v1::RunKind::Preview,
-        _ => return Err(Fault::invalid("kind", "is none of full, delta and preview").into()),
+        "deprovision" => v1::RunKind::Deprovision,
+        _ => return Err(Fault::invalid("kind", "is none of full, delta, preview and deprovision").into()),
     };
     let request = v1::StartRunRequest {
         connection: form.connection,

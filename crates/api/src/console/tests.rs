@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use store::run_partition::{self, Week};
 use tower::Service;
 
 use super::session::Limiter;
@@ -297,6 +298,10 @@ async fn n5_the_failed_ones_come_as_a_file_that_runs_nothing() {
     let world = world().await;
     let id = world.connected().await;
     let run = world.app.clock.new_id();
+    let mut tx = world.app.store.begin("test").await.unwrap();
+    let week = Week::of(world.app.clock.now());
+    run_partition::ensure(tx.connection(), week).await.unwrap();
+    tx.commit().await.unwrap();
     let organization = store::organization::DEFAULT;
     for statement in [
         format!(

@@ -37,9 +37,16 @@ pub fn moment(at: DateTime<Utc>, now: DateTime<Utc>) -> Moment {
 }
 
 fn ago(since: TimeDelta) -> String {
-    let plural =
-        |number: i64, unit: &str| format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" });
-    match since.num_seconds() {
+    let to_come = since.num_seconds() < -10;
+    let plural = |number: i64, unit: &str| {
+        let number_of = format!("{number} {unit}{}", if number == 1 { "" } else { "s" });
+        if to_come {
+            format!("in {number_of}")
+        } else {
+            format!("{number_of} ago")
+        }
+    };
+    match since.num_seconds().abs() {
         ..10 => "just now".to_owned(),
         seconds @ 10..60 => plural(seconds, "second"),
         seconds @ 60..3_600 => plural(seconds / 60, "minute"),
@@ -71,6 +78,7 @@ pub const fn kind(kind: Kind) -> &'static str {
         Kind::Delta => "Delta run",
         Kind::Preview => "Preview",
         Kind::Manual => "Manual run",
+        Kind::Deprovision => "Deprovision",
     }
 }
 

@@ -14,6 +14,7 @@ mod notices;
 mod people;
 mod reviews;
 mod runs;
+mod schedules;
 mod tokens;
 
 #[cfg(test)]
@@ -48,7 +49,8 @@ pub fn surface(app: &App) -> Surface {
         connections_server as connections, credentials_server as credentials,
         failed_records_server as failed_records, groups_server as groups, links_server as links,
         mappings_server as mappings, never_touch_server as never_touch, notices_server as notices,
-        people_server as people, reviews_server as reviews, runs_server as runs, tokens_server as tokens,
+        people_server as people, reviews_server as reviews, runs_server as runs,
+        schedules_server as schedules, tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
@@ -73,6 +75,10 @@ pub fn surface(app: &App) -> Surface {
         .with(known(
             app,
             runs::RunsServer::new(self::runs::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            schedules::SchedulesServer::new(self::schedules::Service(app.clone())),
         ))
         .with(known(app, accounts.max_decoding_message_size(MAX_MESSAGE_BYTES)))
         .with(known(

@@ -91,6 +91,7 @@ pub async fn insert(app: &App, caller: &Caller, tx: &mut Tx, wanted: Wanted<'_>)
         manual: wanted.manual,
         trigger: wanted.trigger,
         requested_by: caller.name().to_owned(),
+        reason: None,
         apply_first: wanted.apply_first,
         traceparent: TraceContext::current().map(|trace| trace.to_string()),
         created_at: now,
@@ -123,6 +124,7 @@ fn kind(kind: v1::RunKind) -> Result<Kind, Fault> {
         v1::RunKind::Full => Ok(Kind::Full),
         v1::RunKind::Delta => Ok(Kind::Delta),
         v1::RunKind::Preview => Ok(Kind::Preview),
+        v1::RunKind::Deprovision => Ok(Kind::Deprovision),
         v1::RunKind::Manual => Err(Fault::invalid(
             "kind",
             "is RUN_KIND_MANUAL, which needs to know whom to read; call ImportUsers (rollcall import users CONNECTION \
@@ -130,7 +132,7 @@ fn kind(kind: v1::RunKind) -> Result<Kind, Fault> {
         )),
         v1::RunKind::Unspecified => Err(Fault::invalid(
             "kind",
-            "is missing; use RUN_KIND_FULL, RUN_KIND_DELTA or RUN_KIND_PREVIEW",
+            "is missing; use RUN_KIND_FULL, RUN_KIND_DELTA, RUN_KIND_PREVIEW or RUN_KIND_DEPROVISION",
         )),
     }
 }

@@ -5,6 +5,7 @@ use contracts::v1;
 use domain::expiry::{self, Source};
 use domain::leaver::Policy;
 use domain::quarantine::{Health, Quarantine};
+use domain::schedule::Kind;
 use store::connection::{Connection, DeletionMode, FirstRun};
 use store::connection_health;
 use store::connection_status::Status;
@@ -12,6 +13,7 @@ use store::connection_view::Facts;
 use store::credential::Credential;
 use store::credential_expiry::{self, Read};
 
+use super::schedule::Planned;
 use super::time;
 
 /// Delta links are believed for so long (design §6, Reading).
@@ -30,6 +32,8 @@ pub struct Known {
     pub health: Option<connection_health::Known>,
     /// What it signs in with, and what the directory says of that.
     pub credential: Option<(Credential, Option<Read>)>,
+    /// When its runs come by themselves.
+    pub schedule: Option<Planned>,
 }
 
 /// How a connection is.
@@ -115,6 +119,19 @@ impl Known {
             .then(|| "the last delta link is more than 7 days old".to_owned())
     }
 
+    /// When its next run of this kind begins by itself.
+    pub fn next(&self, kind: Kind, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.schedule.as_ref()?.next(kind, now)
+    }
+
+    /// When its runs come by themselves, in words; empty without a schedule.
+    pub fn schedule_in_words(&self) -> String {
+        let schedule = self.schedule.as_ref();
+        schedule
+            .map(|planned| planned.stored.schedule.to_string())
+            .unwrap_or_default()
+    }
+
     /// The message, seen at `now`.
     pub fn message(&self, now: DateTime<Utc>) -> v1::Connection {
         let status = self.status.as_ref();
@@ -136,6 +153,11 @@ impl Known {
             last_full_time: self.facts.last_full.map(time),
             last_delta_time: self.facts.last_delta.map(time),
             next_full_reason: self.next_full_reason(now).unwrap_or_default(),
+            schedule: self.schedule_in_words(),
+            next_full_time: self.next(Kind::Full, now).map(time),
+            next_delta_time: self.next(Kind::Delta, now).map(time),
+            last_deprovision_time: self.facts.last_deprovision.map(time),
+            next_deprovision_time: self.next(Kind::Deprovision, now).map(time),
             linked: self.facts.linked,
             update_time: Some(time(self.connection.updated_at)),
             quarantine: self.quarantine().map(quarantine),
@@ -326,12 +348,14 @@ mod tests {
                 linked: 0,
                 last_full: None,
                 last_delta: None,
+                last_deprovision: None,
                 cursor: None,
                 last_run: None,
             },
             status: None,
             health: None,
             credential: None,
+            schedule: None,
         }
     }
 

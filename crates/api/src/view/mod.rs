@@ -11,6 +11,7 @@ pub mod never_touch;
 pub mod notice;
 pub mod review;
 pub mod run;
+pub mod schedule;
 pub mod token;
 
 use chrono::{DateTime, Utc};

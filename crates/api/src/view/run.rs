@@ -46,9 +46,10 @@ pub fn reason(run: &RunView) -> Option<String> {
         .filter(|_| run.state == State::Cancelled)
         .map(|(_, by)| format!("cancelled by {by}"));
     let all: Vec<String> = run
-        .reason
+        .comes_because
         .clone()
         .into_iter()
+        .chain(run.reason.clone())
         .chain(stopped)
         .chain(cancelled)
         .collect();
@@ -140,6 +141,7 @@ pub const fn kind(kind: Kind) -> v1::RunKind {
         Kind::Delta => v1::RunKind::Delta,
         Kind::Preview => v1::RunKind::Preview,
         Kind::Manual => v1::RunKind::Manual,
+        Kind::Deprovision => v1::RunKind::Deprovision,
     }
 }
 

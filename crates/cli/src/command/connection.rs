@@ -87,6 +87,9 @@ async fn list(session: &Session) -> Result<(), Failure> {
             Column::Right("LINKED"),
             Column::Left("LAST FULL"),
             Column::Left("LAST DELTA"),
+            Column::Left("NEXT FULL"),
+            Column::Left("NEXT DELTA"),
+            Column::Left("SCHEDULE"),
         ]);
         for connection in &answer.connections {
             let tenant = if connection.display_name.is_empty() {
@@ -101,6 +104,9 @@ async fn list(session: &Session) -> Result<(), Failure> {
                 show::count(connection.linked),
                 show::time(connection.last_full_time.as_ref()),
                 show::time(connection.last_delta_time.as_ref()),
+                show::time(connection.next_full_time.as_ref()),
+                show::time(connection.next_delta_time.as_ref()),
+                connection.schedule.clone(),
             ]);
         }
         table.into_text("No connections yet. Create one with `rollcall apply -f FILE`.")
@@ -252,6 +258,17 @@ fn card(connection: &v1::Connection) -> String {
         .line("Linked", show::count(connection.linked))
         .line("Last full", show::time(connection.last_full_time.as_ref()))
         .line("Last delta", show::time(connection.last_delta_time.as_ref()))
+        .line(
+            "Last deprovision",
+            show::time(connection.last_deprovision_time.as_ref()),
+        )
+        .line("Schedule", connection.schedule.as_str())
+        .line("Next full", show::time(connection.next_full_time.as_ref()))
+        .line("Next delta", show::time(connection.next_delta_time.as_ref()))
+        .line(
+            "Next deprovision",
+            show::time(connection.next_deprovision_time.as_ref()),
+        )
         .line("Next is full", connection.next_full_reason.as_str())
         .line("Changed", show::time(connection.update_time.as_ref()))
         .into_text();

@@ -19,6 +19,7 @@ mod notice;
 mod person;
 mod review;
 mod run;
+mod schedule;
 mod token;
 
 use clap::{Parser, Subcommand};
@@ -82,6 +83,9 @@ enum Command {
     /// People of the register without a login
     #[command(subcommand)]
     Person(person::Command),
+    /// When runs come by themselves
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     /// Rule sets of connections, and the fields they can fill
     #[command(subcommand)]
     Mapping(mapping::Command),
@@ -140,6 +144,7 @@ impl Cli {
             Command::Import(command) => command.run(&session).await,
             Command::Account(command) => command.run(&session).await,
             Command::Person(command) => command.run(&session).await,
+            Command::Schedule(command) => command.run(&session).await,
             Command::Mapping(command) => command.run(&session).await,
             Command::Group(command) => command.run(&session).await,
             Command::Link(command) => command.run(&session).await,
@@ -203,7 +208,7 @@ mod tests {
                 "ignore",
                 "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0",
             ],
-            &["rollcall", "schedule", "list"],
+            &["rollcall", "schedule", "show"],
             &["rollcall", "account", "list", "--limit", "0"],
         ] {
             assert_eq!(

@@ -7,7 +7,7 @@ use crate::yaml::section::Section;
 
 /// Reads the document. What is not written stays unspecified: the defaults are api's.
 pub fn read(section: &mut Section<'_>) -> v1::Connection {
-    let connection = v1::Connection {
+    v1::Connection {
         name: section.required("name"),
         tenant_id: section.guid("tenantId"),
         credential: section.required("credential"),
@@ -23,9 +23,7 @@ pub fn read(section: &mut Section<'_>) -> v1::Connection {
         brake: section.section("brake", brake),
         first_run: section.word("firstRun", &FIRST_RUNS).unwrap_or_default().into(),
         ..v1::Connection::default()
-    };
-    section.not_available(&["schedule"]);
-    connection
+    }
 }
 
 fn leavers(section: &mut Section<'_>) -> v1::LeaverPolicies {

@@ -2,12 +2,13 @@
 
 use contracts::v1;
 use contracts::v1::document::Kind;
+use contracts::v1::schedule::Frequency;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_saphyr::FlowMap;
 
 use crate::words::{
     AUTHORITIES, CLOUDS, DELETION_MODES, FIELD_TYPES, FIRST_RUNS, IDENTIFIERS, LEAVER_ACTIONS, OPERATORS,
-    PASSWORD_MODES, ROLES, TARGETS, word_of,
+    PASSWORD_MODES, ROLES, TARGETS, WEEKDAYS, word_of,
 };
 
 /// A YAML value whose keys keep their order.
@@ -34,6 +35,7 @@ pub fn to_yaml(documents: &[v1::Document]) -> Result<String, serde_saphyr::Seria
             Some(Kind::Connection(connection)) => (None, of_connection(connection)),
             Some(Kind::Mapping(mapping)) => (None, of_mapping(mapping)),
             Some(Kind::CustomField(custom)) => (None, of_custom_field(custom)),
+            Some(Kind::Schedule(schedule)) => (None, of_schedule(schedule)),
             Some(Kind::Settings(settings)) => of_settings(settings),
             None => continue,
         };
@@ -184,6 +186,41 @@ fn of_custom_field(custom: &v1::CustomField) -> Keys {
     Keys::of_kind("CustomField")
         .text("name", &custom.name)
         .word("type", word_of(&FIELD_TYPES, custom.r#type()))
+}
+
+fn of_schedule(schedule: &v1::Schedule) -> Keys {
+    let line = |keys: Keys| Yaml::Line(FlowMap(keys));
+    let word = |word: &str| Yaml::Text(word.to_owned());
+    let frequency = schedule.frequency.as_ref().map(|frequency| match frequency {
+        Frequency::Daily(_) => word("daily"),
+        Frequency::Once(_) => word("once"),
+        Frequency::Hours(hours) => line(Keys::default().add("hours", Yaml::Number(*hours))),
+        Frequency::Monthly(day) => line(Keys::default().add("monthly", Yaml::Number(*day))),
+        Frequency::Cron(cron) => line(Keys::default().text("cron", cron)),
+        Frequency::Weekly(weekly) => {
+            let days = weekly.days().filter_map(|day| word_of(&WEEKDAYS, day));
+            line(Keys::default().list("weekly", days.map(word).collect()))
+        }
+    });
+    let delta = schedule.delta.as_ref().map(|delta| {
+        Keys::default()
+            .maybe("on", delta.on.map(Yaml::Flag))
+            .maybe("hours", delta.hours.map(Yaml::Number))
+    });
+    let deprovision = schedule.deprovision.as_ref().map(|deprovision| {
+        Keys::default()
+            .maybe("on", deprovision.on.map(Yaml::Flag))
+            .text("at", &deprovision.at)
+    });
+    Keys::of_kind("Schedule")
+        .text("name", &schedule.name)
+        .text("connection", &schedule.connection)
+        .maybe("on", schedule.on.map(Yaml::Flag))
+        .maybe("frequency", frequency)
+        .text("start", &schedule.start)
+        .text("timeZone", &schedule.time_zone)
+        .line("delta", delta)
+        .line("deprovision", deprovision)
 }
 
 fn of_settings(settings: &v1::Settings) -> (Option<String>, Keys) {

@@ -6,6 +6,7 @@ pub mod custom_field;
 pub mod export;
 pub mod mapping;
 pub mod node;
+pub mod schedule;
 pub mod secret;
 pub mod section;
 pub mod settings;
@@ -25,9 +26,16 @@ use crate::yaml::section::{Problem, Problems, Section};
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Kinds of the design that this version does not take yet.
-const LATER: [&str; 2] = ["Schedule", "RoleMapping"];
+const LATER: [&str; 1] = ["RoleMapping"];
 
-const KINDS: [&str; 5] = ["Credential", "Connection", "CustomField", "Mapping", "Settings"];
+const KINDS: [&str; 6] = [
+    "Credential",
+    "Connection",
+    "CustomField",
+    "Mapping",
+    "Schedule",
+    "Settings",
+];
 
 /// A document and where it was written.
 #[derive(Debug)]
@@ -198,6 +206,7 @@ fn read_document(node: &Node, environment: Environment<'_>, problems: &mut Probl
         "Credential" => Kind::Credential(credential::read(&mut section, environment)),
         "Connection" => Kind::Connection(connection::read(&mut section)),
         "Mapping" => Kind::Mapping(mapping::read(&mut section)),
+        "Schedule" => Kind::Schedule(schedule::read(&mut section)),
         "CustomField" => Kind::CustomField(custom_field::read(&mut section)),
         "Settings" => Kind::Settings(settings::read(&mut section, environment)),
         "" => return None,
@@ -225,6 +234,7 @@ fn refuse_twins(documents: &[Placed], problems: &mut Vec<Problem>) {
             Some(Kind::Connection(connection)) => ("connection", connection.name.as_str()),
             Some(Kind::Mapping(mapping)) => ("mapping", mapping.name.as_str()),
             Some(Kind::CustomField(custom)) => ("customField", custom.name.as_str()),
+            Some(Kind::Schedule(schedule)) => ("schedule", schedule.name.as_str()),
             Some(Kind::Settings(_)) => ("settings", ""),
             None => continue,
         };

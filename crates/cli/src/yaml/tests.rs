@@ -132,7 +132,7 @@ fields:
   - nonsense
 site: Oslo
 ---
-kind: Schedule
+kind: RoleMapping
 name: nightly
 ---
 kind: Conection
@@ -155,8 +155,8 @@ name: y
         "contoso.yaml:17:5: mapping contoso-staff: fields[3]: give an attribute or a constant",
         "contoso.yaml:18:5: mapping contoso-staff: fields[4]: expected a map of keys, found text",
         "contoso.yaml:19:1: mapping contoso-staff: \"site\" is not available in this version; remove it",
-        "contoso.yaml:21:7: schedule nightly: kind: \"Schedule\" is not available in this version",
-        "contoso.yaml:24:7: conection x: kind: \"Conection\" is none of Credential, Connection, CustomField, Mapping, Settings; did you mean \"Connection\"?",
+        "contoso.yaml:21:7: rolemapping nightly: kind: \"RoleMapping\" is not available in this version",
+        "contoso.yaml:24:7: conection x: kind: \"Conection\" is none of Credential, Connection, CustomField, Mapping, Schedule, Settings; did you mean \"Connection\"?",
         "contoso.yaml:27:1: y: \"kind\" is missing",
     ];
     let wrong = problems

@@ -390,7 +390,8 @@ fn any_run() -> impl Strategy<Value = EndedRun> {
         Just(Asked::Full),
         Just(Asked::Delta),
         Just(Asked::Preview),
-        Just(Asked::Manual)
+        Just(Asked::Manual),
+        Just(Asked::Deprovision)
     ];
     let texts = (".*", prop::option::of(".*"), prop::option::of(".*"), ".*");
     let change = prop::option::of(prop::sample::select(Change::ALL.to_vec()));

@@ -372,6 +372,7 @@ fn name(run: &EndedRun) -> &'static str {
     match run.asked {
         Asked::Preview => "preview",
         Asked::Manual => "manual run",
+        Asked::Deprovision => "deprovision",
         Asked::Full | Asked::Delta if run.is_full() => "full run",
         Asked::Full | Asked::Delta => "delta run",
     }
@@ -386,6 +387,7 @@ fn again(run: &EndedRun) -> String {
         Asked::Full => "full",
         Asked::Delta => "delta",
         Asked::Preview => "preview",
+        Asked::Deprovision => "deprovision",
     };
     format!("To run it again: rollcall run start {connection} --kind {kind} --wait")
 }

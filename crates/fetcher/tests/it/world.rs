@@ -214,6 +214,7 @@ impl World {
             kind,
             trigger: "api".into(),
             requested_by: "test".into(),
+            reason: None,
             manual: None,
             apply_first: true,
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),

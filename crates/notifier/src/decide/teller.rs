@@ -281,6 +281,7 @@ fn as_told(view: RunView, ending: Ending, before: Before) -> EndedRun {
             Kind::Delta => Asked::Delta,
             Kind::Preview => Asked::Preview,
             Kind::Manual => Asked::Manual,
+            Kind::Deprovision => Asked::Deprovision,
         },
         read_everything: view.delta.map_or(view.kind != Kind::Delta, |delta| !delta),
         reason: view.reason,

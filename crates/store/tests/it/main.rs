@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it by panicking")]
 
 mod groups;
+mod partitions;
 mod progress;
 mod retention;
 mod world;

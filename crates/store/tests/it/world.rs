@@ -25,6 +25,11 @@ impl World {
         }
     }
 
+    /// The database's URL.
+    pub fn url(&self) -> String {
+        self.database.url()
+    }
+
     /// The answer, a line per row, columns divided by `|`.
     pub async fn sql(&self, statement: &str) -> String {
         self.database.sql(statement).await.unwrap()

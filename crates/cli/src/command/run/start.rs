@@ -23,7 +23,7 @@ Examples:
 pub struct Args {
     /// Name or id of the connection
     connection: String,
-    /// Read everything, only what changed, or everything without applying it
+    /// Read everything, only what changed, everything without applying it, or everything for leavers alone
     #[arg(long, value_enum)]
     kind: Kind,
     /// Follow it to its end
@@ -42,6 +42,7 @@ enum Kind {
     Full,
     Delta,
     Preview,
+    Deprovision,
 }
 
 /// Starts it, and with `--wait` follows it.
@@ -50,6 +51,7 @@ pub async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         Kind::Full => v1::RunKind::Full,
         Kind::Delta => v1::RunKind::Delta,
         Kind::Preview => v1::RunKind::Preview,
+        Kind::Deprovision => v1::RunKind::Deprovision,
     };
     let message = v1::StartRunRequest {
         connection: args.connection,

@@ -1,0 +1,166 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod take;
+
+pub mod scheduler;
+
+mod fetch;
+mod job;
+mod lease;
+
+mod complete;
+mod delta;
+mod groups;
+mod kind;
+mod listing;
+mod managers;
+mod manual;
+mod proof;
+
+mod changes;
+mod memberships;
+mod page;
+mod pipeline;
+
+mod directory;
+mod expiries;
+mod failure;
+mod metrics;
+mod quarantine;
+mod read_user;
+mod status;
+mod test_connection;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bus::{Bus, Consumer, Watch, consumers, subjects};
+use contracts::internal::v1::directory_server::DirectoryServer;
+use graph::Transport;
+use secrecy::ExposeSecret;
+use service::Context;
+use service::grpc::Surface;
+use service::retry::{Policy, Verdict, retry};
+use store::Store;
+
+use crate::config::Config;
+use crate::directory::Directories;
+use crate::expiries::Expiries;
+use crate::fetch::Fetcher;
+use crate::metrics::Metrics;
+use crate::quarantine::Tries;
+use crate::scheduler::Scheduler;
+use crate::take::Taker;
+use crate::test_connection::ConnectionTests;
+
+pub use crate::config::DEFAULTS;
+
+/// Starts the service.
+pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
+    config.fetch.check()?;
+    let directories = Arc::new(Directories::new(
+        config::vault(&config.vault)?,
+        Transport::new(config.graph.of_runs())?,
+        Transport::new(config.graph.of_tests())?,
+    ));
+    let store = store(&config, &context).await?;
+    let bus = bus(&config, &context).await?;
+    let expiries = Arc::new(Expiries {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        directories: Arc::clone(&directories),
+        every: config.fetch.sweep(),
+    });
+    let tests = Arc::new(ConnectionTests::new(Arc::clone(&expiries)));
+    let tries = Tries {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        tests: Arc::clone(&tests),
+        every: config.fetch.sweep(),
+    };
+    let fetcher = Fetcher {
+        config: config.fetch,
+        store,
+        bus,
+        clock: context.clock.clone(),
+        stopper: context.stopper.clone(),
+        directories,
+        metrics: Arc::new(Metrics::new()),
+        holder: context.clock.new_id().to_string(),
+    };
+    let scheduler = Scheduler::new(fetcher.store.clone(), fetcher.bus.clone(), fetcher.clock.clone());
+    let (tick, stopper) = (config.schedule.tick(), context.stopper.clone());
+    context
+        .tasks
+        .spawn("schedule", async move { scheduler.run(tick, stopper).await });
+    let (wake_ups, cancellations) = listen(&fetcher.bus, &context).await?;
+    let taker = Arc::new(Taker::new(Arc::new(fetcher), context.tasks.clone()));
+    let hearer = Arc::clone(&taker);
+    context
+        .tasks
+        .spawn("take", async move { taker.take_runs(wake_ups).await });
+    context.tasks.spawn("cancellations", async move {
+        hearer.hear_cancels(cancellations).await
+    });
+    context
+        .tasks
+        .spawn("quarantine", tries.run(context.stopper.clone()));
+    context
+        .tasks
+        .spawn("expiries", expiries.run(context.stopper.clone()));
+    Ok(Surface::new()
+        .with(DirectoryServer::from_arc(tests))
+        .describe(contracts::FILE_DESCRIPTOR_SET))
+}
+
+/// The database, brought up to date: whichever service comes first does that.
+async fn store(config: &Config, context: &Context) -> anyhow::Result<Store> {
+    let store = Store::new(
+        config.database.url.expose_secret(),
+        config.database.max_connections,
+    )?;
+    let again = |_: &_| Verdict::Again;
+    let migrated = async || store.migrate().await;
+    retry(
+        "preparing the database",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        again,
+        migrated,
+    )
+    .await
+    .context("the database can't be prepared")?;
+    Ok(store)
+}
+
+async fn bus(config: &Config, context: &Context) -> anyhow::Result<Bus> {
+    let options = config::bus_options(&config.nats);
+    let again = |_: &_| Verdict::Again;
+    let connect = async || Bus::connect(&options).await;
+    retry(
+        "connecting to NATS",
+        Policy::UNTIL_STOPPED,
+        &context.stopper,
+        again,
+        connect,
+    )
+    .await
+    .context("no connection to NATS")
+}
+
+/// What wakes the taking of runs, and what ends them.
+async fn listen(bus: &Bus, context: &Context) -> anyhow::Result<(Consumer, Watch)> {
+    let again = |_: &_| Verdict::Again;
+    let (policy, stopper) = (Policy::UNTIL_STOPPED, &context.stopper);
+    let join = async || bus.consume(consumers::FETCHER_RUNS).await;
+    let wake_ups = retry("joining the queue of runs", policy, stopper, again, join).await;
+    let again = |_: &_| Verdict::Again;
+    let any = subjects::any_run_cancel();
+    let watch = async || bus.watch(&any).await;
+    let cancellations = retry("watching for cancellations", policy, stopper, again, watch).await;
+    Ok((
+        wake_ups.context("no queue of runs")?,
+        cancellations.context("no news of cancellations")?,
+    ))
+}
