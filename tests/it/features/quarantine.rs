@@ -265,6 +265,17 @@ async fn b17_tries_come_later_and_later_and_the_first_that_works_ends_it() {
     let run = failing_run(&world).await;
     world.notice(&run.id, NoticeKind::ConnectionQuarantined).await;
     let mut last = quarantined(&world).await;
+    // Scheduled runs wait, and say why; the connection comes back by tries that cost little.
+    let schedule = format!(
+        "kind: Schedule\nname: hourly\nconnection: {CONNECTION}\nfrequency: {{ hours: 1 }}\n\
+         start: \"2026-01-01T00:30\"\ntimeZone: UTC\n"
+    );
+    world.apply(&schedule).await;
+    let shown = world.cli_json(&["schedule", "show", "hourly"]).await;
+    assert!(
+        shown["waitsBecause"].as_str().unwrap().contains("quarantine"),
+        "{shown:#}"
+    );
     for (tries, minutes) in [(2, 30), (3, 60), (4, 120)] {
         go_to(&mut clock, last.next_try_time.as_ref().unwrap());
         last = until("it was tried by itself", async || {
@@ -286,6 +297,13 @@ async fn b17_tries_come_later_and_later_and_the_first_that_works_ends_it() {
     change_the_secret(&world, &secret);
     go_to(&mut clock, last.next_try_time.as_ref().unwrap());
     free(&world).await;
+    let shown = world.cli_json(&["schedule", "show", "hourly"]).await;
+    assert_eq!(shown.get("waitsBecause"), None, "{shown:#}");
+    let kept = shown["lastTimes"].as_array().unwrap();
+    assert!(
+        kept.iter().any(|time| time.to_string().contains("quarantine")),
+        "its times came and were passed over: {shown:#}"
+    );
     let recovered = async || notices_of(&world, NoticeKind::ConnectionRecovered).await == 1;
     until("its recovery is told", async || recovered().await.then_some(())).await;
     let mails = world.mails_until(&site, 3).await;
