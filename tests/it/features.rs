@@ -67,3 +67,7 @@ mod managers;
 mod schedules;
 
 mod deprovision;
+
+mod quarantine;
+
+mod expiry;

@@ -2,11 +2,13 @@
 
 use std::str::FromStr;
 
-use domain::id::{ConnectionId, RunId, ScheduleId};
+use domain::id::{ConnectionId, CredentialId, RunId, ScheduleId};
 use store::connection::{self, Connection};
 use store::run_view::{self, RunView};
 use store::schedule::{self, Stored};
-use store::{Tx, connection_status, connection_view, schedule_state};
+use store::{
+    Tx, connection_health, connection_status, connection_view, credential, credential_expiry, schedule_state,
+};
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -54,6 +56,10 @@ pub async fn connection_filter(
 pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Known>, Fault> {
     let ids: Vec<ConnectionId> = connections.iter().map(|connection| connection.id).collect();
     let mut statuses = connection_status::of_connections(tx.connection(), &ids).await?;
+    let mut healths = connection_health::of_connections(tx.connection(), &ids).await?;
+    let used: Vec<CredentialId> = connections.iter().filter_map(|of| of.credential).collect();
+    let credentials = credential::of_ids(tx.connection(), &used).await?;
+    let read = credential_expiry::of_credentials(tx.connection(), &used).await?;
     let mut facts = connection_view::of_connections(tx.connection(), &ids).await?;
     let schedules = schedule::of_connections(tx.connection(), &ids).await?;
     let mut schedules = planned(tx, schedules, |id| {
@@ -69,13 +75,25 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
             continue;
         };
         let status = statuses.iter().position(|(id, _)| *id == connection.id);
+        let health = healths
+            .iter()
+            .position(|health| health.connection == connection.id);
+        let credential = connection
+            .credential
+            .and_then(|id| credentials.iter().find(|credential| credential.id == id))
+            .map(|credential| {
+                let read = read.iter().find(|read| read.credential == credential.id);
+                (credential.clone(), read.cloned())
+            });
         let schedule = schedules
             .iter()
             .position(|planned| planned.stored.connection == connection.id);
         known.push(Known {
+            credential,
             schedule: schedule.map(|index| schedules.swap_remove(index)),
             facts: facts.swap_remove(index),
             status: status.map(|index| statuses.swap_remove(index).1),
+            health: health.map(|index| healths.swap_remove(index)),
             connection,
         });
     }

@@ -9,6 +9,7 @@ use contracts::v1::assets_client::AssetsClient;
 use contracts::v1::audit_client::AuditClient;
 use contracts::v1::configuration_client::ConfigurationClient;
 use contracts::v1::connections_client::ConnectionsClient;
+use contracts::v1::credentials_client::CredentialsClient;
 use contracts::v1::failed_records_client::FailedRecordsClient;
 use contracts::v1::groups_client::GroupsClient;
 use contracts::v1::links_client::LinksClient;
@@ -166,6 +167,10 @@ impl Api {
 
     pub fn connections(&self) -> ConnectionsClient<Channel> {
         ConnectionsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn credentials(&self) -> CredentialsClient<Channel> {
+        CredentialsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 
     pub fn failed_records(&self) -> FailedRecordsClient<Channel> {

@@ -9,9 +9,12 @@
 mod recipients;
 mod text;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::expiry::Warning;
 use crate::id::RunId;
+use crate::quarantine::Change;
 
 pub use recipients::{MAX_RECIPIENTS, Recipients, recipients};
 pub use text::{single_line, thousands};
@@ -125,12 +128,25 @@ pub struct Counts {
 }
 
 /// What the connection's earlier runs say, for telling a change from more of the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
-    /// Whether the run before it failed (cancelled and expired ones aside).
-    pub failing: bool,
+    /// What the run changed in how the connection fares (B17).
+    pub health: Option<Health>,
+    /// Whether the run was no more than the next try of a connection in quarantine, which nobody asked for.
+    pub just_a_try: bool,
     /// Whether another run of the last day had failed records.
     pub records_failed_lately: bool,
+}
+
+/// What changed in how a connection fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// What changed.
+    pub change: Change,
+    /// Why; of a recovery, what was wrong until then.
+    pub reason: String,
+    /// When a connection in quarantine is tried again.
+    pub next_try: Option<DateTime<Utc>>,
 }
 
 /// What the policy asks besides the run.
@@ -188,6 +204,14 @@ pub enum Kind {
     MailFailed,
     /// A run removed by itself.
     Removed,
+    /// A connection is in quarantine from now on.
+    ConnectionQuarantined,
+    /// A connection's quarantine has ended: it works.
+    ConnectionRecovered,
+    /// A secret expires soon, or has.
+    CredentialExpires,
+    /// A connection's last full run is long ago.
+    FullRunOverdue,
 }
 
 /// Why a mail is sent.
@@ -196,6 +220,7 @@ enum Occasion {
     Completed,
     PreviewWaits,
     Failed,
+    Quarantined,
     WorksAgain,
     RecordsFailed,
 }
@@ -207,6 +232,77 @@ pub fn tell(run: &EndedRun, manner: Manner<'_>) -> Telling {
     let letter =
         occasion(run, manner.mail_on_completion).map(|occasion| letter(run, occasion, manner.console));
     Telling { notices, letter }
+}
+
+/// What to tell of a connection that came out of quarantine without a run; nothing of any other change.
+#[must_use]
+pub fn tell_health(connection: &str, health: &Health, console: Option<&str>) -> Telling {
+    let notices = match health.change {
+        Change::Recovered => vec![recovered(connection, health, console)],
+        Change::BeganToFail | Change::Quarantined | Change::WorksAgain => Vec::new(),
+    };
+    let letter = matches!(health.change, Change::Recovered | Change::WorksAgain).then(|| Letter {
+        subject: single_line(&format!("Rollcall: {connection} works again")),
+        body: text::recovered_letter(connection, health, console),
+        attach_failed: false,
+    });
+    Telling { notices, letter }
+}
+
+/// What to tell of a secret that expires.
+#[must_use]
+pub fn tell_expiry(warning: &Warning, console: Option<&str>) -> Telling {
+    warned(
+        Kind::CredentialExpires,
+        warning.what.trim_end_matches('.'),
+        text::expiry(warning, console),
+    )
+}
+
+/// What to tell of a connection whose last full run is long ago: on the bell alone.
+#[must_use]
+pub fn tell_overdue(connection: &str, last_full: DateTime<Utc>, console: Option<&str>) -> Telling {
+    let title = format!("{connection}: the last full run is more than 30 days ago");
+    let telling = warned(
+        Kind::FullRunOverdue,
+        &title,
+        text::overdue(connection, last_full, console),
+    );
+    Telling {
+        letter: None,
+        ..telling
+    }
+}
+
+fn warned(kind: Kind, title: &str, body: String) -> Telling {
+    Telling {
+        letter: Some(Letter {
+            subject: single_line(&format!("Rollcall: {title}")),
+            body: format!("{body}\nSent by Rollcall.\n"),
+            attach_failed: false,
+        }),
+        notices: vec![Notice {
+            kind,
+            title: single_line(title),
+            body,
+        }],
+    }
+}
+
+fn quarantined(connection: &str, health: &Health, console: Option<&str>) -> Notice {
+    Notice {
+        kind: Kind::ConnectionQuarantined,
+        title: single_line(&format!("{connection}: in quarantine")),
+        body: text::quarantined(connection, health, console),
+    }
+}
+
+fn recovered(connection: &str, health: &Health, console: Option<&str>) -> Notice {
+    Notice {
+        kind: Kind::ConnectionRecovered,
+        title: single_line(&format!("{connection}: works again")),
+        body: text::recovered(connection, health, console),
+    }
 }
 
 /// The bell entry for a mail that could not be delivered.
@@ -242,6 +338,8 @@ fn notices(run: &EndedRun, console: Option<&str>) -> Vec<Notice> {
             text::headline(run),
             text::preview(run, console),
         ),
+        // The quarantine was told, and its end will be: what nobody asked for in between is no news.
+        Ending::Failed { .. } if run.before.just_a_try => {}
         Ending::Failed { error } => {
             add(
                 Kind::RunFailed,
@@ -272,6 +370,13 @@ fn notices(run: &EndedRun, console: Option<&str>) -> Vec<Notice> {
             text::held(run, console),
         );
     }
+    if let Some(health) = &run.before.health {
+        match health.change {
+            Change::Quarantined => notices.push(quarantined(&run.connection, health, console)),
+            Change::Recovered => notices.push(recovered(&run.connection, health, console)),
+            Change::BeganToFail | Change::WorksAgain => {}
+        }
+    }
     notices
 }
 
@@ -281,12 +386,14 @@ fn occasion(run: &EndedRun, mail_on_completion: bool) -> Option<Occasion> {
         // Who asks for one has the answer, and it says nothing of whether the connection works.
         return None;
     }
+    let changed = run.before.health.as_ref().map(|health| health.change);
     match run.ending {
-        Ending::Failed { .. } => (!run.before.failing).then_some(Occasion::Failed),
+        _ if changed == Some(Change::Quarantined) => Some(Occasion::Quarantined),
+        Ending::Failed { .. } => (changed == Some(Change::BeganToFail)).then_some(Occasion::Failed),
         Ending::Finished if run.is_full() && mail_on_completion => Some(Occasion::Completed),
         // Who asks for a preview is waiting for it; a run that stopped as one by itself may have nobody watching.
         Ending::Planned if run.asked != Asked::Preview && mail_on_completion => Some(Occasion::PreviewWaits),
-        Ending::Finished | Ending::Planned if run.before.failing => Some(Occasion::WorksAgain),
+        Ending::Finished | Ending::Planned if run.works_again() => Some(Occasion::WorksAgain),
         // Who asks for certain users has the answer.
         Ending::Finished
             if run.failed() > 0 && !run.before.records_failed_lately && run.asked != Asked::Manual =>
@@ -301,13 +408,17 @@ fn letter(run: &EndedRun, occasion: Occasion, console: Option<&str>) -> Letter {
     let attach_failed = run.counts.failed > 0 && matches!(run.ending, Ending::Finished | Ending::Planned);
     let what = match occasion {
         Occasion::WorksAgain => "works again".to_owned(),
+        Occasion::Quarantined => format!("{}, and is in quarantine", text::headline(run)),
         _ => text::headline(run),
     };
     let mut body = match &run.ending {
-        Ending::Failed { error } => text::failure_letter(run, error, console),
+        Ending::Failed { error } => text::failure_letter(run, error, occasion == Occasion::Failed, console),
         Ending::Planned => text::preview_letter(run, console),
         _ => text::summary_letter(run, console),
     };
+    if let (Occasion::Quarantined, Some(health)) = (occasion, &run.before.health) {
+        body.push_str(&text::quarantine_in_letter(run, health));
+    }
     if attach_failed {
         body.push_str(&text::attached(run.counts.failed));
     }
@@ -332,6 +443,12 @@ impl EndedRun {
         }
     }
 
+    /// Whether the connection had failed before, and this run shows that it works.
+    fn works_again(&self) -> bool {
+        let health = self.before.health.as_ref();
+        health.is_some_and(|health| matches!(health.change, Change::Recovered | Change::WorksAgain))
+    }
+
     /// How many records failed that nobody said to ignore.
     fn failed(&self) -> u32 {
         self.counts.failed.saturating_sub(self.failed_ignored)
@@ -340,13 +457,17 @@ impl EndedRun {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::RunFinished,
         Self::RunFailed,
         Self::ReviewsWaiting,
         Self::PreviewReady,
         Self::MailFailed,
         Self::Removed,
+        Self::ConnectionQuarantined,
+        Self::ConnectionRecovered,
+        Self::CredentialExpires,
+        Self::FullRunOverdue,
     ];
 
     /// Its name in the database.
@@ -359,6 +480,10 @@ impl Kind {
             Self::PreviewReady => "preview_ready",
             Self::MailFailed => "mail_failed",
             Self::Removed => "removed",
+            Self::ConnectionQuarantined => "connection_quarantined",
+            Self::ConnectionRecovered => "connection_recovered",
+            Self::CredentialExpires => "credential_expires",
+            Self::FullRunOverdue => "full_run_overdue",
         }
     }
 

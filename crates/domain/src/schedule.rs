@@ -87,10 +87,13 @@ pub enum Objection {
     NoMapping,
     /// Its first run has stopped with its plan, which a person has to look at first.
     PlanWaits,
+    /// It is in quarantine, and its next try is not due (B17).
+    Quarantined,
 }
 
 /// What has to be known of a connection before it runs by schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Readiness {
     /// Whether it is connected.
     pub connected: bool,
@@ -98,6 +101,8 @@ pub struct Readiness {
     pub mapped: bool,
     /// Whether a run has stopped with its plan, without having been asked to, and the plan waits to be applied.
     pub plan_waits: bool,
+    /// Whether it is in quarantine, and its next try is not due.
+    pub quarantined: bool,
 }
 
 /// Whether a connection may run by schedule now: the one place where that is asked.
@@ -106,6 +111,9 @@ pub const fn objection(ready: Readiness) -> Option<Objection> {
         Readiness { connected: false, .. } => Some(Objection::Disconnected),
         Readiness { mapped: false, .. } => Some(Objection::NoMapping),
         Readiness { plan_waits: true, .. } => Some(Objection::PlanWaits),
+        Readiness {
+            quarantined: true, ..
+        } => Some(Objection::Quarantined),
         Readiness { .. } => None,
     }
 }
@@ -299,6 +307,7 @@ impl fmt::Display for Objection {
             Self::Disconnected => "the connection is disconnected",
             Self::NoMapping => "the connection has no mapping with target accounts or people",
             Self::PlanWaits => "the plan of the connection's first run waits to be applied",
+            Self::Quarantined => "the connection is in quarantine until its next try",
         })
     }
 }

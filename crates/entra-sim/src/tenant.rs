@@ -144,6 +144,7 @@ impl Tenant {
             client_id: options.client_id.clone(),
             secret: options.client_secret.clone(),
             secret_expires: None,
+            other: None,
             roles: options.roles.clone(),
             disabled: false,
         };

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::id::{ConnectionId, CredentialId};
 use graph::{AppCredential, Cloud, DeltaLink, Endpoints, EndpointsError, Graph, Transport};
 use store::connection::Connection;
-use store::credential::{self, Credential};
+use store::credential::{self, Credential, SealedSecret};
 use store::delta_cursor::DeltaCursor;
 use store::run_fetch::Cursor;
 use store::{Store, StoreError};
@@ -121,6 +121,17 @@ impl Directories {
         Ok(graph)
     }
 
+    /// What is wrong with the credential of a directory, although one of its secrets serves; empty: nothing (B9).
+    pub async fn warning(&self, graph: &Graph, credential: &str) -> String {
+        graph.refused_secret().await.map_or_else(String::new, |refused| {
+            format!(
+                "The next client secret of {credential} was refused ({}). The other one is still accepted and used. {}",
+                refused,
+                graph::Advice::from(refused.cause).next_step
+            )
+        })
+    }
+
     /// Forgets the secrets and tokens that no run has used for long.
     pub fn forget_idle(&self) {
         self.known().retain(|_, known| known.used.elapsed() < IDLE);
@@ -170,19 +181,22 @@ impl Directories {
         connection: &Connection,
         credential: &Credential,
     ) -> Result<Graph, OpenError> {
-        let secret = credential.secret.as_ref().ok_or(OpenError::NoSecret)?;
-        let sealed = Sealed {
-            key_id: secret.key_id.clone(),
-            ciphertext: secret.ciphertext.clone(),
+        let open = |secret: &SealedSecret| {
+            let sealed = Sealed {
+                key_id: secret.key_id.clone(),
+                ciphertext: secret.ciphertext.clone(),
+            };
+            let opened = self.vault.open(&sealed, SECRET, credential.id.0);
+            opened.map_err(OpenError::Secret)
         };
-        let secret = self
-            .vault
-            .open(&sealed, SECRET, credential.id.0)
-            .map_err(OpenError::Secret)?;
+        // The newer one first: the other one is on its way out (B9).
+        let mut secrets = [&credential.next, &credential.secret].into_iter().flatten();
+        let first = secrets.next().ok_or(OpenError::NoSecret)?;
         let app = AppCredential {
             tenant: connection.tenant,
             client_id: credential.client_id,
-            secret,
+            secret: open(first)?,
+            other: secrets.next().map(open).transpose()?,
         };
         Ok(Graph::new(transport, endpoints(connection)?, app))
     }

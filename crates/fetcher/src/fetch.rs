@@ -152,6 +152,7 @@ impl Fetcher {
         let job = self.open(run, lease, steps).await?;
         steps.at(TOKEN);
         job.graph.sign_in().await?;
+        steps.warn(job.directories.warning(&job.graph, &job.credential).await);
         steps.at(ORGANIZATION);
         // Refuses another tenant's directory, before anything of it is read.
         let organization = job.graph.organization().await?;
@@ -232,6 +233,7 @@ impl Fetcher {
                 cancel: CancellationToken::new(),
             }),
             run,
+            credential: credential.map_or_else(String::new, |credential| credential.name),
             connection,
             managers: managers_of(&mappings),
             criteria: by_kind(mappings),

@@ -30,6 +30,8 @@ pub struct Job {
     pub run: Run,
     /// Its connection.
     pub connection: Connection,
+    /// The name of what it signs in with.
+    pub credential: String,
     /// The kinds of records that its mappings bring users in as, and whom those take in: changes must tell that.
     pub criteria: Vec<(Kind, Vec<Criteria>)>,
     /// What is wanted of groups, if anything is.

@@ -24,8 +24,10 @@ mod page;
 mod pipeline;
 
 mod directory;
+mod expiries;
 mod failure;
 mod metrics;
+mod quarantine;
 mod read_user;
 mod status;
 mod test_connection;
@@ -44,8 +46,10 @@ use store::Store;
 
 use crate::config::Config;
 use crate::directory::Directories;
+use crate::expiries::Expiries;
 use crate::fetch::Fetcher;
 use crate::metrics::Metrics;
+use crate::quarantine::Tries;
 use crate::scheduler::Scheduler;
 use crate::take::Taker;
 use crate::test_connection::ConnectionTests;
@@ -62,7 +66,19 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
     ));
     let store = store(&config, &context).await?;
     let bus = bus(&config, &context).await?;
-    let tests = ConnectionTests::new(store.clone(), context.clock.clone(), Arc::clone(&directories));
+    let expiries = Arc::new(Expiries {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        directories: Arc::clone(&directories),
+        every: config.fetch.sweep(),
+    });
+    let tests = Arc::new(ConnectionTests::new(Arc::clone(&expiries)));
+    let tries = Tries {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        tests: Arc::clone(&tests),
+        every: config.fetch.sweep(),
+    };
     let fetcher = Fetcher {
         config: config.fetch,
         store,
@@ -87,8 +103,14 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
     context.tasks.spawn("cancellations", async move {
         hearer.hear_cancels(cancellations).await
     });
+    context
+        .tasks
+        .spawn("quarantine", tries.run(context.stopper.clone()));
+    context
+        .tasks
+        .spawn("expiries", expiries.run(context.stopper.clone()));
     Ok(Surface::new()
-        .with(DirectoryServer::new(tests))
+        .with(DirectoryServer::from_arc(tests))
         .describe(contracts::FILE_DESCRIPTOR_SET))
 }
 

@@ -190,7 +190,7 @@ impl Scheduler {
                 state.of_mut(kind).slot = next_slot(&mut tx, &stored, kind, now).await?;
             }
         } else {
-            let ready = schedule_slot::readiness(tx.connection(), stored.connection).await?;
+            let ready = schedule_slot::readiness(tx.connection(), stored.connection, now).await?;
             for kind in Kind::ALL {
                 let Some(slot) = state.of(kind).slot.filter(|slot| slot.due <= now) else {
                     continue;

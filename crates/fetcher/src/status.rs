@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use domain::id::ConnectionId;
 use graph::Organization;
-use store::connection_status::{self, Check, Status};
+use store::connection_status::{self, Check, MadeBy, Status};
 use store::{Store, StoreError};
 
 use crate::failure::Told;
@@ -23,6 +23,7 @@ pub struct Steps(Mutex<Reached>);
 struct Reached {
     steps: Vec<&'static str>,
     organization: Option<Organization>,
+    warning: String,
 }
 
 impl Steps {
@@ -40,6 +41,14 @@ impl Steps {
         self.lock().organization = Some(organization.clone());
     }
 
+    /// What is wrong with the credential, although it serves.
+    pub fn warn(&self, warning: String) {
+        if !warning.is_empty() {
+            tracing::warn!("{warning}");
+        }
+        self.lock().warning = warning;
+    }
+
     /// The connection's state after all steps went well, or after the last one failed.
     pub fn status(&self, failure: Option<&Told>, now: DateTime<Utc>) -> Status {
         let reached = self.lock();
@@ -49,7 +58,10 @@ impl Steps {
         } else if let Some(told) = failure {
             checks.push(failed(TOKEN, told));
         }
-        status(checks, reached.organization.as_ref(), now)
+        Status {
+            warning: reached.warning.clone(),
+            ..status(checks, reached.organization.as_ref(), MadeBy::Run, now)
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Reached> {
@@ -80,7 +92,12 @@ pub fn failed(name: &str, told: &Told) -> Check {
 }
 
 /// The state that these checks come to.
-pub fn status(checks: Vec<Check>, organization: Option<&Organization>, now: DateTime<Utc>) -> Status {
+pub fn status(
+    checks: Vec<Check>,
+    organization: Option<&Organization>,
+    made_by: MadeBy,
+    now: DateTime<Utc>,
+) -> Status {
     let domains = organization.map_or(&[][..], |organization| &organization.verified_domains);
     Status {
         passed: checks.iter().all(|check| check.passed),
@@ -88,6 +105,8 @@ pub fn status(checks: Vec<Check>, organization: Option<&Organization>, now: Date
         verified_domains: domains.iter().map(|domain| domain.name.clone()).collect(),
         checks,
         tested_at: now,
+        made_by,
+        warning: String::new(),
     }
 }
 

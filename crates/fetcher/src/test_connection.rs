@@ -9,13 +9,14 @@ use contracts::v1::{ConnectionCheck, ConnectionTest};
 use domain::id::{ConnectionId, ObjectId};
 use graph::{Error, Graph, Organization, Reading};
 use store::connection::{self, Connection};
-use store::connection_status::{Check, Status};
+use store::connection_status::{Check, MadeBy, Status};
 use store::credential::Credential;
 use store::mapping;
 use store::{Store, StoreError, never_touch};
 use tonic::{Request, Response};
 
 use crate::directory::{self, Directories};
+use crate::expiries::Expiries;
 use crate::failure::{FetchError, Told, of_graph};
 use crate::groups;
 use crate::read_user::{Person, read_user};
@@ -32,26 +33,45 @@ pub struct ConnectionTests {
     store: Store,
     clock: service::Clock,
     directories: Arc<Directories>,
+    expiries: Arc<Expiries>,
 }
 
 impl ConnectionTests {
     /// Tests with these.
-    pub fn new(store: Store, clock: service::Clock, directories: Arc<Directories>) -> Self {
+    pub fn new(expiries: Arc<Expiries>) -> Self {
         Self {
-            store,
-            clock,
-            directories,
+            store: expiries.store.clone(),
+            clock: expiries.clock.clone(),
+            directories: Arc::clone(&expiries.directories),
+            expiries,
         }
     }
 
-    async fn test(
+    /// Tests a connection and writes down what was found; none: there is no such connection.
+    pub async fn check(
         &self,
-        connection: &Connection,
-        credential: Option<&Credential>,
-        readings: &[Reading],
-    ) -> Status {
+        id: ConnectionId,
+        made_by: MadeBy,
+    ) -> Result<Option<(Connection, Status)>, StoreError> {
+        let Some(loaded) = self.load(id).await? else {
+            return Ok(None);
+        };
+        let status = self.test(&loaded, made_by).await;
+        status::put(&self.store, id, &status).await?;
+        if let Some(credential) = loaded.credential.as_ref().filter(|_| status.passed) {
+            self.expiries.read(&loaded.connection, credential).await?;
+        }
+        tracing::info!(connection.id = %id, passed = status.passed, made_by = made_by.key(), "connection tested");
+        Ok(Some((loaded.connection, status)))
+    }
+
+    async fn test(&self, loaded: &Loaded, made_by: MadeBy) -> Status {
         let mut findings = Findings::default();
-        match self.directories.open_anew(connection, credential) {
+        let readings = &loaded.readings;
+        match self
+            .directories
+            .open_anew(&loaded.connection, loaded.credential.as_ref())
+        {
             Err(error) => findings.checks.push(failed(TOKEN, &error.told())),
             Ok(graph) => {
                 if tokio::time::timeout(PATIENCE, findings.gather(&graph, readings))
@@ -60,9 +80,20 @@ impl ConnectionTests {
                 {
                     findings.checks.push(failed(findings.at, &too_slow()));
                 }
+                if let Some(credential) = &loaded.credential {
+                    findings.warning = self.directories.warning(&graph, &credential.name).await;
+                }
             }
         }
-        status::status(findings.checks, findings.organization.as_ref(), self.clock.now())
+        Status {
+            warning: findings.warning,
+            ..status::status(
+                findings.checks,
+                findings.organization.as_ref(),
+                made_by,
+                self.clock.now(),
+            )
+        }
     }
 
     async fn load(&self, id: ConnectionId) -> Result<Option<Loaded>, StoreError> {
@@ -101,20 +132,10 @@ impl Directory for ConnectionTests {
             .connection_id
             .parse()
             .map_err(|_| tonic::Status::invalid_argument("connection_id is not a UUID"))?;
-        let Some(loaded) = self.load(id).await.map_err(|error| refused(&error))? else {
+        let tested = self.check(id, MadeBy::Person).await;
+        let Some((connection, status)) = tested.map_err(|error| refused(&error))? else {
             return Err(tonic::Status::not_found(format!("there is no connection {id}")));
         };
-        let Loaded {
-            connection,
-            credential,
-            readings,
-            ..
-        } = loaded;
-        let status = self.test(&connection, credential.as_ref(), &readings).await;
-        status::put(&self.store, id, &status)
-            .await
-            .map_err(|error| refused(&error))?;
-        tracing::info!(connection.id = %id, passed = status.passed, "connection tested");
         Ok(Response::new(answer(connection.name, status)))
     }
 
@@ -156,6 +177,8 @@ struct Loaded {
 struct Findings {
     checks: Vec<Check>,
     organization: Option<Organization>,
+    /// What is wrong with the credential, although it serves.
+    warning: String,
     /// The step that is being tried.
     at: &'static str,
 }

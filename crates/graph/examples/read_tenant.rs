@@ -21,6 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tenant: tenant.parse()?,
         client_id: client.parse()?,
         secret: SecretString::from(secret.trim()),
+        other: None,
     };
     let endpoints = Endpoints::new(Cloud::Custom, Some(login), Some(graph), None)?;
     let context = Context::default();

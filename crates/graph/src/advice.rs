@@ -76,6 +76,11 @@ impl Cause {
         matches!(self, Self::Throttled | Self::Unreachable | Self::Transient)
     }
 
+    /// Whether it lies in the client secret, so that another one may serve.
+    pub const fn is_of_the_secret(self) -> bool {
+        matches!(self, Self::WrongSecret | Self::ExpiredSecret)
+    }
+
     /// A name for programs.
     pub const fn name(self) -> &'static str {
         match self {

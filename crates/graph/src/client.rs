@@ -13,7 +13,7 @@ use crate::cloud::Endpoints;
 use crate::error::Error;
 use crate::http::{Context, Reply, Transport};
 use crate::retry::{Failed, Tries};
-use crate::token::{AppCredential, TokenSource};
+use crate::token::{AppCredential, SignInFailure, TokenSource};
 
 /// Graph as one app of one tenant sees it. Clones share the token.
 #[derive(Clone)]
@@ -83,6 +83,16 @@ impl Graph {
     /// Gets a token, or finds that there is one. What fails here is the credential, not a permission.
     pub async fn sign_in(&self) -> Result<(), Error> {
         self.tokens.bearer(&self.transport, &self.context).await.map(drop)
+    }
+
+    /// How the first of the credential's two secrets was refused, if it was and the other one serves (B9).
+    pub async fn refused_secret(&self) -> Option<SignInFailure> {
+        self.tokens.refused().await
+    }
+
+    /// The app's client id, and the beginnings of its secrets, as Graph shows them.
+    pub(crate) fn app(&self) -> &AppCredential {
+        self.tokens.app()
     }
 
     /// Drops the token: after an admin's consent only a new one carries the new permissions (graph-facts §1.1).

@@ -2,6 +2,7 @@
 
 mod advice;
 mod answer;
+mod application;
 mod client;
 mod cloud;
 mod decode;
@@ -30,6 +31,7 @@ mod users;
 
 pub use advice::{Advice, Cause};
 pub use answer::Answer;
+pub use application::{Expiries, READ_APPLICATIONS};
 pub use client::Graph;
 pub use cloud::{Cloud, Endpoints, EndpointsError};
 pub use decode::{Records, Shape, Unusable};

@@ -32,6 +32,8 @@ pub struct AppCredential {
     pub client_id: Uuid,
     /// The client secret's value.
     pub secret: SecretString,
+    /// Another one, for while secrets are exchanged: used where the first is refused as wrong or expired (B9).
+    pub other: Option<SecretString>,
 }
 
 /// Entra's refusal to give a token. Holds no secret.
@@ -66,6 +68,8 @@ pub(crate) struct TokenSource {
 struct Cache {
     token: Option<Cached>,
     fetched: u64,
+    /// How the first of two secrets was refused, where the other one got the token.
+    refused: Option<Box<SignInFailure>>,
 }
 
 struct Cached {
@@ -115,6 +119,10 @@ impl TokenSource {
         }
     }
 
+    pub(crate) const fn app(&self) -> &AppCredential {
+        &self.credential
+    }
+
     pub(crate) fn tenant(&self) -> TenantId {
         self.credential.tenant
     }
@@ -129,7 +137,8 @@ impl TokenSource {
         }
         cache.token = None;
         let asked = Instant::now();
-        let Fetched { token, lifetime } = self.fetch(transport, context).await?;
+        let (Fetched { token, lifetime }, refused) = self.fetch_by_either(transport, context).await?;
+        cache.refused = refused;
         context.stats.got_token();
         cache.fetched += 1;
         let cached = Cached {
@@ -161,23 +170,59 @@ impl TokenSource {
         }
     }
 
-    async fn fetch(&self, transport: &Transport, context: &Context) -> Result<Fetched, Error> {
+    /// How the first of two secrets was refused, if it was and the other one serves.
+    pub(crate) async fn refused(&self) -> Option<SignInFailure> {
+        self.cached.lock().await.refused.as_deref().cloned()
+    }
+
+    /// The first secret is the one that stays, so it is tried first. What is said when neither serves is said of it.
+    async fn fetch_by_either(
+        &self,
+        transport: &Transport,
+        context: &Context,
+    ) -> Result<(Fetched, Option<Box<SignInFailure>>), Error> {
+        let first = self.fetch(&self.credential.secret, transport, context).await;
+        let (failure, other) = match (first, &self.credential.other) {
+            (Ok(fetched), _) => return Ok((fetched, None)),
+            (Err(Error::SignIn(failure)), Some(other)) if failure.cause.is_of_the_secret() => {
+                (failure, other)
+            }
+            (Err(error), _) => return Err(error),
+        };
+        match self.fetch(other, transport, context).await {
+            Ok(fetched) => Ok((fetched, Some(failure))),
+            Err(Error::SignIn(second)) if second.cause.is_of_the_secret() => Err(Error::SignIn(failure)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn fetch(
+        &self,
+        secret: &SecretString,
+        transport: &Transport,
+        context: &Context,
+    ) -> Result<Fetched, Error> {
         let mut tries = Tries::new(transport.limits());
         loop {
-            match self.fetch_once(transport, context).await {
+            match self.fetch_once(secret, transport, context).await {
                 Ok(fetched) => return Ok(fetched),
                 Err(failed) => tries.wait(failed, context).await?,
             }
         }
     }
 
-    async fn fetch_once(&self, transport: &Transport, context: &Context) -> Result<Fetched, Failed> {
+    async fn fetch_once(
+        &self,
+        secret: &SecretString,
+        transport: &Transport,
+        context: &Context,
+    ) -> Result<Fetched, Failed> {
         let client_id = self.credential.client_id.to_string();
         let request = transport.client().post(self.url.clone()).form(&[
             ("grant_type", "client_credentials"),
             ("client_id", &client_id),
             ("scope", &self.scope),
-            ("client_secret", self.credential.secret.expose_secret()),
+            ("client_secret", secret.expose_secret()),
         ]);
         let reply = transport.send(request, context).await?;
         if reply.status == StatusCode::OK {
@@ -252,11 +297,11 @@ impl TokenSource {
 
     /// Entra does not quote secrets; what answers in its place may.
     fn redacted(&self, text: &str) -> String {
-        let secret = self.credential.secret.expose_secret();
-        if secret.is_empty() {
-            return text.to_owned();
-        }
-        text.replace(secret, "…")
+        let secrets = [Some(&self.credential.secret), self.credential.other.as_ref()];
+        let known = secrets.into_iter().flatten().map(ExposeSecret::expose_secret);
+        known
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }
 
     fn not_entra(&self, reply: &Reply, what: &'static str) -> Error {
@@ -401,14 +446,15 @@ mod tests {
             tenant: TenantId(Uuid::from_u128(1)),
             client_id: Uuid::from_u128(2),
             secret: SecretString::from("s3cret~value"),
+            other: Some(SecretString::from("other~s3cret")),
         };
         assert!(!format!("{credential:?}").contains("s3cret"));
         assert!(!credential.secret_looks_like_an_id());
         let endpoints = Endpoints::new(crate::Cloud::Global, None, None, None).unwrap();
         let source = TokenSource::new(&endpoints, credential);
         assert_eq!(
-            source.redacted("no such secret: s3cret~value!"),
-            "no such secret: …!"
+            source.redacted("no such secret: s3cret~value, other~s3cret!"),
+            "no such secret: …, …!"
         );
     }
 
@@ -418,6 +464,7 @@ mod tests {
             tenant: TenantId(Uuid::from_u128(1)),
             client_id: Uuid::from_u128(2),
             secret: SecretString::from(" 6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0 "),
+            other: None,
         };
         assert!(credential.secret_looks_like_an_id());
     }

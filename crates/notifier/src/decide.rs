@@ -3,6 +3,7 @@
 mod consume;
 mod sweep;
 mod teller;
+mod watch;
 
 pub use consume::{Decider, take_changes};
 pub use sweep::Sweep;

@@ -13,7 +13,7 @@ use store::{Store, Tx, decision, failed_record, link, run_page};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::{apply, log};
+use crate::{apply, health, log};
 
 /// Late decisions that are applied at a time, within the one transaction.
 const BATCH: i64 = 1_000;
@@ -107,6 +107,7 @@ pub async fn tell_ended(tx: &mut Tx, work: &Work, clock: &Clock) -> Result<(), E
     let subject = bus::subjects::run_finished(work.organization).to_string();
     let event = event(work, EventId(id), subject, message.encode_to_vec());
     outbox::insert(tx.connection(), &event, clock.now()).await?;
+    health::of_run(tx, work, event.id, clock).await?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod edit_link;
 mod end;
 mod error;
 mod explain;
+mod health;
 mod ignore;
 mod import;
 mod log;

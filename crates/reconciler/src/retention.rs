@@ -9,7 +9,7 @@ use service::Clock;
 use service::clock::earliest_id;
 use service::drain::Stopper;
 use service::error::chain;
-use store::{Store, StoreError, import_page, outbox};
+use store::{Store, StoreError, connection_health, import_page, outbox};
 
 use crate::config::RetentionConfig;
 
@@ -56,6 +56,9 @@ impl Retention {
                 break;
             }
         }
+        while connection_health::purge_changes(&mut connection, earliest, MOST.into()).await?
+            == u64::from(MOST)
+        {}
         let before = self.clock.now() - BROKEN_OFF;
         while import_page::purge(&mut connection, before, MOST.into()).await? == u64::from(MOST) {}
         Ok(all)

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use crate::config::{self, Config};
 use crate::decide::Decider;
+use crate::health::Watch;
 use crate::metrics::Metrics;
 use crate::partitions::Partitions;
 use crate::passwords::Passwords;
@@ -82,6 +83,12 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         config: config.retention,
     };
     context.tasks.spawn("retention", retention.run(stopper.clone()));
+    let watch = Watch {
+        store: store.clone(),
+        clock: context.clock.clone(),
+        every: Duration::from_millis(config.work.sweep_milliseconds),
+    };
+    context.tasks.spawn("health", watch.run(stopper.clone()));
     let partitions = Partitions {
         store: store.clone(),
         clock: context.clock.clone(),

@@ -334,6 +334,20 @@ pub async fn disconnect(
     Ok(done.rows_affected() == 1)
 }
 
+/// Writes down that a person ended the connection's quarantine (B17).
+pub async fn release(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query("-- connection.release\nUPDATE connection SET released_at = $2 WHERE id = $1")
+        .bind(id.0)
+        .bind(at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 struct Selection<'a> {
     organization: Option<Uuid>,
     id: Option<Uuid>,

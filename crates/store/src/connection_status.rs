@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::{Inconsistent, StoreError};
 
 /// What the last test found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,39 @@ pub struct Status {
     pub checks: Vec<Check>,
     /// When it was tested.
     pub tested_at: DateTime<Utc>,
+    /// What made the test.
+    pub made_by: MadeBy,
+    /// What is wrong although it works; empty: nothing.
+    pub warning: String,
+}
+
+/// What made a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeBy {
+    /// A run, on its way.
+    Run,
+    /// A person asked for it.
+    Person,
+    /// A connection in quarantine was tried by itself (B17).
+    Quarantine,
+}
+
+impl MadeBy {
+    /// The name in the table.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Person => "person",
+            Self::Quarantine => "quarantine",
+        }
+    }
+
+    fn of_key(key: &str) -> Option<Self> {
+        [Self::Run, Self::Person, Self::Quarantine]
+            .into_iter()
+            .find(|made_by| made_by.key() == key)
+    }
 }
 
 /// One step of a test: token, organization, or one permission.
@@ -46,14 +79,16 @@ pub struct Check {
 pub async fn put(connection: &mut PgConnection, id: ConnectionId, status: &Status) -> Result<(), StoreError> {
     sqlx::query(
         "-- connection_status.put
-         INSERT INTO connection_status (connection_id, passed, display_name, verified_domains, checks, tested_at)
-         VALUES ($1, $2, $3, $4, $5, $6)
+         INSERT INTO connection_status (connection_id, passed, display_name, verified_domains, checks, tested_at,
+             made_by, warning)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (connection_id) DO UPDATE
          SET passed = excluded.passed,
              display_name = coalesce(excluded.display_name, connection_status.display_name),
              verified_domains = CASE WHEN excluded.display_name IS NULL THEN connection_status.verified_domains
                                      ELSE excluded.verified_domains END,
-             checks = excluded.checks, tested_at = excluded.tested_at",
+             checks = excluded.checks, tested_at = excluded.tested_at, made_by = excluded.made_by,
+             warning = excluded.warning",
     )
     .bind(id.0)
     .bind(status.passed)
@@ -61,6 +96,8 @@ pub async fn put(connection: &mut PgConnection, id: ConnectionId, status: &Statu
     .bind(&status.verified_domains)
     .bind(Json(&status.checks))
     .bind(status.tested_at)
+    .bind(status.made_by.key())
+    .bind(&status.warning)
     .execute(connection)
     .await?;
     Ok(())
@@ -74,16 +111,15 @@ pub async fn of_connections(
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows: Vec<Row> = sqlx::query_as(
         "-- connection_status.of_connections
-         SELECT connection_id, passed, display_name, verified_domains, checks, tested_at
+         SELECT connection_id, passed, display_name, verified_domains, checks, tested_at, made_by, warning
          FROM connection_status WHERE connection_id = ANY($1)",
     )
     .bind(ids)
     .fetch_all(connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (ConnectionId(row.connection_id), row.into()))
-        .collect())
+    rows.into_iter()
+        .map(|row| Ok((ConnectionId(row.connection_id), row.try_into()?)))
+        .collect()
 }
 
 #[derive(sqlx::FromRow)]
@@ -94,16 +130,24 @@ struct Row {
     verified_domains: Vec<String>,
     checks: Json<Vec<Check>>,
     tested_at: DateTime<Utc>,
+    made_by: String,
+    warning: String,
 }
 
-impl From<Row> for Status {
-    fn from(row: Row) -> Self {
-        Self {
+impl TryFrom<Row> for Status {
+    type Error = Inconsistent;
+
+    fn try_from(row: Row) -> Result<Self, Inconsistent> {
+        let made_by = MadeBy::of_key(&row.made_by)
+            .ok_or_else(|| Inconsistent::new("connection_status", "made_by", row.connection_id))?;
+        Ok(Self {
             passed: row.passed,
             display_name: row.display_name,
             verified_domains: row.verified_domains,
             checks: row.checks.0,
             tested_at: row.tested_at,
-        }
+            made_by,
+            warning: row.warning,
+        })
     }
 }

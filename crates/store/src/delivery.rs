@@ -16,8 +16,8 @@ pub struct Mailing<'a> {
     pub organization: OrganizationId,
     /// The event that it tells of.
     pub event: EventId,
-    /// The event's run.
-    pub run: RunId,
+    /// The event's run, if it has one.
+    pub run: Option<RunId>,
     /// What it says.
     pub letter: &'a Letter,
     /// The trace that sending it continues.
@@ -98,7 +98,7 @@ pub async fn insert(
     .bind(column(|addressee| &addressee.message_id))
     .bind(mailing.organization.0)
     .bind(mailing.event.0)
-    .bind(mailing.run.0)
+    .bind(mailing.run.map(|run| run.0))
     .bind(&mailing.letter.subject)
     .bind(&mailing.letter.body)
     .bind(mailing.letter.attach_failed)

@@ -6,7 +6,7 @@ use domain::schedule::{Kind, Readiness};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Inconsistent, StoreError};
+use crate::{Inconsistent, StoreError, quarantine};
 
 /// A time of a schedule that has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +119,13 @@ pub async fn last(
         .collect()
 }
 
-/// What may keep a connection's runs from coming; reads `connection`, `mapping` and `run_plan`.
-pub async fn readiness(connection: &mut PgConnection, of: ConnectionId) -> Result<Readiness, StoreError> {
+/// What may keep a connection's runs from coming; reads `connection`, `mapping`, `run_plan` and `connection_health`.
+pub async fn readiness(
+    connection: &mut PgConnection,
+    of: ConnectionId,
+    now: DateTime<Utc>,
+) -> Result<Readiness, StoreError> {
+    let quarantined = !quarantine::may_run(&mut *connection, of, now).await?;
     let (connected, mapped, plan_waits) = sqlx::query_as(
         "-- schedule_slot.readiness
          SELECT EXISTS (SELECT FROM connection WHERE id = $1 AND disconnected_at IS NULL),
@@ -135,6 +140,7 @@ pub async fn readiness(connection: &mut PgConnection, of: ConnectionId) -> Resul
         connected,
         mapped,
         plan_waits,
+        quarantined,
     })
 }
 

@@ -80,9 +80,12 @@ fn every_table_names_the_one_service_that_writes_it() {
 #[test]
 fn every_table_belongs_to_an_organization() {
     // By the row that they belong to, or by an id that only the owner has.
-    const THROUGH_ANOTHER: [&str; 17] = [
+    const THROUGH_ANOTHER: [&str; 20] = [
         "organization",
+        "connection_health",
         "connection_status",
+        "connection_try",
+        "credential_expiry",
         "mapping_clause",
         "mapping_field",
         "run_fetch",

@@ -88,6 +88,15 @@ async fn check_references(
     {
         let stored = credential::find_by_name(tx.connection(), organization, &credential.name).await?;
         let own = stored.filter(|stored| stored.organization.is_some());
+        let next_stored = credential.secret.is_none() && own.as_ref().is_some_and(|own| own.next.is_some());
+        if credential.next_expires_on.is_some() && credential.next.is_none() && !next_stored {
+            violations.push(Violation {
+                path: format!("documents[{index}].credential.nextExpires"),
+                problem: "is given, but there is no next secret; write nextClientSecret: { fromEnv: NAME }, or leave \
+                          it out"
+                    .to_owned(),
+            });
+        }
         if credential.secret.is_none() && own.is_none_or(|own| own.secret.is_none()) {
             violations.push(Violation {
                 path: format!("documents[{index}].credential.clientSecret"),

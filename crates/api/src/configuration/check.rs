@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{Datelike as _, NaiveDate};
 use contracts::v1;
 use domain::brake::Brake;
 use domain::custom_field::{CustomField, CustomFields};
 use domain::id::TenantId;
 use domain::leaver::{Policies, Policy};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use store::connection::{DeletionMode, FirstRun};
 use store::settings::Settings;
 use uuid::Uuid;
@@ -68,6 +69,12 @@ pub struct WantedCredential {
     pub client_id: Uuid,
     /// Its secret; none leaves the stored one.
     pub secret: Option<SecretString>,
+    /// When it expires.
+    pub expires_on: Option<NaiveDate>,
+    /// The secret that takes its place; none takes the stored one away, if there is a `secret`.
+    pub next: Option<SecretString>,
+    /// When that one expires.
+    pub next_expires_on: Option<NaiveDate>,
 }
 
 /// A connection as a document asks for it.
@@ -243,19 +250,37 @@ fn credential(
     problems: &mut Problems<'_>,
     warnings: &mut Vec<String>,
 ) -> WantedCredential {
-    let secret = document.client_secret.trim();
-    if secret.len() > LONGEST_SECRET || secret.contains(|c: char| c.is_control() || c.is_whitespace()) {
+    let mut secret = |field, secret: &str| {
+        let secret = secret.trim();
+        if secret.len() > LONGEST_SECRET || secret.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            problems.add(
+                field,
+                "holds blanks or control characters, or is longer than 1024 bytes; paste the secret's Value alone",
+            );
+        }
+        if Uuid::try_parse(secret).is_ok() {
+            let which = if field == "clientSecret" {
+                "client secret"
+            } else {
+                "next client secret"
+            };
+            warnings.push(format!(
+                "credential {}: the {which} looks like a GUID; this looks like the secret's ID; paste its Value (the \
+                 Value column under Certificates & secrets)",
+                document.name
+            ));
+        }
+        (!secret.is_empty()).then(|| SecretString::from(secret))
+    };
+    let first = secret("clientSecret", &document.client_secret);
+    let next = secret("nextClientSecret", &document.next_client_secret);
+    if let (Some(first), Some(next)) = (&first, &next)
+        && first.expose_secret() == next.expose_secret()
+    {
         problems.add(
-            "clientSecret",
-            "holds blanks or control characters, or is longer than 1024 bytes; paste the secret's Value alone",
+            "nextClientSecret",
+            "is the same as clientSecret; leave it out once the new secret is the only one",
         );
-    }
-    if Uuid::try_parse(secret).is_ok() {
-        warnings.push(format!(
-            "credential {}: the client secret looks like a GUID; this looks like the secret's ID; paste its Value (the \
-             Value column under Certificates & secrets)",
-            document.name
-        ));
     }
     WantedCredential {
         name: problems.name("name", &document.name),
@@ -269,7 +294,10 @@ fn credential(
             &document.client_id,
             "it is the Application (client) ID of the app registration",
         ),
-        secret: (!secret.is_empty()).then(|| SecretString::from(secret)),
+        secret: first,
+        expires_on: day("expires", &document.expires, problems),
+        next,
+        next_expires_on: day("nextExpires", &document.next_expires, problems),
     }
 }
 
@@ -337,6 +365,23 @@ fn cloud(document: &v1::Connection, problems: &mut Problems<'_>) -> String {
         }
         (cloud, _) => name(cloud).to_owned(),
     }
+}
+
+/// A date, if one is given.
+fn day(field: &str, text: &str, problems: &mut Problems<'_>) -> Option<NaiveDate> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let day = day.filter(|day| (2000..=9999).contains(&day.year()));
+    if day.is_none() {
+        problems.add(
+            field,
+            format!("\"{text}\" is no date; write the day on which the secret expires as 2027-01-31"),
+        );
+    }
+    day
 }
 
 fn deletion_mode(mode: i32, problems: &mut Problems<'_>) -> Option<DeletionMode> {

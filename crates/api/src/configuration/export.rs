@@ -27,7 +27,7 @@ pub async fn export(app: &App, caller: &Caller) -> Result<v1::ExportConfiguratio
         .iter()
         .filter(|credential| credential.organization.is_some())
     {
-        let document = view::connection::credential(credential);
+        let document = view::connection::credential_document(credential);
         documents.push(Kind::Credential(v1::Credential {
             id: String::new(),
             update_time: None,

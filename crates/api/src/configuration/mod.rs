@@ -12,6 +12,7 @@ pub mod export;
 mod fallout;
 mod passwords;
 mod properties;
+pub mod release;
 mod write;
 
 #[cfg(test)]

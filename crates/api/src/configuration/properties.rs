@@ -16,17 +16,15 @@ pub type Properties = Vec<(String, String)>;
 
 /// Of a credential.
 pub fn credential(credential: &Credential) -> Properties {
+    let set = |secret: bool| if secret { "(set)" } else { "" }.to_owned();
+    let day = |day: Option<chrono::NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
     listed([
         ("tenantId", credential.tenant.to_string()),
         ("clientId", credential.client_id.to_string()),
-        (
-            "clientSecret",
-            if credential.secret.is_some() {
-                "(set)".to_owned()
-            } else {
-                String::new()
-            },
-        ),
+        ("clientSecret", set(credential.secret.is_some())),
+        ("expires", day(credential.expires_on)),
+        ("nextClientSecret", set(credential.next.is_some())),
+        ("nextExpires", day(credential.next_expires_on)),
     ])
 }
 

@@ -7,12 +7,13 @@ use contracts::v1;
 use domain::custom_field::CustomField;
 use domain::id::{ConnectionId, CredentialId, MappingId, ScheduleId};
 use domain::schedule::Kind;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use store::connection::Connection;
 use store::credential::{Credential, SealedSecret};
 use store::mapping::Mapping;
 use store::schedule::{self, Stored};
 use store::{Tx, audit, connection, credential, custom_field, mapping, password_settings, settings};
+use uuid::Uuid;
 use vault::Sealed;
 
 use super::SECRET_PURPOSE;
@@ -41,6 +42,25 @@ pub struct Writer<'a> {
     pub now: DateTime<Utc>,
     /// What changed, in the order of the documents' kinds.
     pub changes: Vec<v1::DocumentChange>,
+}
+
+/// A stored secret with its id.
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    sealed: Option<SealedSecret>,
+    id: Option<Uuid>,
+}
+
+impl Slot {
+    fn of(
+        stored: Option<&Credential>,
+        which: impl Fn(&Credential) -> (&Option<SealedSecret>, Option<Uuid>),
+    ) -> Self {
+        stored.map(which).map_or_else(Self::default, |(sealed, id)| Self {
+            sealed: sealed.clone(),
+            id,
+        })
+    }
 }
 
 impl Writer<'_> {
@@ -79,13 +99,18 @@ impl Writer<'_> {
         let id = stored
             .as_ref()
             .map_or_else(|| CredentialId(self.app.clock.new_id()), |stored| stored.id);
-        let kept = stored.as_ref().and_then(|stored| stored.secret.clone());
+        let kept = Slot::of(stored.as_ref(), |stored| (&stored.secret, stored.secret_id));
+        let kept_next = Slot::of(stored.as_ref(), |stored| (&stored.next, stored.next_id));
+        let known = [&kept, &kept_next];
         let secret = match &wish.secret {
-            Some(secret) if !self.is_stored(secret.expose_secret(), kept.as_ref(), id) => {
-                let Sealed { key_id, ciphertext } = self.app.vault.seal(secret, SECRET_PURPOSE, id.0)?;
-                Some(SealedSecret { key_id, ciphertext })
-            }
-            _ => kept.clone(),
+            Some(secret) => self.slot(secret, known, id)?,
+            None => kept.clone(),
+        };
+        let next = match &wish.next {
+            Some(next) => self.slot(next, known, id)?,
+            // Who gives the one secret gives all there are to be.
+            None if wish.secret.is_some() => Slot::default(),
+            None => kept_next.clone(),
         };
         let row = Credential {
             id,
@@ -95,12 +120,22 @@ impl Writer<'_> {
             client_id: wish.client_id,
             created_at: stored.as_ref().map_or(self.now, |stored| stored.created_at),
             updated_at: self.now,
-            secret,
+            expires_on: wish.expires_on,
+            next_expires_on: wish.next_expires_on,
+            secret_id: secret.id,
+            next_id: next.id,
+            secret: secret.sealed,
+            next: next.sealed,
         };
         let mut new = properties::credential(&row);
-        if kept.is_some() && row.secret != kept {
-            for (_, value) in new.iter_mut().filter(|(path, _)| path == "clientSecret") {
-                "(changed)".clone_into(value);
+        for (path, before, after) in [
+            ("clientSecret", &kept.sealed, &row.secret),
+            ("nextClientSecret", &kept_next.sealed, &row.next),
+        ] {
+            if before.is_some() && after.is_some() && after != before {
+                for (_, value) in new.iter_mut().filter(|(known, _)| known == path) {
+                    "(changed)".clone_into(value);
+                }
             }
         }
         let old = stored.as_ref().map(properties::credential);
@@ -113,15 +148,34 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A stored secret that can't be opened any more counts as another one.
-    fn is_stored(&self, secret: &str, kept: Option<&SealedSecret>, id: CredentialId) -> bool {
-        let Some(kept) = kept else { return false };
-        let sealed = Sealed {
-            key_id: kept.key_id.clone(),
-            ciphertext: kept.ciphertext.clone(),
-        };
-        let opened = self.app.vault.open(&sealed, SECRET_PURPOSE, id.0);
-        opened.is_ok_and(|opened| opened.expose_secret() == secret) && !self.app.vault.needs_rotation(&sealed)
+    /// Where a secret that is given is stored already it stays, sealed anew if its key is to go, and keeps its id.
+    fn slot(&self, secret: &SecretString, known: [&Slot; 2], id: CredentialId) -> Result<Slot, Fault> {
+        let vault = &self.app.vault;
+        for slot in known {
+            let Some(kept) = &slot.sealed else { continue };
+            let sealed = Sealed {
+                key_id: kept.key_id.clone(),
+                ciphertext: kept.ciphertext.clone(),
+            };
+            // One that can't be opened any more counts as another one.
+            let opened = vault.open(&sealed, SECRET_PURPOSE, id.0);
+            if opened.is_ok_and(|opened| opened.expose_secret() == secret.expose_secret()) {
+                if vault.needs_rotation(&sealed) {
+                    let sealed = Some(self.seal(secret, id)?);
+                    return Ok(Slot { sealed, id: slot.id });
+                }
+                return Ok(slot.clone());
+            }
+        }
+        Ok(Slot {
+            sealed: Some(self.seal(secret, id)?),
+            id: Some(self.app.clock.new_id()),
+        })
+    }
+
+    fn seal(&self, secret: &SecretString, id: CredentialId) -> Result<SealedSecret, Fault> {
+        let Sealed { key_id, ciphertext } = self.app.vault.seal(secret, SECRET_PURPOSE, id.0)?;
+        Ok(SealedSecret { key_id, ciphertext })
     }
 
     async fn connection(&mut self, wish: WantedConnection, warnings: &mut Vec<String>) -> Result<(), Fault> {

@@ -1,8 +1,10 @@
 //! One connection: how it is, what its last test found, and its runs.
 
 use askama::Template;
+use axum::Form;
 use axum::extract::{Path, State};
-use axum::response::Html;
+use axum::response::{Html, Redirect};
+use contracts::v1;
 use domain::criteria::Criteria;
 use store::mapping::{self, Target};
 use store::{review_list, run_view};
@@ -11,9 +13,11 @@ use super::Console;
 use super::layout::{Layout, Section};
 use super::overview::Card;
 use super::respond::{Problem, page as render};
+use super::run_actions::Press;
 use super::runs::Line;
 use super::session::Session;
 use super::words::{self, Moment};
+use crate::configuration::release;
 use crate::fault::Fault;
 use crate::lookup;
 
@@ -107,6 +111,24 @@ pub async fn page(
         waiting,
         runs: runs.iter().map(|run| Line::of(run, now)).collect(),
     })
+}
+
+/// Ends its quarantine.
+pub async fn release(
+    State(console): State<Console>,
+    session: Session,
+    Path(name): Path<String>,
+    Form(form): Form<Press>,
+) -> Result<Redirect, Problem> {
+    session.check_form(&form.form_token)?;
+    session.caller.must_be_admin("releasing a connection")?;
+    let request = v1::ReleaseConnectionRequest {
+        connection: name,
+        ..v1::ReleaseConnectionRequest::default()
+    };
+    let connection = release::release(&console.app, &session.caller, request).await?;
+    // By its id, which needs no escaping, unlike its name.
+    Ok(Redirect::to(&format!("/connections/{}", connection.id)))
 }
 
 fn rows(number: usize) -> String {

@@ -113,9 +113,14 @@ impl Line {
         Self {
             id: entry.id().to_string(),
             tone: match kind {
-                Some(Kind::RunFinished) => "good",
-                Some(Kind::RunFailed | Kind::MailFailed) => "bad",
-                Some(Kind::ReviewsWaiting | Kind::PreviewReady) => "wait",
+                Some(Kind::RunFinished | Kind::ConnectionRecovered) => "good",
+                Some(Kind::RunFailed | Kind::MailFailed | Kind::ConnectionQuarantined) => "bad",
+                Some(
+                    Kind::ReviewsWaiting
+                    | Kind::PreviewReady
+                    | Kind::CredentialExpires
+                    | Kind::FullRunOverdue,
+                ) => "wait",
                 Some(Kind::Removed) | None => "quiet",
             },
             reviews: kind == Some(Kind::ReviewsWaiting),

@@ -61,8 +61,22 @@ pub struct Card {
     pub next_full: String,
     /// What is wrong, and what to do.
     pub trouble: Option<(String, String)>,
+    /// Its quarantine.
+    pub quarantine: Option<Quarantined>,
+    /// What is wrong, or will be, although it works.
+    pub warnings: Vec<String>,
     /// Whether a run can be started.
     pub can_run: bool,
+}
+
+/// A quarantine, as a card or a page shows it.
+pub struct Quarantined {
+    /// When it began.
+    pub since: Moment,
+    /// Why, and what to do.
+    pub reason: String,
+    /// When the connection is tried again.
+    pub next_try: String,
 }
 
 /// The page.
@@ -105,6 +119,10 @@ impl Card {
                 .unwrap_or_else(|| tenant_id.clone()),
             tenant_id,
             state: match condition {
+                _ if known.quarantine().is_some() && condition != Condition::Disconnected => Pill {
+                    word: "In quarantine",
+                    tone: "bad",
+                },
                 Condition::New => Pill {
                     word: "Not tested yet",
                     tone: "quiet",
@@ -132,6 +150,15 @@ impl Card {
             next: Kind::ALL.map(|kind| known.next(kind, now).map(|at| words::moment(at, now))),
             next_full: known.next_full_reason(now).unwrap_or_default(),
             trouble: (condition == Condition::Failing).then(|| trouble(known)),
+            quarantine: known
+                .quarantine()
+                .filter(|_| condition != Condition::Disconnected)
+                .map(|quarantine| Quarantined {
+                    since: words::moment(quarantine.since, now),
+                    reason: quarantine.why.text.clone(),
+                    next_try: quarantine.next_try.format("%Y-%m-%d %H:%M UTC").to_string(),
+                }),
+            warnings: known.warnings(now),
             can_run: condition != Condition::Disconnected,
         }
     }

@@ -24,7 +24,8 @@ pub struct Start {
 /// What a form with nothing to fill in brings.
 #[derive(Deserialize)]
 pub struct Press {
-    form_token: String,
+    /// Proves that the form is ours.
+    pub form_token: String,
 }
 
 /// What the form for a revert brings.

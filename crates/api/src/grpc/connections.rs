@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::configuration::disconnect::disconnect;
+use crate::configuration::release::release;
 use crate::fault::Fault;
 use crate::lookup;
 use crate::page::Page;
@@ -58,6 +59,16 @@ impl Connections for Service {
         let caller = Caller::of(&request)?;
         Ok(Response::new(
             disconnect(&self.0, &caller, request.into_inner()).await?,
+        ))
+    }
+
+    async fn release_connection(
+        &self,
+        request: Request<v1::ReleaseConnectionRequest>,
+    ) -> Result<Response<v1::Connection>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(
+            release(&self.0, &caller, request.into_inner()).await?,
         ))
     }
 }

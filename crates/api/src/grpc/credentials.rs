@@ -2,7 +2,8 @@
 
 use contracts::v1;
 use contracts::v1::credentials_server::Credentials;
-use store::credential;
+use domain::id::CredentialId;
+use store::{credential, credential_expiry};
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
@@ -40,7 +41,14 @@ async fn list(
     )
     .await?;
     let next_page_token = page.cut(&mut rows, |row| vec![row.name.clone()]);
-    let credentials = rows.iter().map(view::connection::credential).collect();
+    let ids: Vec<CredentialId> = rows.iter().map(|row| row.id).collect();
+    let read = credential_expiry::of_credentials(&mut connection, &ids).await?;
+    let now = app.clock.now();
+    let credentials = rows.iter().map(|row| {
+        let read = read.iter().find(|read| read.credential == row.id);
+        view::connection::credential(row, read, now)
+    });
+    let credentials = credentials.collect();
     Ok(v1::ListCredentialsResponse {
         credentials,
         next_page_token,

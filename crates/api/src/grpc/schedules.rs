@@ -76,7 +76,7 @@ async fn get(app: &App, caller: &Caller, name_or_id: &str) -> Result<v1::Schedul
     };
     let found = found.ok_or_else(not_found)?;
     let last = schedule_slot::last(tx.connection(), found.id, LAST_TIMES).await?;
-    let ready = schedule_slot::readiness(tx.connection(), found.connection).await?;
+    let ready = schedule_slot::readiness(tx.connection(), found.connection, app.clock.now()).await?;
     let message = messages(app, &mut tx, vec![found]).await?.pop();
     tx.commit().await?;
     Ok(v1::Schedule {

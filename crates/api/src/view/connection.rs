@@ -2,12 +2,16 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::v1;
+use domain::expiry::{self, Source};
 use domain::leaver::Policy;
+use domain::quarantine::{Health, Quarantine};
 use domain::schedule::Kind;
 use store::connection::{Connection, DeletionMode, FirstRun};
+use store::connection_health;
 use store::connection_status::Status;
 use store::connection_view::Facts;
 use store::credential::Credential;
+use store::credential_expiry::{self, Read};
 
 use super::schedule::Planned;
 use super::time;
@@ -24,6 +28,10 @@ pub struct Known {
     pub facts: Facts,
     /// What its last test found.
     pub status: Option<Status>,
+    /// How it fares, unless it works.
+    pub health: Option<connection_health::Known>,
+    /// What it signs in with, and what the directory says of that.
+    pub credential: Option<(Credential, Option<Read>)>,
     /// When its runs come by themselves.
     pub schedule: Option<Planned>,
 }
@@ -57,6 +65,41 @@ impl Known {
             Some((_, false)) => State::Connected,
             Some((_, true)) => State::Failing,
         }
+    }
+
+    /// Its quarantine, unless a person has just ended it.
+    pub fn quarantine(&self) -> Option<&Quarantine> {
+        match self.health.as_ref().filter(|known| !known.released)?.health {
+            Health::Quarantined(ref quarantine) => Some(quarantine),
+            Health::Working | Health::Failing { .. } => None,
+        }
+    }
+
+    /// What is wrong, or will be, although it works.
+    pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
+        if self.connection.disconnected_at.is_some() {
+            return Vec::new();
+        }
+        let overdue = self
+            .facts
+            .last_full
+            .filter(|at| expiry::full_run_overdue(*at, now));
+        let refused = self.status.as_ref().map(|status| status.warning.clone());
+        let expiring = self.credential.iter().flat_map(|(credential, read)| {
+            let secrets = credential_expiry::secrets(credential, read.as_ref());
+            expiry::warnings(&credential.name, &secrets, now)
+        });
+        refused
+            .into_iter()
+            .filter(|refused| !refused.is_empty())
+            .chain(expiring.map(|warning| warning.text()))
+            .chain(overdue.map(expiry::full_run_words))
+            .collect()
+    }
+
+    /// When the last outcome came in, of one that fails.
+    pub fn considered_at(&self) -> Option<DateTime<Utc>> {
+        self.health.as_ref().map(|known| known.considered_at)
     }
 
     /// Why its next delta will be a full run; none when it won't.
@@ -117,8 +160,20 @@ impl Known {
             next_deprovision_time: self.next(Kind::Deprovision, now).map(time),
             linked: self.facts.linked,
             update_time: Some(time(self.connection.updated_at)),
+            quarantine: self.quarantine().map(quarantine),
+            warnings: self.warnings(now),
             ..document(&self.connection, self.facts.credential.as_deref())
         }
+    }
+}
+
+fn quarantine(quarantine: &Quarantine) -> v1::Quarantine {
+    v1::Quarantine {
+        since: Some(time(quarantine.since)),
+        cause: quarantine.why.cause.clone(),
+        reason: quarantine.why.text.clone(),
+        next_try_time: Some(time(quarantine.next_try)),
+        tries: quarantine.tries,
     }
 }
 
@@ -182,18 +237,50 @@ pub fn test(connection: &str, status: &Status) -> v1::ConnectionTest {
     }
 }
 
-/// A credential, without its secret.
-pub fn credential(credential: &Credential) -> v1::Credential {
+/// What of a credential is configured, without its secrets.
+pub fn credential_document(credential: &Credential) -> v1::Credential {
+    let day = |day: Option<chrono::NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
     v1::Credential {
         id: credential.id.to_string(),
         name: credential.name.clone(),
         tenant_id: credential.tenant.to_string(),
         client_id: credential.client_id.to_string(),
-        client_secret: String::new(),
         update_time: Some(time(credential.updated_at)),
         has_secret: credential.secret.is_some(),
+        has_next_secret: credential.next.is_some(),
+        expires: day(credential.expires_on),
+        next_expires: day(credential.next_expires_on),
+        ..v1::Credential::default()
     }
 }
+
+/// A credential with what is known of its secrets, seen at `now`.
+pub fn credential(credential: &Credential, read: Option<&Read>, now: DateTime<Utc>) -> v1::Credential {
+    let secrets = credential_expiry::secrets(credential, read);
+    let end = |next: bool| {
+        let secret = secrets.iter().find(|secret| secret.next == next)?;
+        secret.expiry
+    };
+    v1::Credential {
+        expire_time: end(false).map(|expiry| time(expiry.at)),
+        next_expire_time: end(true).map(|expiry| time(expiry.at)),
+        expiry_note: match (end(false).map(|expiry| expiry.source), read) {
+            (Some(Source::Read), _) => "as the directory tells".to_owned(),
+            (Some(Source::Entered), _) => "as it was entered".to_owned(),
+            (None, _) if credential.secret.is_none() => String::new(),
+            (None, Some(read)) if !read.note.is_empty() => read.note.clone(),
+            (None, _) => UNKNOWN_EXPIRY.to_owned(),
+        },
+        warnings: expiry::warnings(&credential.name, &secrets, now)
+            .iter()
+            .map(expiry::Warning::text)
+            .collect(),
+        ..credential_document(credential)
+    }
+}
+
+/// What is said of a secret whose end nobody knows.
+const UNKNOWN_EXPIRY: &str = "unknown: enter it as expires, or grant the app Application.Read.All";
 
 /// The names of clouds, as the table has them.
 pub const CLOUDS: [(&str, v1::Cloud); 5] = [
@@ -266,6 +353,8 @@ mod tests {
                 last_run: None,
             },
             status: None,
+            health: None,
+            credential: None,
             schedule: None,
         }
     }
@@ -277,6 +366,8 @@ mod tests {
             verified_domains: vec![],
             checks: vec![],
             tested_at: at(hour),
+            made_by: store::connection_status::MadeBy::Person,
+            warning: String::new(),
         }
     }
 

@@ -51,6 +51,10 @@ fn kind(key: &str) -> v1::NoticeKind {
         Some(Kind::PreviewReady) => v1::NoticeKind::PreviewReady,
         Some(Kind::MailFailed) => v1::NoticeKind::MailFailed,
         Some(Kind::Removed) => v1::NoticeKind::Removed,
+        Some(Kind::ConnectionQuarantined) => v1::NoticeKind::ConnectionQuarantined,
+        Some(Kind::ConnectionRecovered) => v1::NoticeKind::ConnectionRecovered,
+        Some(Kind::CredentialExpires) => v1::NoticeKind::CredentialExpires,
+        Some(Kind::FullRunOverdue) => v1::NoticeKind::FullRunOverdue,
         None => v1::NoticeKind::Unspecified,
     }
 }

@@ -16,7 +16,7 @@ use crate::yaml::{self, Placed};
 const EXAMPLES: &str = "\
 Applying the same files twice changes nothing. Either everything is applied or nothing.
 Secrets are read here and now: clientSecret: { fromEnv: NAME } or { fromFile: PATH }, a path
-relative to the working directory. Without clientSecret the stored one stays.
+relative to the working directory. Without any secret the stored ones stay.
 
 Examples:
   CONTOSO_SECRET=… rollcall apply -f contoso.yaml

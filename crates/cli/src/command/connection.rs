@@ -40,6 +40,11 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// End a quarantine by hand: scheduled runs go on at once
+    Release {
+        /// Name or id
+        name: String,
+    },
 }
 
 impl Command {
@@ -50,6 +55,7 @@ impl Command {
             Self::Show { name } => show_one(session, name).await,
             Self::Test { name } => test(session, name).await,
             Self::Disconnect { name, yes } => disconnect(session, name, yes).await,
+            Self::Release { name } => release(session, name).await,
         }
     }
 }
@@ -165,6 +171,25 @@ async fn disconnect(session: &Session, name: String, yes: bool) -> Result<(), Fa
     })
 }
 
+async fn release(session: &Session, name: String) -> Result<(), Failure> {
+    let api = session.api().await?;
+    let message = v1::ReleaseConnectionRequest {
+        connection: name,
+        idempotency_key: idempotency_key(),
+    };
+    let answer = api
+        .call(message, async |request| {
+            api.connections().release_connection(request).await
+        })
+        .await?;
+    session.output.answer(&answer, |connection| {
+        format!(
+            "{} is in no quarantine: its scheduled runs go on.\n",
+            escape(&connection.name)
+        )
+    })
+}
+
 /// Asks at the terminal. Where nobody can be asked, silence is no consent.
 fn confirmed(name: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
@@ -189,10 +214,20 @@ fn confirmed(name: &str) -> Result<bool, Failure> {
 fn card(connection: &v1::Connection) -> String {
     let leavers = connection.leavers.unwrap_or_default();
     let brake = connection.brake.unwrap_or_default();
-    let mut text = Card::default()
+    let quarantined = connection
+        .quarantine
+        .as_ref()
+        .map_or_else(String::new, quarantine);
+    let card = Card::default()
         .line("Name", connection.name.as_str())
         .line("Id", connection.id.as_str())
         .line("State", state(connection))
+        .line("Quarantined", quarantined);
+    let warned = connection
+        .warnings
+        .iter()
+        .fold(card, |card, warning| card.line("Warning", warning.as_str()));
+    let mut text = warned
         .line("Tenant", connection.tenant_id.as_str())
         .line("Tenant name", connection.display_name.as_str())
         .line("Domains", connection.verified_domains.join(", "))
@@ -268,7 +303,20 @@ fn checks(test: &v1::ConnectionTest) -> String {
     table.into_text("No checks were made.")
 }
 
+/// Why, since when, and when it ends or is tried again.
+fn quarantine(quarantine: &v1::Quarantine) -> String {
+    format!(
+        "since {}, next try {}: {}",
+        show::time(quarantine.since.as_ref()),
+        show::time(quarantine.next_try_time.as_ref()),
+        quarantine.reason
+    )
+}
+
 fn state(connection: &v1::Connection) -> String {
+    if connection.quarantine.is_some() && connection.state() != v1::ConnectionState::Disconnected {
+        return "quarantined".to_owned();
+    }
     words::plain(connection.state().as_str_name(), "CONNECTION_STATE_")
 }
 

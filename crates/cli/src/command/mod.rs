@@ -6,6 +6,7 @@ mod asset;
 mod audit;
 mod completion;
 mod connection;
+mod credential;
 mod diff;
 mod explain;
 mod export;
@@ -70,6 +71,9 @@ enum Command {
     /// Links to Entra tenants
     #[command(subcommand)]
     Connection(connection::Command),
+    /// What connections sign in with
+    #[command(subcommand)]
+    Credential(credential::Command),
     /// Read a tenant and bring the register in step
     #[command(subcommand)]
     Run(run::Command),
@@ -147,6 +151,7 @@ impl Cli {
             Command::Export => export::run(&session).await,
             Command::Diff(args) => diff::run(&session, &args).await,
             Command::Connection(command) => command.run(&session).await,
+            Command::Credential(command) => command.run(&session).await,
             Command::Run(command) => command.run(&session).await,
             Command::Import(command) => command.run(&session).await,
             Command::Account(command) => command.run(&session).await,

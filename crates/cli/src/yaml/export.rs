@@ -50,23 +50,34 @@ pub fn to_yaml(documents: &[v1::Document]) -> Result<String, serde_saphyr::Seria
 
 fn of_credential(credential: &v1::Credential) -> (Option<String>, Keys) {
     let variable = variable_of(&credential.name);
-    let mut keys = Keys::of_kind("Credential")
+    let next_variable = format!("{variable}_NEXT");
+    let from = |variable: &str| Yaml::Line(FlowMap(Keys::default().text("fromEnv", variable)));
+    let keys = Keys::of_kind("Credential")
         .text("name", &credential.name)
         .text("tenantId", &credential.tenant_id)
-        .text("clientId", &credential.client_id);
-    if !credential.has_secret {
-        return (None, keys);
-    }
-    keys = keys.add(
-        "clientSecret",
-        Yaml::Line(FlowMap(Keys::default().text("fromEnv", &variable))),
-    );
-    (
-        Some(format!(
-            "# Secrets are not exported: set {variable} before applying this.\n"
-        )),
-        keys,
-    )
+        .text("clientId", &credential.client_id)
+        .maybe("clientSecret", credential.has_secret.then(|| from(&variable)))
+        .text("expires", &credential.expires)
+        .maybe(
+            "nextClientSecret",
+            credential.has_next_secret.then(|| from(&next_variable)),
+        )
+        .text("nextExpires", &credential.next_expires);
+    let stored = [
+        (credential.has_secret, variable),
+        (credential.has_next_secret, next_variable),
+    ];
+    let wanted: Vec<String> = stored
+        .into_iter()
+        .filter_map(|(stored, variable)| stored.then_some(variable))
+        .collect();
+    let comment = (!wanted.is_empty()).then(|| {
+        format!(
+            "# Secrets are not exported: set {} before applying this.\n",
+            wanted.join(" and ")
+        )
+    });
+    (comment, keys)
 }
 
 fn of_connection(connection: &v1::Connection) -> Keys {

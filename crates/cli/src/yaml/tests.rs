@@ -466,8 +466,7 @@ fn any_schedule() -> impl Strategy<Value = Kind> {
                 frequency: Some(frequency),
                 start: text.clone(),
                 time_zone: text.clone(),
-                delta: (delta.is_some() || hours.is_some())
-                    .then_some(v1::ScheduleDelta { on: delta, hours }),
+                delta: (delta.is_some() || hours.is_some()).then_some(v1::ScheduleDelta { on: delta, hours }),
                 deprovision: Some(v1::ScheduleDeprovision {
                     on: deprovision,
                     at: text,
@@ -566,7 +565,14 @@ fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
         });
     let custom = ("[a-z]{1,9}", 1..5i32)
         .prop_map(|(name, r#type)| Kind::CustomField(v1::CustomField { name, r#type }));
-    (mapping, any_people(), custom, connection, any_schedule(), settings)
+    (
+        mapping,
+        any_people(),
+        custom,
+        connection,
+        any_schedule(),
+        settings,
+    )
         .prop_filter("each once", |(one, other, ..)| match (one, other) {
             (Kind::Mapping(one), Kind::Mapping(other)) => one.name != other.name,
             _ => true,

@@ -128,34 +128,92 @@ fn a_delta_that_had_to_read_everything_is_told_as_a_full_run_with_its_reason() {
     assert!(telling.letter.is_some());
 }
 
+fn health(change: Change) -> Option<Health> {
+    Some(Health {
+        change,
+        reason: "The secret expired. Make a new one.".to_owned(),
+        next_try: (change == Change::Quarantined).then_some("2026-11-21T12:15:00Z".parse().unwrap()),
+    })
+}
+
 #[test]
 fn n6_a_failure_is_mailed_once_and_its_end_too() {
-    let mut broken = run(
-        Asked::Delta,
-        failed("the client secret expired on 2026-11-20: make a new one"),
-    );
+    let mut broken = run(Asked::Delta, failed("Graph did not answer: try again later"));
+    broken.before.health = health(Change::BeganToFail);
     let first = tell(&broken, MANNER);
     assert_eq!(kinds(&first), [Kind::RunFailed]);
     let letter = first.letter.unwrap();
     assert_eq!(letter.subject, "Rollcall: contoso delta run failed");
-    assert!(letter.body.contains("make a new one"));
+    assert!(letter.body.contains("try again later"));
     assert!(
         letter
             .body
             .contains("rollcall run start contoso --kind delta --wait")
     );
 
-    broken.before.failing = true;
+    broken.before.health = None;
     let again = tell(&broken, MANNER);
     assert_eq!((kinds(&again), again.letter), (vec![Kind::RunFailed], None));
 
     let mut well = run(Asked::Delta, Ending::Finished);
-    well.before.failing = true;
+    well.before.health = health(Change::WorksAgain);
     let back = tell(&well, NO_COMPLETION);
     assert_eq!(back.notices, []);
     let letter = back.letter.unwrap();
     assert_eq!(letter.subject, "Rollcall: contoso works again");
     assert!(letter.body.contains("The run before it had failed"));
+}
+
+#[test]
+fn b17_a_quarantine_is_one_notice_and_one_mail_and_so_is_its_end() {
+    let mut broken = run(Asked::Delta, failed("The secret expired. Make a new one."));
+    broken.before.health = health(Change::Quarantined);
+    let telling = tell(&broken, NO_COMPLETION);
+    assert_eq!(kinds(&telling), [Kind::RunFailed, Kind::ConnectionQuarantined]);
+    let body = &telling.notices[1].body;
+    assert!(
+        body.contains("Make a new one.") && body.contains("2026-11-21 12:15 UTC"),
+        "{body}"
+    );
+    assert!(body.contains("rollcall connection release contoso"), "{body}");
+    let letter = telling.letter.unwrap();
+    assert_eq!(
+        letter.subject,
+        "Rollcall: contoso delta run failed, and is in quarantine"
+    );
+    assert!(letter.body.contains("2026-11-21 12:15 UTC"), "{}", letter.body);
+
+    // The next tries, which nobody asked for, say nothing; a run that a person starts does.
+    broken.before = Before {
+        just_a_try: true,
+        ..Before::default()
+    };
+    assert_eq!(tell(&broken, MANNER), Telling::default());
+    broken.before = Before::default();
+    assert_eq!(kinds(&tell(&broken, MANNER)), [Kind::RunFailed]);
+
+    let mut well = run(Asked::Delta, Ending::Finished);
+    well.before.health = health(Change::Recovered);
+    let back = tell(&well, NO_COMPLETION);
+    assert_eq!(kinds(&back), [Kind::ConnectionRecovered]);
+    assert_eq!(back.letter.unwrap().subject, "Rollcall: contoso works again");
+
+    let tested = tell_health("contoso 1", &health(Change::Recovered).unwrap(), MANNER.console);
+    assert_eq!(kinds(&tested), [Kind::ConnectionRecovered]);
+    let letter = tested.letter.unwrap();
+    assert!(letter.body.contains("connections/contoso%201"), "{}", letter.body);
+}
+
+#[test]
+fn b17_a_run_of_which_too_many_failed_says_so_in_its_mail() {
+    let mut run = run(Asked::Full, Ending::Finished);
+    run.counts.failed = 9;
+    run.before.health = health(Change::Quarantined);
+    let telling = tell(&run, NO_COMPLETION);
+    assert_eq!(kinds(&telling), [Kind::RunFinished, Kind::ConnectionQuarantined]);
+    let letter = telling.letter.unwrap();
+    assert!(letter.attach_failed && letter.subject.ends_with("and is in quarantine"));
+    assert!(letter.body.contains("Make a new one."), "{}", letter.body);
 }
 
 #[test]
@@ -371,7 +429,8 @@ fn any_run() -> impl Strategy<Value = EndedRun> {
         Just(Asked::Deprovision)
     ];
     let texts = (".*", prop::option::of(".*"), prop::option::of(".*"), ".*");
-    let before = any::<(bool, bool)>();
+    let change = prop::option::of(prop::sample::select(Change::ALL.to_vec()));
+    let before = (change, any::<bool>());
     (asked, any::<bool>(), texts, any_ending(), any_counts(), before).prop_map(
         |(
             asked,
@@ -395,7 +454,8 @@ fn any_run() -> impl Strategy<Value = EndedRun> {
                 removed: None,
                 held_first: Vec::new(),
                 before: Before {
-                    failing: before.0,
+                    health: before.0.and_then(health),
+                    just_a_try: false,
                     records_failed_lately: before.1,
                 },
             }
@@ -439,8 +499,8 @@ proptest! {
 
     #[test]
     fn a_connection_that_goes_on_as_it_was_gets_no_mail_but_completions(run in any_run()) {
-        let failing = matches!(run.ending, Ending::Failed { .. });
-        let run = EndedRun { before: Before { failing, records_failed_lately: true }, ..run };
+        let before = Before { records_failed_lately: true, ..Before::default() };
+        let run = EndedRun { before, ..run };
         prop_assert_eq!(tell(&run, NO_COMPLETION).letter, None);
     }
 

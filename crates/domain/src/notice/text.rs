@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Asked, Counts, EndedRun, Ending, MAX_ATTACHED, Removed};
+use chrono::{DateTime, Utc};
+
+use crate::expiry::{Warning, full_run_words};
+
+use super::{Asked, Counts, EndedRun, Ending, Health, MAX_ATTACHED, Removed};
 
 /// Characters of a title or subject, at most.
 const MAX_LINE: usize = 200;
@@ -202,7 +206,7 @@ pub(super) fn preview_letter(run: &EndedRun, console: Option<&str>) -> String {
 }
 
 /// The mail on a failed run.
-pub(super) fn failure_letter(run: &EndedRun, error: &str, console: Option<&str>) -> String {
+pub(super) fn failure_letter(run: &EndedRun, error: &str, goes_on: bool, console: Option<&str>) -> String {
     let mut text = Text::new();
     text.line(&format!(
         "The {} of {} failed:",
@@ -214,9 +218,91 @@ pub(super) fn failure_letter(run: &EndedRun, error: &str, console: Option<&str>)
     text.gap();
     text.line(&again(run));
     text.link(console, &format!("runs/{}", run.id));
-    text.gap();
-    text.line("While it goes on failing there is no further mail, only the bell. A mail will say when it works again.");
+    if goes_on {
+        text.gap();
+        text.line(
+            "A mail will say when it works again, or when it failed three times in a row and comes into quarantine.",
+        );
+    }
     text.done()
+}
+
+/// That a connection is in quarantine, for the bell.
+pub(super) fn quarantined(connection: &str, health: &Health, console: Option<&str>) -> String {
+    let mut text = Text::new();
+    text.line(&paragraph(&health.reason));
+    text.quarantine(connection, health);
+    text.link(console, &connection_path(connection));
+    text.done()
+}
+
+/// The same, at the end of a mail about the run that led there.
+pub(super) fn quarantine_in_letter(run: &EndedRun, health: &Health) -> String {
+    let mut text = Text::new();
+    text.line("");
+    if matches!(run.ending, Ending::Finished | Ending::Planned) {
+        text.line(&paragraph(&health.reason));
+    }
+    text.quarantine(&run.connection, health);
+    text.done()
+}
+
+/// That a connection came out of quarantine, for the bell.
+pub(super) fn recovered(connection: &str, health: &Health, console: Option<&str>) -> String {
+    let mut text = Text::new();
+    text.line("Its quarantine has ended, and scheduled runs go on.");
+    text.line(&format!("What was wrong: {}", paragraph(&health.reason)));
+    text.link(console, &connection_path(connection));
+    text.done()
+}
+
+/// The mail on a connection that a test found working.
+pub(super) fn recovered_letter(connection: &str, health: &Health, console: Option<&str>) -> String {
+    let mut text = Text::new();
+    text.line(&format!(
+        "A test of {} went well: it works again, and scheduled runs go on.",
+        single_line(connection)
+    ));
+    text.gap();
+    text.line(&format!("What was wrong: {}", paragraph(&health.reason)));
+    text.link(console, &connection_path(connection));
+    text.gap();
+    text.line("Sent by Rollcall.");
+    text.done()
+}
+
+/// That a secret expires.
+pub(super) fn expiry(warning: &Warning, console: Option<&str>) -> String {
+    let mut text = Text::new();
+    text.line(&paragraph(&warning.what));
+    text.line(&warning.next_step);
+    text.line("All credentials: rollcall credential list");
+    text.link(console, "");
+    text.done()
+}
+
+/// That a full run is long ago.
+pub(super) fn overdue(connection: &str, last_full: DateTime<Utc>, console: Option<&str>) -> String {
+    let mut text = Text::new();
+    text.line(&full_run_words(last_full));
+    text.line(&format!(
+        "To start one: rollcall run start {} --kind full --wait",
+        shell_word(connection)
+    ));
+    text.link(console, &connection_path(connection));
+    text.done()
+}
+
+fn connection_path(connection: &str) -> String {
+    let mut path = String::from("connections/");
+    for byte in connection.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            push(&mut path, format_args!("%{byte:02X}"));
+        }
+    }
+    path
 }
 
 /// What is attached.
@@ -374,9 +460,28 @@ impl Text {
     }
 
     fn works_again(&mut self, run: &EndedRun) {
-        if run.before.failing {
+        if run.works_again() {
             self.line("The run before it had failed: the connection works again.");
         }
+    }
+
+    /// What quarantine means, and how it ends.
+    fn quarantine(&mut self, connection: &str, health: &Health) {
+        let next = health.next_try.map_or_else(String::new, |at| {
+            format!(
+                " It is tried again by itself at {} UTC, then less and less often.",
+                at.format("%Y-%m-%d %H:%M")
+            )
+        });
+        self.line(&format!(
+            "The connection is in quarantine: its scheduled runs wait.{next} It recovers with the first success: of a \
+             try, of a run that you start, or of a test.",
+        ));
+        self.line(&format!(
+            "To end it by hand: rollcall connection release {}",
+            shell_word(connection)
+        ));
+        self.line("There is no further word of failed tries; a mail will say when it works again.");
     }
 
     /// Why it was another kind of run than was asked for, and what is said of removals.

@@ -5,6 +5,8 @@ use axum::http::Uri;
 /// One kind of request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
+    /// `/applications(appId='{client id}')`
+    Application(String),
     /// `/organization`
     Organizations,
     /// `/organization/{id}`
@@ -80,6 +82,12 @@ impl Endpoint {
             ["users", key, "manager"] => Self::UserManager(key.into()),
             ["directory", "deletedItems"] => Self::DeletedItems,
             ["directory", "deletedItems", "microsoft.graph.user" | "graph.user"] => Self::DeletedUsers,
+            [applications] if applications.starts_with("applications(") => Self::Application(
+                applications
+                    .strip_prefix("applications(appId='")?
+                    .strip_suffix("')")?
+                    .into(),
+            ),
             // A principal name that starts with `$` comes this way (§2.6).
             [users] => Self::User(users.strip_prefix("users('")?.strip_suffix("')")?.into()),
             [users, "manager"] => {
@@ -93,6 +101,7 @@ impl Endpoint {
     /// The path with ids left out, as requests are counted.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Application(_) => "/v1.0/applications(appId={id})",
             Self::Organizations => "/v1.0/organization",
             Self::Organization(_) => "/v1.0/organization/{id}",
             Self::Users => "/v1.0/users",
@@ -121,7 +130,7 @@ impl Endpoint {
             Self::GroupDelta => return 5,
             Self::TransitiveMembers(..) => 5,
             Self::Members(..) => 3,
-            Self::Users | Self::MemberOf(_) | Self::TransitiveMemberOf(_) => 2,
+            Self::Users | Self::Application(_) | Self::MemberOf(_) | Self::TransitiveMemberOf(_) => 2,
             _ => 1,
         };
         let base = base + u32::from(expand);
@@ -132,6 +141,12 @@ impl Endpoint {
     /// Application permissions of which one is enough.
     pub fn roles(&self) -> &'static [&'static str] {
         match self {
+            Self::Application(_) => &[
+                "Application.Read.All",
+                "Application.ReadWrite.All",
+                "Directory.Read.All",
+                "Directory.ReadWrite.All",
+            ],
             Self::Organizations | Self::Organization(_) => &[
                 "Organization.Read.All",
                 "Organization.ReadWrite.All",

@@ -4,7 +4,7 @@ use super::answer::{Answer, RequestIds};
 use super::endpoint::{Endpoint, decoded_path, decoded_query};
 use super::error::{GraphError, seconds_or_date};
 use super::query::Query;
-use super::{aadsts, deleted, delta, groups, organization, token, user, users};
+use super::{aadsts, application, deleted, delta, groups, organization, token, user, users};
 use crate::fault::{Effect, Published, RetryAfter};
 use crate::held::lock;
 use crate::settings::Settings;
@@ -206,6 +206,7 @@ fn throttled(call: &Call<'_>, endpoint: &Endpoint, client_id: &str, ids: &Reques
 
 fn dispatch(call: &Call<'_>, endpoint: &Endpoint, ids: &RequestIds) -> Answer {
     let outcome = match endpoint {
+        Endpoint::Application(client_id) => application::get(call, client_id),
         Endpoint::Organizations => Ok(organization::list(call)),
         Endpoint::Organization(id) => organization::get(call, id),
         Endpoint::Users => users::list(call),

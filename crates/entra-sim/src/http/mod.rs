@@ -4,6 +4,7 @@
 
 mod aadsts;
 mod answer;
+mod application;
 mod control;
 mod cursor;
 mod deleted;

@@ -100,11 +100,11 @@ impl Asked {
         }
         match self.get("client_secret").or(basic_secret.as_deref()) {
             None => refused(7_000_218, ""),
-            Some(secret) if secret != app.secret => refused(7_000_215, &app.client_id),
-            Some(_) if app.secret_expires.is_some_and(|expires| expires <= tenant.now()) => {
-                refused(7_000_222, &app.client_id)
-            }
-            Some(_) => Ok(()),
+            Some(secret) => match app.secrets().find(|(known, _)| *known == secret) {
+                None => refused(7_000_215, &app.client_id),
+                Some((_, Some(expires))) if expires <= tenant.now() => refused(7_000_222, &app.client_id),
+                Some(_) => Ok(()),
+            },
         }
     }
 

@@ -348,7 +348,10 @@ async fn r3_a_change_keeps_the_times_that_it_leaves_alone() {
     stage.tick().await;
     stage.at("2026-02-02T01:35:00Z").await;
     let runs = stage.runs().await;
-    assert!(runs[before..].iter().any(|run| run.starts_with("full:")), "{runs:?}");
+    assert!(
+        runs[before..].iter().any(|run| run.starts_with("full:")),
+        "{runs:?}"
+    );
     changed.full = Some(Timing::new(
         Frequency::Cron(Cron::parse("0 20 * * *").unwrap()),
         nightly().full.unwrap().start(),

@@ -107,6 +107,11 @@ impl World {
             secret: Some(SealedSecret { key_id, ciphertext }),
             created_at: now,
             updated_at: now,
+            secret_id: None,
+            expires_on: None,
+            next: None,
+            next_id: None,
+            next_expires_on: None,
         };
         let policy = Policy::of_key("deactivate").unwrap();
         let connection = Connection {

@@ -136,11 +136,17 @@ impl Server {
 }
 
 pub fn client_of(origin: &str, limits: Limits) -> Graph {
+    client_with(origin, limits, None)
+}
+
+/// The same with a second secret.
+pub fn client_with(origin: &str, limits: Limits, other: Option<&str>) -> Graph {
     let endpoints = Endpoints::new(Cloud::Custom, Some(origin), Some(origin), None).unwrap();
     let credential = AppCredential {
         tenant: TENANT,
         client_id: Uuid::from_u128(0x2222),
         secret: SecretString::from(SECRET),
+        other: other.map(SecretString::from),
     };
     Graph::new(&Transport::new(limits).unwrap(), endpoints, credential).for_run(Context::default())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rollcall_graph::{Cause, Context, Disposition, Error, Limits};
 
-use crate::server::{Answer, SECRET, Server, TENANT, client_of, quick};
+use crate::server::{Answer, SECRET, Server, TENANT, client_of, client_with, quick};
 
 async fn refused(status: u16, body: &'static str) -> Error {
     let server = Server::start(move |seen| seen.is_token().then(|| Answer::new(status, body))).await;
@@ -173,4 +173,50 @@ async fn nobody_there_is_unreachable() {
         "{error}"
     );
     assert_eq!(context.stats.snapshot().unanswered, 2);
+}
+
+/// Refuses the first secret with this number, and the other one unless it is good.
+async fn two_secrets(first: u32, other_is_good: bool) -> (Server, rollcall_graph::Graph) {
+    let server = Server::start(move |seen| {
+        let refused = |code: u32| {
+            let body = format!(
+                r#"{{"error":"invalid_client","error_codes":[{code}],"error_description":"AADSTS{code}: No."}}"#
+            );
+            Some(Answer::new(401, body))
+        };
+        match (seen.is_token(), seen.body.contains("client_secret=other")) {
+            (false, _) => Some(Answer::ok("7")),
+            (true, true) if other_is_good => None,
+            (true, true) => refused(7_000_215),
+            (true, false) => refused(first),
+        }
+    })
+    .await;
+    let graph = client_with(&server.origin, quick(), Some("other"));
+    (server, graph)
+}
+
+#[tokio::test]
+async fn b9_where_the_first_secret_is_refused_the_other_one_serves_and_that_is_known() {
+    for (code, cause) in [(7_000_215, Cause::WrongSecret), (7_000_222, Cause::ExpiredSecret)] {
+        let (server, graph) = two_secrets(code, true).await;
+        graph.sign_in().await.unwrap();
+        assert_eq!(server.tokens().len(), 2);
+        assert_eq!(graph.refused_secret().await.unwrap().cause, cause);
+    }
+}
+
+#[tokio::test]
+async fn b9_where_neither_serves_it_is_said_of_the_first() {
+    let (_server, graph) = two_secrets(7_000_222, false).await;
+    let error = graph.sign_in().await.unwrap_err();
+    assert_eq!(error.cause(), Cause::ExpiredSecret);
+    assert_eq!(graph.refused_secret().await, None);
+}
+
+#[tokio::test]
+async fn b9_what_no_other_secret_mends_is_not_tried_with_it() {
+    let (server, graph) = two_secrets(700_016, true).await;
+    assert_eq!(graph.sign_in().await.unwrap_err().cause(), Cause::UnknownApp);
+    assert_eq!(server.tokens().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Events that the bus did not bring: whatever is committed to the outbox is told in the end.
+//! Events that the bus did not bring: whatever is committed to the outbox is told in the end. So is what no event tells of.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use store::{StoreError, delivery, inbox};
 use tokio::sync::Notify;
 
 use super::teller::finished_prefix;
-use super::{Event, Teller};
+use super::{Event, Teller, watch};
 use crate::config::SweepConfig;
 use crate::wake_up::wake_up;
 
@@ -41,6 +41,9 @@ impl Sweep {
         while stopper.until(tokio::time::sleep(every)).await.is_some() {
             if let Err(error) = self.once().await {
                 tracing::warn!(error = %chain(&error), "the sweep failed; the next one goes on");
+            }
+            if let Err(error) = self.watch().await {
+                tracing::warn!(error = %chain(&error), "some warnings wait for the next sweep");
             }
             if let Err(error) = self.bus.lag(&consumers::NOTIFIER_FINISHED).await {
                 tracing::debug!(error = %chain(&error), "the queue's length is not known");
@@ -77,6 +80,20 @@ impl Sweep {
             wake_up(&self.bus, organization, &told.notices).await;
         }
         Ok(count)
+    }
+
+    /// Tells of what no event tells of.
+    pub async fn watch(&self) -> Result<(), StoreError> {
+        let back = TimeDelta::days(i64::from(self.config.days));
+        let since = self.teller.clock().now() - back;
+        let (told, mails) = watch::look(&self.teller, since).await?;
+        if mails {
+            self.due.notify_one();
+        }
+        for (organization, notices) in &told {
+            wake_up(&self.bus, *organization, notices).await;
+        }
+        Ok(())
     }
 
     async fn look(&self) -> Result<Vec<Untold>, StoreError> {

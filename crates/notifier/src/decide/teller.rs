@@ -4,16 +4,19 @@ use bus::subjects;
 use chrono::TimeDelta;
 use domain::id::{DeliveryId, EventId, NoticeId, OrganizationId, RunId};
 use domain::notice::{
-    self, Asked, Before, Counts, EndedRun, Ending, Letter, MAX_RECIPIENTS, Manner, Removed, recipients,
+    self, Asked, Before, Counts, EndedRun, Ending, Health, Letter, MAX_RECIPIENTS, Manner, Removed, Telling,
+    recipients,
 };
+use domain::quarantine;
 use service::Clock;
 use service::telemetry::{TraceContext, set_parent};
 use store::delivery::{Addressee, Mailing};
+use store::notice::About;
 use store::run::Kind;
 use store::run_view::{RunView, State};
 use store::{
-    Store, StoreError, Tx, delivery, earlier_runs, inbox, recipient, review_list, run_view, settings,
-    system_log,
+    Store, StoreError, Tx, connection_health, delivery, earlier_runs, inbox, recipient, review_list,
+    run_view, settings, system_log,
 };
 use tracing::Instrument;
 
@@ -22,6 +25,8 @@ use crate::metrics::{KIND, Metrics};
 
 /// Failed records are mailed again after so long, even when they go on failing.
 const QUIET: TimeDelta = TimeDelta::hours(24);
+/// What sets off runs that nobody asks for.
+const SCHEDULE: &str = "schedule";
 
 /// As many of those whose removals wait are named in a notice.
 const NAMED: i64 = 10;
@@ -110,7 +115,7 @@ impl Teller {
             tracing::info!("a later event tells of this run");
             return Ok(None);
         }
-        let before = self.before(tx, &view).await?;
+        let before = self.before(tx, event, &view).await?;
         let removed = system_log::removals_of(tx.connection(), event.run).await?;
         let held_first = if view.counts.held > 0 {
             review_list::first_held(tx.connection(), event.run, NAMED).await?
@@ -127,16 +132,20 @@ impl Teller {
         }))
     }
 
-    async fn before(&self, tx: &mut Tx, view: &RunView) -> Result<Before, StoreError> {
+    async fn before(&self, tx: &mut Tx, event: &Event, view: &RunView) -> Result<Before, StoreError> {
         let (of, run) = (view.connection, view.id);
-        // Where a plan was applied, the reading of this very run had worked before.
-        let failing = view.apply_requested_at.is_none()
-            && earlier_runs::last_failed(tx.connection(), of, run, view.created_at).await?;
+        let changed = connection_health::change_of(tx.connection(), event.id).await?;
+        let just_a_try = view.trigger == SCHEDULE
+            && changed.is_none()
+            && connection_health::find(tx.connection(), of)
+                .await?
+                .is_some_and(|known| matches!(known.health, quarantine::Health::Quarantined(_)));
         let until = view.ended_at.unwrap_or_else(|| self.clock.now());
         let records_failed_lately =
             earlier_runs::had_failed_records(tx.connection(), of, run, until - QUIET, until).await?;
         Ok(Before {
-            failing,
+            health: changed.map(health),
+            just_a_try,
             records_failed_lately,
         })
     }
@@ -145,15 +154,20 @@ impl Teller {
         let settings = settings::find(tx.connection(), event.organization).await?;
         let manner = Manner {
             mail_on_completion: settings.mail_on_completion,
-            console: self.console.as_deref(),
+            console: self.console(),
         };
         let telling = notice::tell(&ended.run, manner);
-        let about = store::notice::About {
+        let about = About {
             organization: event.organization,
             event: event.id,
             run: Some(event.run),
             connection: Some(ended.connection),
         };
+        self.put(tx, about, &telling).await
+    }
+
+    /// Writes notices and mails.
+    pub(super) async fn put(&self, tx: &mut Tx, about: About, telling: &Telling) -> Result<Told, StoreError> {
         let mut told = Told::default();
         for notice in &telling.notices {
             let id = NoticeId(self.clock.new_id());
@@ -163,7 +177,8 @@ impl Teller {
             }
         }
         if let Some(letter) = &telling.letter {
-            told.deliveries = self.address(tx, event, letter, &settings.mail_to).await?;
+            let settings = settings::find(tx.connection(), about.organization).await?;
+            told.deliveries = self.address(tx, about, letter, &settings.mail_to).await?;
         }
         Ok(told)
     }
@@ -171,13 +186,13 @@ impl Teller {
     async fn address(
         &self,
         tx: &mut Tx,
-        event: &Event,
+        about: About,
         letter: &Letter,
         mail_to: &[String],
     ) -> Result<u64, StoreError> {
         // One more than are taken, so that it shows when there are more.
         let limit = i64::try_from(MAX_RECIPIENTS + 1).unwrap_or(i64::MAX);
-        let admins = recipient::admins(tx.connection(), event.organization, limit).await?;
+        let admins = recipient::admins(tx.connection(), about.organization, limit).await?;
         let chosen = recipients(
             mail_to.iter().map(String::as_str),
             admins.iter().map(String::as_str),
@@ -195,9 +210,9 @@ impl Teller {
             .map(|recipient| self.addressee(recipient))
             .collect();
         let mailing = Mailing {
-            organization: event.organization,
-            event: event.id,
-            run: event.run,
+            organization: about.organization,
+            event: about.event,
+            run: about.run,
             letter,
             traceparent: traceparent.as_ref().map(TraceContext::as_str),
             addressees: &addressees,
@@ -212,6 +227,11 @@ impl Teller {
             recipient,
             message_id: format!("<{id}@{}>", self.mail_domain),
         }
+    }
+
+    /// The console's address, for links.
+    pub(super) fn console(&self) -> Option<&str> {
+        self.console.as_deref()
     }
 
     pub(super) const fn store(&self) -> &Store {
@@ -235,6 +255,15 @@ pub(super) fn finished_prefix() -> String {
 struct Ended {
     connection: domain::id::ConnectionId,
     run: EndedRun,
+}
+
+/// What changed, as the policy sees it.
+pub(super) fn health(changed: connection_health::Changed) -> Health {
+    Health {
+        change: changed.change,
+        reason: changed.reason,
+        next_try: changed.next_try,
+    }
 }
 
 fn ending(view: &RunView) -> Option<Ending> {

@@ -141,7 +141,7 @@ async fn old_mails_go_with_their_tries_but_not_what_waits_to_be_sent() {
     let mailing = Mailing {
         organization: ORGANIZATION,
         event: EventId(Uuid::from_u128(1)),
-        run: RunId(Uuid::from_u128(2)),
+        run: Some(RunId(Uuid::from_u128(2))),
         letter: &letter,
         traceparent: None,
         addressees: &addressees,

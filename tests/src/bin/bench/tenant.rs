@@ -66,6 +66,7 @@ impl Tenant {
             tenant: TENANT_ID.parse()?,
             client_id: CLIENT_ID.parse()?,
             secret: SecretString::from(CLIENT_SECRET),
+            other: None,
         };
         Ok(Graph::new(
             &Transport::new(Limits::default())?,

@@ -1,0 +1,199 @@
+//! What quarantine is decided by, and what it comes to: `connection_health`, `connection`, `connection_status` and the
+//! tables of runs together (B17). Only reads.
+
+use chrono::{DateTime, Utc};
+use domain::id::{ConnectionId, OrganizationId, RunId};
+use domain::quarantine::{Happened, Records, Scope, Why};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::connection_status::MadeBy;
+use crate::run::Kind;
+use crate::{Inconsistent, StoreError};
+
+/// Whether scheduled runs of a connection may begin: it is not in quarantine, its next try is due, or something about it
+/// has changed since it was tried last.
+pub async fn may_run(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let may = sqlx::query_scalar(
+        "-- quarantine.may_run
+         SELECT NOT EXISTS (
+             SELECT FROM connection_health AS health
+             JOIN connection ON connection.id = health.connection_id
+             LEFT JOIN credential ON credential.id = connection.credential_id
+             WHERE health.connection_id = $1 AND health.next_try_at > $2
+               AND health.considered_at >= greatest(connection.updated_at, connection.released_at, credential.updated_at))",
+    )
+    .bind(id.0)
+    .bind(now)
+    .fetch_one(connection)
+    .await?;
+    Ok(may)
+}
+
+/// Connections in quarantine whose next try is due, those that have waited longest first. Where records fail, a try without
+/// a run would tell nothing; one that was tried waits for the reconciler's word on that.
+pub async fn due(
+    connection: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<ConnectionId>, StoreError> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "-- quarantine.due
+         SELECT health.connection_id
+         FROM connection_health AS health
+         JOIN connection ON connection.id = health.connection_id
+         LEFT JOIN credential ON credential.id = connection.credential_id
+         WHERE health.quarantined_since IS NOT NULL AND connection.disconnected_at IS NULL
+           AND health.cause <> $2
+           AND (health.next_try_at <= $1
+                OR health.considered_at < greatest(connection.updated_at, credential.updated_at))
+           AND NOT EXISTS (
+               SELECT FROM connection_status AS status
+               WHERE status.connection_id = health.connection_id AND status.made_by = $4
+                 AND status.tested_at > health.considered_at)
+         ORDER BY health.next_try_at LIMIT $3",
+    )
+    .bind(now)
+    .bind(domain::quarantine::RECORDS_FAILED)
+    .bind(limit)
+    .bind(MadeBy::Quarantine.key())
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(ConnectionId).collect())
+}
+
+/// What the end of a run, or of its planning, says of its connection; none: nothing.
+pub async fn of_run(connection: &mut PgConnection, id: RunId) -> Result<Option<Happened>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(
+        "-- quarantine.of_run
+         SELECT run.kind, plan.state, plan.apply_requested_at IS NOT NULL AS was_preview, plan.seen + plan.gone AS seen,
+             greatest(plan.failed - plan.failed_ignored, 0) AS failed, plan.error, fetched.delta, fetched.cause
+         FROM run
+         JOIN run_plan AS plan ON plan.run_id = run.id
+         JOIN run_fetch AS fetched ON fetched.run_id = run.id
+         WHERE run.id = $1",
+    )
+    .bind(id.0)
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let kind = Kind::of_key(&row.kind).ok_or_else(|| Inconsistent::new("run", "kind", id))?;
+    let scope = match kind {
+        // It reads nothing.
+        Kind::Revert => return Ok(None),
+        Kind::Manual => Scope::Named,
+        _ if row.delta => Scope::Changes,
+        Kind::Full | Kind::Delta | Kind::Preview | Kind::Deprovision => Scope::Whole,
+    };
+    Ok(match &*row.state {
+        "failed" => Some(Happened::Failed(Why {
+            cause: row.cause.unwrap_or_else(|| "internal".to_owned()),
+            text: row.error.unwrap_or_default(),
+        })),
+        // Applying a plan reads nothing: what its reading showed was told when it was planned.
+        "finished" if row.was_preview => None,
+        "planned" | "finished" => Some(Happened::Ran(Records {
+            seen: u32::try_from(row.seen).unwrap_or(0),
+            failed: u32::try_from(row.failed).unwrap_or(0),
+            scope,
+        })),
+        _ => None,
+    })
+}
+
+/// News of a connection that fails: a test, or a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// What happened.
+    pub happened: Happened,
+}
+
+/// Up to `limit` connections of which something is known that no run told: a person released it, a test passed, or a try by
+/// itself failed.
+pub async fn news(
+    connection: &mut PgConnection,
+    only: Option<ConnectionId>,
+    limit: i64,
+) -> Result<Vec<News>, StoreError> {
+    let rows: Vec<NewsRow> = sqlx::query_as(
+        "-- quarantine.news
+         SELECT health.connection_id, connection.organization_id,
+             coalesce(connection.released_at > health.considered_at, false) AS released,
+             coalesce(status.passed, false) AS passed, coalesce(failed.cause, '') AS cause,
+             coalesce(failed.message, '') AS message, coalesce(failed.next_step, '') AS next_step
+         FROM connection_health AS health
+         JOIN connection ON connection.id = health.connection_id
+         LEFT JOIN connection_status AS status
+             ON status.connection_id = health.connection_id AND status.tested_at > health.considered_at
+             AND (status.made_by = $2 OR status.made_by = $3 AND status.passed)
+         LEFT JOIN LATERAL (
+             SELECT checked ->> 'cause' AS cause, checked ->> 'message' AS message, checked ->> 'next_step' AS next_step
+             FROM jsonb_array_elements(status.checks) AS checked
+             WHERE NOT (checked ->> 'passed')::boolean LIMIT 1
+         ) AS failed ON true
+         WHERE ($1::uuid IS NULL OR health.connection_id = $1)
+           AND (connection.released_at > health.considered_at
+                OR status.connection_id IS NOT NULL
+                   AND NOT (status.passed AND health.cause = $4 AND health.quarantined_since IS NOT NULL))
+         LIMIT $5",
+    )
+    .bind(only.map(|id| id.0))
+    .bind(MadeBy::Quarantine.key())
+    .bind(MadeBy::Person.key())
+    .bind(domain::quarantine::RECORDS_FAILED)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(News::from).collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    kind: String,
+    state: String,
+    was_preview: bool,
+    seen: i32,
+    failed: i32,
+    error: Option<String>,
+    delta: bool,
+    cause: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct NewsRow {
+    connection_id: Uuid,
+    organization_id: Uuid,
+    released: bool,
+    passed: bool,
+    cause: String,
+    message: String,
+    next_step: String,
+}
+
+impl From<NewsRow> for News {
+    fn from(row: NewsRow) -> Self {
+        let happened = if row.released {
+            Happened::Released
+        } else if row.passed {
+            Happened::TestPassed
+        } else {
+            Happened::Failed(Why {
+                cause: row.cause,
+                text: format!("{} {}", row.message, row.next_step).trim().to_owned(),
+            })
+        };
+        Self {
+            connection: ConnectionId(row.connection_id),
+            organization: OrganizationId(row.organization_id),
+            happened,
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Quarantine: a connection that keeps failing backs off, says why, is told of once, and recovers by itself (B17).
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use contracts::v1::{Connection, NoticeKind, Quarantine, Run, RunKind, RunState};
+use entra_sim::{AppChange, Corruption, Effect, Fault, Operation};
+use harness::documents::CONNECTION;
+use harness::moved_clock::MovedClock;
+use harness::people::{crowd, hire, hire_many, nobody};
+use harness::runs::counts;
+use harness::site::Site;
+use harness::wait::until;
+use harness::world::World;
+use serde_json::json;
+
+fn answer(status: u16) -> Effect {
+    Effect::Status {
+        status,
+        code: None,
+        message: None,
+        retry_after: None,
+    }
+}
+
+/// Whatever Rollcall asks for first is refused, in a way that may pass.
+fn break_for_a_while(world: &World) {
+    world.tenant.fault(Fault::on("/v1.0/organization*", answer(400)));
+}
+
+/// Another secret at Entra's, unknown to Rollcall; and what Rollcall has as a token is worth nothing any more.
+fn change_the_secret(world: &World, secret: &str) {
+    world.tenant.change_app(AppChange {
+        secret: Some(secret.to_owned()),
+        ..AppChange::default()
+    });
+    world.tenant.revoke_tokens();
+}
+
+async fn failing_run(world: &World) -> Run {
+    let run = world.run_to_end(RunKind::Delta).await;
+    assert_eq!(run.state(), RunState::Failed, "{run:#?}");
+    run
+}
+
+async fn quarantined(world: &World) -> Quarantine {
+    until("it is in quarantine", async || {
+        world.connection().await.quarantine
+    })
+    .await
+}
+
+async fn free(world: &World) -> Connection {
+    until("it is in no quarantine", async || {
+        Some(world.connection().await).filter(|connection| connection.quarantine.is_none())
+    })
+    .await
+}
+
+async fn notices_of(world: &World, kind: NoticeKind) -> usize {
+    let notices = world.notices().await.notices;
+    notices.iter().filter(|notice| notice.kind() == kind).count()
+}
+
+fn seconds(quarantine: &Quarantine) -> (i64, i64) {
+    let time = |time: Option<prost_types::Timestamp>| time.unwrap().seconds;
+    (time(quarantine.since), time(quarantine.next_try_time))
+}
+
+fn subjects(world: &World, site: &Site) -> Vec<String> {
+    let mails = world.mails(site);
+    mails.iter().map(|mail| mail.header("Subject").unwrap()).collect()
+}
+
+#[tokio::test]
+async fn b17_a_wrong_secret_quarantines_at_once_and_a_right_one_ends_it() {
+    let (world, site) = (World::start().await, Site::shared().await);
+    hire(&world.tenant, "ann", json!({}));
+    world.full().await;
+    world.mails_until(site, 1).await;
+    assert_eq!(world.connection().await.quarantine, None);
+
+    change_the_secret(&world, "another~secret");
+    let run = failing_run(&world).await;
+    world.notice(&run.id, NoticeKind::ConnectionQuarantined).await;
+    let first = quarantined(&world).await;
+    assert_eq!(
+        (first.cause.as_str(), first.tries),
+        ("wrong_secret", 1),
+        "{first:#?}"
+    );
+    assert!(first.reason.contains("Certificates & secrets"), "{first:#?}");
+    let (since, next) = seconds(&first);
+    assert!((15 * 60..=17 * 60).contains(&(next - since)), "{first:#?}");
+
+    // A person may try at any time. That it fails again is on the bell, as everything that a person starts, but no news.
+    let again = failing_run(&world).await;
+    world.notice(&again.id, NoticeKind::RunFailed).await;
+    let second = quarantined(&world).await;
+    assert_eq!((second.tries, second.since), (2, first.since), "{second:#?}");
+
+    let listed = world.cli_run(&["connection", "list"]).await.stdout;
+    assert!(listed.contains("quarantined"), "{listed}");
+    let shown = world.cli_run(&["connection", "show", CONNECTION]).await.stdout;
+    assert!(
+        shown.contains("Quarantined")
+            && shown.contains("Certificates & secrets")
+            && shown.contains("next try"),
+        "{shown}"
+    );
+
+    // Entering the right secret makes it try at once.
+    let yaml = harness::documents::documents(&world.options, &world.url(), "", "");
+    let file = world.file("right.yaml", &yaml);
+    let cli = world
+        .cli()
+        .env(harness::documents::SECRET_VARIABLE, "another~secret");
+    cli.json(&["apply", "-f", file.to_str().unwrap()]).await.unwrap();
+    free(&world).await;
+    let mails = world.mails_until(site, 3).await;
+    assert_eq!(mails.len(), 3, "{:#?}", subjects(&world, site));
+    let subjects = subjects(&world, site);
+    assert!(
+        subjects[1].contains("is in quarantine") && subjects[2].contains("works again"),
+        "{subjects:#?}"
+    );
+    assert_eq!(notices_of(&world, NoticeKind::ConnectionQuarantined).await, 1);
+    assert_eq!(notices_of(&world, NoticeKind::ConnectionRecovered).await, 1);
+    world.delta().await;
+    world.account("ann").await;
+}
+
+#[tokio::test]
+async fn b17_what_may_pass_quarantines_after_three_times_and_sync_now_ends_it() {
+    let (world, site) = (World::start().await, Site::shared().await);
+    hire(&world.tenant, "ann", json!({}));
+    world.full().await;
+    break_for_a_while(&world);
+    for _ in 0..2 {
+        failing_run(&world).await;
+        assert_eq!(world.connection().await.quarantine, None, "it may pass");
+    }
+    let third = failing_run(&world).await;
+    world.notice(&third.id, NoticeKind::ConnectionQuarantined).await;
+    let quarantine = quarantined(&world).await;
+    assert_eq!(quarantine.tries, 1, "{quarantine:#?}");
+    world.tenant.clear_faults();
+    let well = world.delta().await;
+    free(&world).await;
+    world.notice(&well.id, NoticeKind::ConnectionRecovered).await;
+    // The full run, the first failure, the quarantine, and its end.
+    let mails = world.mails_until(site, 4).await;
+    assert_eq!(mails.len(), 4, "{:#?}", subjects(&world, site));
+}
+
+#[tokio::test]
+async fn b17_a_success_in_between_begins_the_count_anew() {
+    let world = World::start().await;
+    world.full().await;
+    for _ in 0..2 {
+        break_for_a_while(&world);
+        failing_run(&world).await;
+        failing_run(&world).await;
+        world.tenant.clear_faults();
+        world.full().await;
+    }
+    break_for_a_while(&world);
+    failing_run(&world).await;
+    assert_eq!(world.connection().await.quarantine, None);
+}
+
+#[tokio::test]
+async fn b17_a_run_of_which_too_many_records_fail_quarantines() {
+    let world = World::start().await;
+    let ids = hire_many(&world.tenant, 20);
+    let enabled = |json: &str| {
+        for id in &ids[11..] {
+            let corruption = Corruption::Raw {
+                property: "accountEnabled".to_owned(),
+                json: json.to_owned(),
+            };
+            let user = id.clone();
+            world
+                .tenant
+                .apply(&Operation::Corrupt { user, corruption })
+                .unwrap();
+        }
+    };
+    enabled("\"perhaps\"");
+    let run = world.full().await;
+    assert_eq!(counts(&run).failed, 9, "{run:#?}");
+    let quarantine = quarantined(&world).await;
+    assert_eq!(quarantine.cause, "records_failed");
+    assert!(quarantine.reason.contains("9 of 20"), "{quarantine:#?}");
+    world.notice(&run.id, NoticeKind::ConnectionQuarantined).await;
+    // That the connection can be reached says nothing of its records.
+    assert!(world.test_connection().await.passed);
+    let delta = world.delta().await;
+    assert!(counts(&delta).seen < 20);
+    assert!(world.connection().await.quarantine.is_some());
+
+    enabled("true");
+    let well = world.full().await;
+    assert_eq!(counts(&well).failed, 0, "{well:#?}");
+    free(&world).await;
+}
+
+#[tokio::test]
+async fn b17_a_person_releases_it_and_that_is_written_down() {
+    let (world, site) = (World::start().await, Site::shared().await);
+    world.full().await;
+    change_the_secret(&world, "another~secret");
+    failing_run(&world).await;
+    quarantined(&world).await;
+    let released = world.cli_json(&["connection", "release", CONNECTION]).await;
+    assert!(released.get("quarantine").is_none(), "{released:#}");
+    assert_eq!(world.connection().await.quarantine, None);
+    let written = site
+        .sql(&format!(
+            "SELECT actor, subject, before ->> 'cause' FROM audit
+             WHERE organization_id = '{}' AND action = 'connection.release'",
+            world.organization
+        ))
+        .await;
+    assert_eq!(written.trim(), format!("token tester|{CONNECTION}|wrong_secret"));
+    // The reconciler has taken it over, too: the next failure begins another quarantine.
+    until("it is forgotten", async || {
+        let row = site
+            .sql(&format!(
+                "SELECT count(*) FROM connection_health WHERE connection_id IN
+                     (SELECT id FROM connection WHERE organization_id = '{}')",
+                world.organization
+            ))
+            .await;
+        (row.trim() == "0").then_some(())
+    })
+    .await;
+    failing_run(&world).await;
+    assert_eq!(quarantined(&world).await.tries, 1);
+    let twice = world.cli_run(&["connection", "release", "nobody"]).await;
+    assert_eq!(twice.code, 1);
+    assert!(
+        twice.stderr.contains(CONNECTION),
+        "it names those there are: {twice:?}"
+    );
+}
+
+/// Moves the clock to a moment.
+fn go_to(clock: &mut MovedClock, at: &prost_types::Timestamp) {
+    let at = DateTime::<Utc>::from_timestamp(at.seconds + 5, 0).unwrap();
+    let by = (at - clock.now()).num_seconds();
+    clock.advance(Duration::from_secs(u64::try_from(by).unwrap()));
+}
+
+#[tokio::test]
+async fn b17_tries_come_later_and_later_and_the_first_that_works_ends_it() {
+    let mut clock = MovedClock::new();
+    let site = Site::start(clock.of(Site::builder())).await;
+    let world = World::bare(&site, nobody()).await;
+    world.connect("", "").await;
+    hire(&world.tenant, "ann", json!({}));
+    world.full().await;
+    let secret = world.options.client_secret.clone();
+    change_the_secret(&world, "another~secret");
+    let run = failing_run(&world).await;
+    world.notice(&run.id, NoticeKind::ConnectionQuarantined).await;
+    let mut last = quarantined(&world).await;
+    // Scheduled runs wait, and say why; the connection comes back by tries that cost little.
+    let schedule = format!(
+        "kind: Schedule\nname: hourly\nconnection: {CONNECTION}\nfrequency: {{ hours: 1 }}\n\
+         start: \"2026-01-01T00:30\"\ntimeZone: UTC\n"
+    );
+    world.apply(&schedule).await;
+    let shown = world.cli_json(&["schedule", "show", "hourly"]).await;
+    assert!(
+        shown["waitsBecause"].as_str().unwrap().contains("quarantine"),
+        "{shown:#}"
+    );
+    for (tries, minutes) in [(2, 30), (3, 60), (4, 120)] {
+        go_to(&mut clock, last.next_try_time.as_ref().unwrap());
+        last = until("it was tried by itself", async || {
+            world
+                .connection()
+                .await
+                .quarantine
+                .filter(|now| now.tries == tries)
+        })
+        .await;
+        let next = DateTime::<Utc>::from_timestamp(last.next_try_time.unwrap().seconds, 0).unwrap();
+        let wait = (next - clock.now()).num_minutes();
+        assert!(
+            (minutes - 1..=minutes + minutes / 10).contains(&wait),
+            "{wait} of {minutes}: {last:#?}"
+        );
+    }
+    // Nobody touches Rollcall: what was wrong is put right at Entra's.
+    change_the_secret(&world, &secret);
+    go_to(&mut clock, last.next_try_time.as_ref().unwrap());
+    free(&world).await;
+    let shown = world.cli_json(&["schedule", "show", "hourly"]).await;
+    assert_eq!(shown.get("waitsBecause"), None, "{shown:#}");
+    let kept = shown["lastTimes"].as_array().unwrap();
+    assert!(
+        kept.iter().any(|time| time.to_string().contains("quarantine")),
+        "its times came and were passed over: {shown:#}"
+    );
+    let recovered = async || notices_of(&world, NoticeKind::ConnectionRecovered).await == 1;
+    until("its recovery is told", async || recovered().await.then_some(())).await;
+    let mails = world.mails_until(&site, 3).await;
+    assert_eq!(mails.len(), 3, "{:#?}", subjects(&world, &site));
+    assert_eq!(
+        notices_of(&world, NoticeKind::RunFailed).await,
+        1,
+        "tries are no news"
+    );
+    assert_eq!(notices_of(&world, NoticeKind::ConnectionQuarantined).await, 1);
+    site.stop().await;
+}
+
+const TWO_PAGES: u32 = 1_500;
+
+/// Everyone is linked; then the directory refuses in this way, and nobody may leave the register for that.
+async fn nobody_leaves(fault: Fault, cause: &str) {
+    let world = World::of(crowd(TWO_PAGES), "", "includeDisabled: true").await;
+    world.full().await;
+    let active = async || {
+        let accounts = world.accounts().await;
+        accounts
+            .iter()
+            .filter(|account| account.status() == contracts::v1::AccountStatus::Active)
+            .count()
+    };
+    let before = active().await;
+    assert!(before > 1_000, "{before}");
+    world.tenant.fault(fault);
+    let run = world.run_to_end(RunKind::Full).await;
+    assert_eq!(run.state(), RunState::Failed, "{run:#?}");
+    assert_eq!((counts(&run).removed, counts(&run).held), (0, 0), "{run:#?}");
+    assert_eq!(active().await, before);
+    if !cause.is_empty() {
+        assert_eq!(quarantined(&world).await.cause, cause);
+    }
+    // What the next good run says is the truth again.
+    world.tenant.clear_faults();
+    let well = world.full().await;
+    assert_eq!((counts(&well).removed, counts(&well).held), (0, 0), "{well:#?}");
+    assert_eq!(active().await, before);
+}
+
+#[tokio::test]
+async fn b17_a_permission_that_goes_in_the_middle_of_a_listing_is_no_empty_directory() {
+    nobody_leaves(
+        Fault::on("/v1.0/users", answer(403)).after(1),
+        "missing_permission",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn b17_a_token_that_is_refused_in_the_middle_of_a_listing_is_no_empty_directory() {
+    nobody_leaves(Fault::on("/v1.0/users", answer(401)).after(1), "").await;
+}
+
+#[tokio::test]
+async fn b17_deleted_items_that_may_not_be_read_remove_nobody() {
+    nobody_leaves(
+        Fault::on("/v1.0/directory/deletedItems*", answer(403)),
+        "missing_permission",
+    )
+    .await;
+}
