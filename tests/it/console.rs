@@ -441,3 +441,60 @@ async fn n7_the_system_log_is_read_and_its_list_loaded() {
     let foreign = stranger.get(&format!("/log/{id}/records.csv")).await;
     assert_eq!(foreign.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn b4_a_run_is_reverted_from_its_page() {
+    let world = World::start().await;
+    hire(&world.tenant, "ann", json!({}));
+    let run = world.full().await;
+    let browser = Browser::signed_in(&world).await;
+    let path = format!("/runs/{}", run.id);
+    let page = browser.page(&path).await;
+    assert!(page.body.contains("Revert this run"), "{}", page.body);
+    let token = page.form_token();
+    let form = |what| {
+        [
+            ("form_token", token.as_str()),
+            ("reason", "wrong <b>tenant"),
+            ("what", what),
+        ]
+    };
+    let revert = format!("{path}/revert");
+
+    // First what it would do, then the thing itself.
+    let answer = browser.send(browser.form(&revert, &form("plan"))).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    let plan = answer
+        .header("location")
+        .strip_prefix("/runs/")
+        .unwrap()
+        .to_owned();
+    assert_eq!(tally(&world.ended(&plan).await), [(Outcome::Removed, 1)]);
+    assert_eq!(world.account("ann").await.name, "Ann");
+    let answer = browser.send(browser.form(&revert, &form("do"))).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    let back = answer
+        .header("location")
+        .strip_prefix("/runs/")
+        .unwrap()
+        .to_owned();
+    assert_eq!(tally(&world.ended(&back).await), [(Outcome::Removed, 1)]);
+
+    let page = browser.page(&format!("/runs/{back}")).await;
+    for part in [
+        "Revert of contoso",
+        &path,
+        "wrong &#60;b&#62;tenant",
+        "the next full run decides",
+    ] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
+    let page = browser.page(&path).await;
+    assert!(
+        page.body.contains("Reverted by") && page.body.contains(&format!("/runs/{back}")),
+        "{}",
+        page.body
+    );
+    let answer = browser.send(browser.form(&revert, &form("else"))).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.body);
+}

@@ -10,10 +10,12 @@ use service::clock::earliest_id;
 use service::drain::Stopper;
 use service::error::chain;
 use store::run_partition::{self, Week};
-use store::{Store, StoreError};
+use store::{Store, StoreError, former_account, former_link};
 
 /// Between two rounds; a round with nothing to do is a few small queries.
 const EVERY: Duration = Duration::from_secs(600);
+/// Rows deleted in one statement.
+const MOST: i64 = 1_000;
 /// Weeks that are ready, this one included.
 const AHEAD: usize = 3;
 
@@ -63,6 +65,8 @@ impl Partitions {
         for week in run_partition::give_up(&mut connection, before, now).await? {
             tracing::info!(week, "details of runs are pruned");
         }
+        while former_account::prune(&mut connection, MOST).await? == MOST.unsigned_abs() {}
+        while former_link::prune(&mut connection, MOST).await? == MOST.unsigned_abs() {}
         let pruned = run_partition::pruned(&mut connection).await?;
         if pruned.is_empty() || !run_partition::lock_dropping(&mut connection).await? {
             return Ok(());

@@ -16,6 +16,7 @@ use store::decision::Insert;
 use store::decision_settle as contested;
 use store::revert::{self, Wanted};
 use store::run_page::{self, Page, Source};
+use store::run_partition::{self, Week};
 use store::run_plan::{self, New, Open, State, Work};
 use store::{Store, Tx};
 use uuid::Uuid;
@@ -66,9 +67,9 @@ pub async fn plan(
 }
 
 async fn wanted(tx: &mut Tx, work: &Work) -> Result<Wanted, Error> {
-    revert::wanted(tx.connection(), work.run)
-        .await?
-        .ok_or_else(|| Error::Rules("the run that it takes back is not there any more".to_owned()))
+    revert::wanted(tx.connection(), work.run).await?.ok_or_else(|| {
+        Error::Rules("the details of the run that it takes back are not kept any more".to_owned())
+    })
 }
 
 /// The plan's state, kept for this transaction.
@@ -76,6 +77,8 @@ async fn open(tx: &mut Tx, work: &Work, wanted: &Wanted, clock: &Clock) -> Resul
     if let Some(open) = run_plan::lock(tx.connection(), work.run).await? {
         return Ok(open);
     }
+    // Its week is there, unless the clock that made its id goes by another week than ours.
+    run_partition::ensure(tx.connection(), Week::of_run(work.run)).await?;
     let plan = New {
         run: work.run,
         organization: work.organization,

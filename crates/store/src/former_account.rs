@@ -100,3 +100,17 @@ pub async fn load(
         })
         .collect()
 }
+
+/// Deletes up to `limit` rows of runs whose details were given up. Answers how many.
+pub async fn prune(connection: &mut PgConnection, limit: i64) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "-- former_account.prune
+         DELETE FROM former_account WHERE ctid = ANY (ARRAY(
+             SELECT f.ctid FROM run_partition w JOIN former_account f ON f.run_id >= w.from_id AND f.run_id < w.to_id
+             WHERE w.pruned_at IS NOT NULL LIMIT $1))",
+    )
+    .bind(limit)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -73,13 +73,15 @@ pub struct Done {
     pub fields: Vec<u8>,
 }
 
-/// What the revert `id` was asked for; none for a run of another kind.
+/// What the revert `id` was asked for; none for a run of another kind, and when what it takes back is not known any more.
 pub async fn wanted(connection: &mut PgConnection, id: RunId) -> Result<Option<Wanted>, StoreError> {
     let row: Option<(Uuid, Vec<Uuid>, bool, i32)> = sqlx::query_as(
         "-- revert.wanted
          SELECT run.reverts, run.revert_objects, run.dry_run,
              coalesce((SELECT min(number) FROM run_page WHERE run_page.run_id = run.reverts), 1)
-         FROM run WHERE run.id = $1 AND run.reverts IS NOT NULL",
+         FROM run WHERE run.id = $1 AND run.reverts IS NOT NULL AND EXISTS (
+             SELECT FROM run_partition AS part
+             WHERE part.from_id <= run.reverts AND run.reverts < part.to_id AND part.pruned_at IS NULL)",
     )
     .bind(id.0)
     .fetch_optional(connection)

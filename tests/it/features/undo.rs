@@ -1,5 +1,6 @@
 //! Undo: a finished run, or some records of it, can be taken back; what was edited since stays, and is told (B4).
 
+mod kinds;
 mod refused;
 mod since;
 mod whatever;

@@ -64,6 +64,14 @@ async fn insert(
     if found.state != State::Finished {
         return Err(refused("RUN_NOT_APPLIED", not_applied(&found)));
     }
+    if found.details_pruned {
+        return Err(refused(
+            "DETAILS_PRUNED",
+            "what the run did is not kept in detail any more, so it can't be taken back; correct the records by a file \
+             (rollcall import csv FILE) or in the directory"
+                .to_owned(),
+        ));
+    }
     let candidate = store_revert::candidate(tx.connection(), organization, id).await?;
     let candidate = candidate.ok_or_else(|| lookup::no_run(id))?;
     if !candidate.keeps_former {

@@ -36,7 +36,7 @@ struct Writing {
 /// Takes back what these decisions say.
 pub async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &Clock) -> Result<(), Error> {
     let wanted = wanted(tx, work).await?;
-    let places: HashMap<(i32, i32), &Applicable> = decisions
+    let mut places: HashMap<(i32, i32), &Applicable> = decisions
         .iter()
         .filter(|decision| decision.skip != Some(Skip::EditedSince))
         .map(|decision| ((wanted.taken_back(decision.page), decision.position), decision))
@@ -50,7 +50,7 @@ pub async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &C
     let mut writing = Writing::default();
     let mut moved = Vec::new();
     for unit in loaded.units()? {
-        let Some(planned) = places.get(&(unit.done.page, unit.done.position)) else {
+        let Some(planned) = places.remove(&(unit.done.page, unit.done.position)) else {
             continue;
         };
         let mut undo = unit.undo();
@@ -82,6 +82,8 @@ pub async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &C
             });
         }
     }
+    // What can't be found any more can't be taken back.
+    moved.extend(places.values().map(|planned| (planned.page, planned.position)));
     write(tx, work, wanted.run, &writing, clock).await?;
     let why =
         "the record was changed while the run was being reverted; revert the run again to take back the rest";
