@@ -4,8 +4,10 @@ SHELL := /bin/bash
 
 # Users in the bench's tenant.
 N ?= 100000
+# How long lives are soaked.
+TIME ?= 30m
 
-.PHONY: help run demo test bench lint ci prerequisites
+.PHONY: help run demo test soak bench lint ci prerequisites
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +31,11 @@ test: prerequisites ## all tests, on real PostgreSQL and NATS
 	else \
 		./target/debug/rollcall-local with-postgres cargo test --workspace; \
 	fi
+
+soak: prerequisites ## random weeks of directory life under faults for TIME=30m, from SEED=1 on; a failure is shrunk and printed
+	@cargo build --workspace --bins
+	@ROLLCALL_SOAK_TIME=$(TIME) ROLLCALL_SOAK_SEED=$(SEED) cargo test --package rollcall-tests --test it -- \
+		--exact simulation::lives::weeks_of_directory_life_end_as_the_oracle_says --nocapture
 
 bench: prerequisites ## the floors and Rollcall side by side; N=1000000 for a million users, RULES=--rules for many clauses and a group
 	@cargo build --release --workspace --bins

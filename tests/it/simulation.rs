@@ -5,6 +5,7 @@
 mod invariants;
 mod life;
 mod lives;
+mod named;
 mod player;
 mod reader;
 mod terms;

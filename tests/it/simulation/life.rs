@@ -36,6 +36,8 @@ pub enum Step {
     Vanish(Person),
     /// Deleted, and made anew under the same name.
     Recreate(Person),
+    /// Made anew under the same name after they have left.
+    Rehire(Person),
     /// A new user principal name.
     Rename(Person),
     /// A new mail address.
@@ -245,6 +247,7 @@ fn in_directory() -> impl Strategy<Value = Step> {
         1 => one().prop_map(Step::Purge),
         2 => one().prop_map(Step::Vanish),
         2 => one().prop_map(Step::Recreate),
+        3 => one().prop_map(Step::Rehire),
         2 => one().prop_map(Step::Rename),
         1 => one().prop_map(Step::NewMail),
         2 => (one(), one()).prop_map(|(a, b)| Step::Swap(a, b)),

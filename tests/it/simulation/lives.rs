@@ -1,6 +1,6 @@
 //! Weeks of directory life: random ones, and those that once went wrong.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use harness::moved_clock::MovedClock;
@@ -17,16 +17,16 @@ const BUDGET: Duration = Duration::from_secs(8);
 /// How often a failure is tried to be made smaller.
 const SHRINKS: u32 = 60;
 
-/// A stack on which one life comes after the other.
-pub struct Stage {
+/// A stack on which one life comes after the other. It outlives its tests, and is stopped by its watchdogs when the process
+/// ends.
+struct Stage {
     runtime: Runtime,
-    site: RefCell<Option<Site>>,
-    clock: RefCell<MovedClock>,
+    site: Site,
+    clock: MovedClock,
 }
 
 impl Stage {
-    /// Starts it.
-    pub fn start() -> Self {
+    fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -50,49 +50,38 @@ impl Stage {
                 builder.set(service, key, value)
             });
         let site = runtime.block_on(Site::start(clock.of(builder)));
-        Self {
-            runtime,
-            site: RefCell::new(Some(site)),
-            clock: RefCell::new(clock),
-        }
+        Self { runtime, site, clock }
     }
+}
 
-    /// Lives a life; panics when something is not as it must be.
-    pub fn play(&self, life: &Life) {
-        let (mut site, mut clock) = (self.site.borrow_mut(), self.clock.borrow_mut());
-        let site = site.as_mut().expect("it has not stopped");
-        self.runtime.block_on(async {
-            Player::born(site, &mut clock, life).await.live(life).await;
-        });
-    }
-
-    /// Stops it in order.
-    pub fn stop(self) {
-        let site = self.site.take().expect("it has not stopped");
-        self.runtime.block_on(site.stop());
-    }
+/// Lives a life; panics when something is not as it must be.
+pub fn play(life: &Life) {
+    static STAGE: OnceLock<Mutex<Stage>> = OnceLock::new();
+    let stage = STAGE.get_or_init(|| Mutex::new(Stage::start()));
+    // A life that went wrong leaves a stage on which the next one can be lived.
+    let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
+    let Stage { runtime, site, clock } = &mut *stage;
+    runtime.block_on(async { Player::born(site, clock, life).await.live(life).await });
 }
 
 #[test]
 fn weeks_of_directory_life_end_as_the_oracle_says() {
     let first = of_environment("ROLLCALL_SOAK_SEED").map(|seed| seed.parse().expect("a number"));
     let time = of_environment("ROLLCALL_SOAK_TIME").map_or(BUDGET, |time| duration(&time));
-    let stage = Stage::start();
     let begun = Instant::now();
     let mut seed: u64 = first.unwrap_or(1);
     loop {
         println!("life of SEED={seed}, after {:?}", begun.elapsed());
-        one_life(&stage, seed);
+        one_life(seed);
         seed += 1;
         if begun.elapsed() >= time {
             break;
         }
     }
-    stage.stop();
 }
 
 /// The life of a seed; one that fails is made smaller as far as it can be, and told.
-fn one_life(stage: &Stage, seed: u64) {
+fn one_life(seed: u64) {
     let config = Config {
         cases: 1,
         max_shrink_iters: of_environment("ROLLCALL_SOAK_SHRINKS")
@@ -105,7 +94,7 @@ fn one_life(stage: &Stage, seed: u64) {
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, random);
     let tried = runner.run(&life(), |life| {
-        stage.play(&life);
+        play(&life);
         Ok(())
     });
     match tried {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use contracts::v1::{LeaverAction, ReviewState, RunKind, StartRunRequest};
-use domain::account::{Account, Role};
+use domain::account::Role;
 use domain::field::Field;
 use domain::id::{ObjectId, OrganizationId, RunId};
 use entra_sim::{Snapshot, TenantOptions};
@@ -167,6 +167,19 @@ impl<'s> Player<'s> {
                     self.people.push(id);
                 }
             }
+            Step::Rehire(who) => {
+                let id = of(self, who);
+                let left = tenant.deleted_users().into_iter().find(|user| user.id == id);
+                if let Some(user) = left {
+                    let mut attributes = user.attributes;
+                    for own in ["id", "createdDateTime", "securityIdentifier", "manager"] {
+                        attributes.remove(own);
+                    }
+                    if let Ok(id) = tenant.create(attributes) {
+                        self.people.push(id);
+                    }
+                }
+            }
             Step::Rename(who) => {
                 let name = format!("renamed.{}@contoso.com", self.fresh());
                 drop(tenant.update(&of(self, who), "userPrincipalName", json!(name)));
@@ -248,21 +261,17 @@ impl<'s> Player<'s> {
 
     async fn by_people(&mut self, step: &Step) {
         match step {
-            Step::Criteria(which) => {
-                self.terms.criteria = *which;
-                self.apply_documents().await;
-            }
+            Step::Criteria(which) => self.change_terms(|terms| terms.criteria = *which).await,
             Step::IncludeDisabled(whether) => {
-                self.terms.include_disabled = *whether;
-                self.apply_documents().await;
+                self.change_terms(|terms| terms.include_disabled = *whether).await;
             }
             Step::Policies(which) => {
-                self.terms.policies = usize::from(*which) % super::life::POLICIES.len();
-                self.apply_documents().await;
+                let which = usize::from(*which) % super::life::POLICIES.len();
+                self.change_terms(|terms| terms.policies = which).await;
             }
             Step::Brake(which) => {
-                self.terms.brake = usize::from(*which) % super::life::BRAKES.len();
-                self.apply_documents().await;
+                let which = usize::from(*which) % super::life::BRAKES.len();
+                self.change_terms(|terms| terms.brake = which).await;
             }
             Step::Csv(who, alike) => self.csv(*who, *alike).await,
             Step::Promote(who, role) => self.promote(*who, *role).await,
@@ -340,11 +349,14 @@ impl<'s> Player<'s> {
         }
     }
 
-    async fn apply_documents(&mut self) {
+    async fn change_terms(&mut self, change: impl FnOnce(&mut Terms)) {
+        let before = self.terms.rules();
+        change(&mut self.terms);
         let (connection, mapping) = (self.terms.connection(), self.terms.mapping());
         let documents = documents(&self.world.options, &self.world.url(), &connection, &mapping);
         self.world.apply(&documents).await;
-        self.rules_changed = true;
+        // The brake decides on nobody.
+        self.rules_changed |= self.terms.rules() != before;
     }
 
     /// A person's word that may be refused.
@@ -575,7 +587,8 @@ impl<'s> Player<'s> {
     async fn ended(&self, run: RunId) {
         let begun = Instant::now();
         let asked = format!(
-            "SELECT count(*) FROM run_plan WHERE run_id = '{run}' AND (ended_at IS NOT NULL OR state = 'planned')"
+            "SELECT count(*) FROM run_plan JOIN run ON run.id = run_id WHERE run_id = '{run}'
+                 AND (ended_at IS NOT NULL OR (state = 'planned' AND cancel_requested_at IS NULL))"
         );
         while sql(&self.access, &asked).await == "0" {
             if begun.elapsed() > RUN_LIMIT {
@@ -653,6 +666,7 @@ impl<'s> Player<'s> {
         assert_eq!(self.written().await, before, "nor does an unchanged delta");
         invariants::quiet(self.site, &self.world).await;
         invariants::no_secrets(self.site, &self.world);
+        self.site.stack_mut().check().unwrap();
     }
 
     async fn written(&self) -> String {
@@ -679,9 +693,4 @@ fn text<'a>(user: &'a Snapshot, attribute: &str) -> &'a str {
         .get(attribute)
         .and_then(Value::as_str)
         .unwrap_or_default()
-}
-
-/// An account, for a message.
-pub fn named(account: &Account) -> String {
-    format!("{} ({})", account.label(), account.id)
 }
