@@ -6,6 +6,7 @@ mod take;
 mod fetch;
 mod job;
 mod lease;
+mod waits;
 
 mod complete;
 mod delta;

@@ -162,7 +162,7 @@ impl TokenSource {
     }
 
     async fn fetch(&self, transport: &Transport, context: &Context) -> Result<Fetched, Error> {
-        let mut tries = Tries::new(transport.limits());
+        let mut tries = Tries::new(transport.limits(), "a token".to_owned());
         loop {
             match self.fetch_once(transport, context).await {
                 Ok(fetched) => return Ok(fetched),

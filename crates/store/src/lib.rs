@@ -53,12 +53,14 @@ pub mod review_list;
 pub mod run;
 pub mod run_beside;
 pub mod run_fetch;
+pub mod run_filter;
 pub mod run_page;
 pub mod run_partition;
 pub mod run_plan;
 pub mod run_queue;
 pub mod run_take;
 pub mod run_view;
+pub mod run_wait;
 pub mod settings;
 pub mod token;
 

@@ -59,6 +59,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Delta, Self::Preview, Self::Manual];
+
     /// The name in the table and in the CLI.
     #[must_use]
     pub const fn key(self) -> &'static str {
@@ -73,9 +76,7 @@ impl Kind {
     /// The kind of this name.
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
-        [Self::Full, Self::Delta, Self::Preview, Self::Manual]
-            .into_iter()
-            .find(|kind| kind.key() == key)
+        Self::ALL.into_iter().find(|kind| kind.key() == key)
     }
 }
 

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Html;
 use domain::criteria::Criteria;
 use store::mapping::{self, Target};
+use store::run_filter::Filter;
 use store::run_view;
 
 use super::Console;
@@ -61,7 +62,14 @@ pub async fn page(
         .into());
     };
     let of = &known.connection;
-    let runs = run_view::list(tx.connection(), of.organization, Some(of.id), None, RUNS).await?;
+    let runs = run_view::list(
+        tx.connection(),
+        of.organization,
+        &Filter::of_connection(of.id),
+        None,
+        RUNS,
+    )
+    .await?;
     let mappings = mapping::of_connection(tx.connection(), of.id).await?;
     tx.commit().await?;
     let status = known.status.as_ref();
