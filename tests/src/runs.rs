@@ -146,6 +146,7 @@ impl World {
                 outcome: outcome.into(),
                 page_size: 100,
                 page_token,
+                ..ListChangesRequest::default()
             };
             let page = self
                 .runs()

@@ -21,6 +21,6 @@ pub use connect::{Bus, ConnectError, Options, Tls};
 pub use consume::{Consumer, ConsumerError, Lag, Received};
 pub use delivery::{AckError, DecodeError, Delivery};
 pub use headers::Headers;
-pub use publish::PublishError;
-pub use publisher::Publisher;
+pub use publish::{Obstacle, PublishError};
+pub use publisher::{Hindrance, Publisher};
 pub use watch::{Seen, Watch, WatchError};

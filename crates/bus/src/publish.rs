@@ -14,6 +14,7 @@ use crate::backoff;
 use crate::connect::Bus;
 use crate::headers::Headers;
 use crate::metrics::{REASON, SUBJECT, instruments, label};
+use crate::publisher::Hindrance;
 use crate::subjects::Subject;
 
 /// For so long a publish is repeated while the broker does not answer. Well within the duplicate window.
@@ -67,9 +68,11 @@ pub enum PublishError {
 }
 
 /// Why an attempt failed, as far as it matters for another.
-#[derive(Clone, Copy)]
-enum Obstacle {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The stream is full: its consumers are behind.
     Full,
+    /// The broker does not answer.
     Unavailable,
 }
 
@@ -85,6 +88,19 @@ impl Bus {
         message_id: &str,
         headers: &Headers,
         payload: Bytes,
+    ) -> Result<(), PublishError> {
+        self.publish_noting(subject, message_id, headers, payload, &Hindrance::default())
+            .await
+    }
+
+    /// The same, and notes what is in the way.
+    pub(crate) async fn publish_noting(
+        &self,
+        subject: &Subject,
+        message_id: &str,
+        headers: &Headers,
+        payload: Bytes,
+        hindrance: &Hindrance,
     ) -> Result<(), PublishError> {
         self.check_size(subject, headers.wire_size(message_id) + payload.len())?;
         let message = PublishMessage::build()
@@ -105,6 +121,7 @@ impl Bus {
             if begun.elapsed() >= obstacle.limit() {
                 return Err(obstacle.give_up(subject, begun.elapsed(), error));
             }
+            hindrance.note(obstacle);
             note_retry(subject, obstacle, attempt, &error);
             if error.kind() == PublishErrorKind::StreamNotFound {
                 self.restore_streams().await;

@@ -1,6 +1,8 @@
 //! Publishing with several messages in flight.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
@@ -8,7 +10,7 @@ use tracing::Instrument;
 
 use crate::connect::Bus;
 use crate::headers::Headers;
-use crate::publish::PublishError;
+use crate::publish::{Obstacle, PublishError};
 use crate::subjects::Subject;
 
 /// Publishes without waiting for each acknowledgement, but never with more than a window of them outstanding.
@@ -24,6 +26,40 @@ pub struct Publisher {
     next: u64,
     /// The failure of the earliest message that failed.
     failure: Option<(u64, PublishError)>,
+    hindrance: Hindrance,
+}
+
+/// What keeps a publisher's messages from being stored, for whoever wants to tell. Clones show the same.
+#[derive(Clone, Debug, Default)]
+pub struct Hindrance(Arc<AtomicU8>);
+
+impl Hindrance {
+    const NONE: u8 = 0;
+    const FULL: u8 = 1;
+    const UNAVAILABLE: u8 = 2;
+
+    pub(crate) fn note(&self, obstacle: Obstacle) {
+        let number = match obstacle {
+            Obstacle::Full => Self::FULL,
+            Obstacle::Unavailable => Self::UNAVAILABLE,
+        };
+        self.0.store(number, Ordering::Relaxed);
+    }
+
+    /// Forgets what was in the way.
+    pub fn clear(&self) {
+        self.0.store(Self::NONE, Ordering::Relaxed);
+    }
+
+    /// What was in the way since it was cleared: a full stream, whose consumers are behind, or a broker that does not answer.
+    /// Neither: the broker takes its time.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match self.0.load(Ordering::Relaxed) {
+            Self::FULL => Some(Obstacle::Full),
+            Self::UNAVAILABLE => Some(Obstacle::Unavailable),
+            _ => None,
+        }
+    }
 }
 
 impl Publisher {
@@ -38,7 +74,13 @@ impl Publisher {
             in_flight: JoinSet::new(),
             next: 0,
             failure: None,
+            hindrance: Hindrance::default(),
         }
+    }
+
+    /// What is in the way of its messages.
+    pub fn hindrance(&self) -> Hindrance {
+        self.hindrance.clone()
     }
 
     /// Publishes as [`Bus::publish`] does, but returns as soon as there is room in the window.
@@ -58,12 +100,13 @@ impl Publisher {
         if self.failure.is_some() {
             return self.flush().await;
         }
-        let (bus, number) = (self.bus.clone(), self.next);
+        let (bus, number, hindrance) = (self.bus.clone(), self.next, self.hindrance.clone());
         self.next += 1;
         let publish = async move {
             (
                 number,
-                bus.publish(&subject, &message_id, &headers, payload).await,
+                bus.publish_noting(&subject, &message_id, &headers, payload, &hindrance)
+                    .await,
             )
         };
         self.in_flight.spawn(publish.in_current_span());

@@ -11,6 +11,7 @@ use domain::id::{ObjectId, RunId};
 use graph::{CallStats, Snapshot};
 use service::Clock;
 use store::run_fetch::{self, Hold, Outcome, Progress};
+use store::run_wait::{self, Waits};
 use store::{Store, StoreError};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -18,6 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::failure::FetchError;
 use crate::metrics::Metrics;
 use crate::pipeline::Counts;
+use crate::waits;
 
 /// A run that this process reads.
 pub struct Lease {
@@ -36,6 +38,8 @@ pub struct Lease {
     metrics: Arc<Metrics>,
     /// Costs that the metrics have already.
     counted: std::sync::Mutex<Snapshot>,
+    /// The waits that were written down last, and whether one went on.
+    told: Mutex<Option<(Vec<Waits>, bool)>>,
     look: Arc<Notify>,
 }
 
@@ -81,6 +85,7 @@ impl Lease {
             stats: Arc::default(),
             metrics: terms.metrics,
             counted: std::sync::Mutex::default(),
+            told: Mutex::default(),
             look: terms.look,
         }
     }
@@ -165,6 +170,7 @@ impl Lease {
     /// Writes down the end of a reading that got everything. Says whether the run was still held.
     pub async fn succeed(&self, outcome: &Outcome) -> Result<bool, StoreError> {
         let attempt = self.attempt.lock().await;
+        self.tell_waits(*attempt).await?;
         let mut connection = self.store.connection().await?;
         run_fetch::succeed(&mut connection, &self.hold(*attempt), outcome, self.clock.now()).await
     }
@@ -172,6 +178,7 @@ impl Lease {
     /// Writes down that it could not be done. Says whether the run was still held.
     pub async fn fail(&self, cause: &str, error: &str) -> Result<bool, StoreError> {
         let attempt = self.attempt.lock().await;
+        self.tell_waits(*attempt).await?;
         let mut connection = self.store.connection().await?;
         run_fetch::fail(
             &mut connection,
@@ -186,6 +193,7 @@ impl Lease {
     /// Writes down that someone ended it. Says whether the run was still held.
     pub async fn cancel(&self) -> Result<bool, StoreError> {
         let attempt = self.attempt.lock().await;
+        self.tell_waits(*attempt).await?;
         let mut connection = self.store.connection().await?;
         run_fetch::cancel(&mut connection, &self.hold(*attempt), self.clock.now()).await
     }
@@ -201,13 +209,15 @@ impl Lease {
     pub fn progress(&self) -> Progress {
         let calls = self.stats.snapshot();
         let answered: u64 = calls.answers.values().sum();
+        let (held_up, held_up_for) = self.counts.held_up.sum();
         Progress {
             pages: self.counts.pages.load(Ordering::Relaxed),
             records: self.counts.records.load(Ordering::Relaxed),
             calls: small(answered + calls.unanswered),
             resource_units: small(calls.resource_units),
-            waits: small(calls.throttle_waits + calls.retry_waits),
-            wait_ms: u64::try_from((calls.throttled + calls.retrying).as_millis()).unwrap_or(u64::MAX),
+            waits: small(calls.throttle_waits + calls.retry_waits + held_up),
+            wait_ms: u64::try_from((calls.throttled + calls.retrying + held_up_for).as_millis())
+                .unwrap_or(u64::MAX),
         }
     }
 
@@ -223,9 +233,30 @@ impl Lease {
         let attempt = self.attempt.lock().await;
         let now = self.clock.now();
         self.count_calls();
+        self.tell_waits(*attempt).await?;
         let mut connection = self.store.connection().await?;
         let hold = self.hold(*attempt);
         run_fetch::renew(&mut connection, &hold, self.progress(), now, self.until(now)).await
+    }
+
+    /// Writes down what was waited for, and is just now, if there is something new to tell.
+    async fn tell_waits(&self, attempt: u32) -> Result<(), StoreError> {
+        let calls = self.stats.snapshot();
+        let all = waits::all(&calls, &self.counts.held_up);
+        let waiting = waits::at(&calls, &self.counts.held_up, self.clock.now());
+        let mut told = self.told.lock().await;
+        // Whoever read it before may have left a wait behind: the first word is always written.
+        if told
+            .as_ref()
+            .is_some_and(|(before, was_waiting)| *before == all && !was_waiting)
+            && waiting.is_none()
+        {
+            return Ok(());
+        }
+        let mut connection = self.store.connection().await?;
+        run_wait::write(&mut connection, &self.hold(attempt), &all, waiting.as_ref()).await?;
+        *told = Some((all, waiting.is_some()));
+        Ok(())
     }
 
     fn hold(&self, attempt: u32) -> Hold {

@@ -8,6 +8,7 @@ pub mod scheduler;
 mod fetch;
 mod job;
 mod lease;
+mod waits;
 
 mod complete;
 mod delta;

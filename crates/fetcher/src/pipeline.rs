@@ -21,6 +21,7 @@ use crate::failure::FetchError;
 use crate::memberships::Memberships;
 use crate::metrics::Metrics;
 use crate::page::{Message, Packer};
+use crate::waits::HeldUp;
 
 /// Graph pages that wait for the packer. Each may be some megabytes.
 const WAITING_PAGES: usize = 1;
@@ -34,6 +35,8 @@ pub struct Counts {
     pub pages: AtomicU32,
     /// Records in them.
     pub records: AtomicU32,
+    /// Waits for whoever takes them.
+    pub held_up: HeldUp,
 }
 
 /// What has gone through.
@@ -184,10 +187,11 @@ impl Outlet {
             let span = tracing::info_span!("page.publish", page = number, records, bytes = payload.len());
             let id = format!("{}:{}:{number}", self.run, self.attempt);
             let headers = self.headers(&span);
-            publisher
+            let hindrance = publisher.hindrance();
+            let publish = publisher
                 .publish(subjects::page(self.run), id, headers, payload)
-                .instrument(span)
-                .await?;
+                .instrument(span);
+            self.counts.held_up.watch(hindrance, publish).await?;
             totals.pages += 1;
             totals.records = totals.records.saturating_add(records);
             self.counts.pages.store(totals.pages, Ordering::Relaxed);
@@ -195,7 +199,8 @@ impl Outlet {
             self.metrics.pages.add(1, &[]);
             self.metrics.records.add(u64::from(records), &[]);
         }
-        publisher.flush().await?;
+        let hindrance = publisher.hindrance();
+        self.counts.held_up.watch(hindrance, publisher.flush()).await?;
         Ok(totals)
     }
 

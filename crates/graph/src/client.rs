@@ -13,6 +13,7 @@ use crate::cloud::Endpoints;
 use crate::error::Error;
 use crate::http::{Context, Reply, Transport};
 use crate::retry::{Failed, Tries};
+use crate::stats::resource;
 use crate::token::{AppCredential, SignInFailure, TokenSource};
 
 /// Graph as one app of one tenant sees it. Clones share the token.
@@ -102,7 +103,7 @@ impl Graph {
 
     /// Does a GET until it has succeeded, can't succeed, or has used up its tries.
     pub(crate) async fn get(&self, call: &Call) -> Result<Reply, Error> {
-        let mut tries = Tries::new(self.transport.limits());
+        let mut tries = Tries::new(self.transport.limits(), resource(&call.url));
         let mut renewed = false;
         let mut gateway_timeouts = 0;
         loop {

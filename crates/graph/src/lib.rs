@@ -43,7 +43,7 @@ pub use organization::{Organization, VerifiedDomain};
 pub use page::{PageBody, UserBody};
 pub use paging::Pages;
 pub use probe::{Probe, READ_GROUPS, READ_ORGANIZATION, READ_USERS, Reading};
-pub use stats::{CallStats, Snapshot, Wait};
+pub use stats::{CallStats, Snapshot, Wait, WaitCause, Waited};
 pub use token::{AppCredential, SignInFailure};
 pub use user::UserKey;
 pub use users::MOST_IDS;

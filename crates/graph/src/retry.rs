@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::http::{Context, Limits};
-use crate::stats::Wait;
+use crate::stats::{Wait, WaitCause};
 
 /// A failed try.
 pub(crate) struct Failed {
@@ -29,6 +29,8 @@ pub(crate) enum Again {
 /// The tries of one call.
 pub(crate) struct Tries {
     limits: Limits,
+    /// What is asked for.
+    resource: String,
     started: Instant,
     attempt: u32,
 }
@@ -43,9 +45,11 @@ impl Failed {
 }
 
 impl Tries {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// `resource` says what is asked for.
+    pub(crate) fn new(limits: &Limits, resource: String) -> Self {
         Self {
             limits: *limits,
+            resource,
             started: Instant::now(),
             attempt: 0,
         }
@@ -65,6 +69,11 @@ impl Tries {
             return Err(failed.error);
         }
         let wait = Wait {
+            cause: WaitCause {
+                why: why(&failed.error, asked.is_some()),
+                resource: self.resource.clone(),
+            },
+            until: Instant::now() + length,
             reason: failed.error.to_string(),
             throttled: failed.error.is_throttled(),
             length,
@@ -72,6 +81,17 @@ impl Tries {
         };
         tracing::info!(attempt = wait.attempt, seconds = length.as_secs_f64(), reason = %wait.reason, "graph.wait");
         sit_out(&wait, context).await
+    }
+}
+
+/// The reason of a wait in short.
+fn why(error: &Error, asked: bool) -> String {
+    let asked = if asked { " with Retry-After" } else { "" };
+    match (error.status(), error) {
+        (Some(status), _) => format!("{status}{asked}"),
+        (None, Error::Unreachable { .. }) => "no answer".to_owned(),
+        (None, Error::SignIn(_)) => format!("sign-in refused for now{asked}"),
+        (None, _) => format!("an answer that can't be used{asked}"),
     }
 }
 

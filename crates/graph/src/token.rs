@@ -202,7 +202,7 @@ impl TokenSource {
         transport: &Transport,
         context: &Context,
     ) -> Result<Fetched, Error> {
-        let mut tries = Tries::new(transport.limits());
+        let mut tries = Tries::new(transport.limits(), "a token".to_owned());
         loop {
             match self.fetch_once(secret, transport, context).await {
                 Ok(fetched) => return Ok(fetched),

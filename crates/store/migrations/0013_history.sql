@@ -19,6 +19,18 @@ COMMENT ON COLUMN run_partition.from_id IS 'the first run id in it; ids of runs 
 COMMENT ON COLUMN run_partition.to_id IS 'the first run id behind it';
 COMMENT ON COLUMN run_partition.pruned_at IS 'when its rows were given up; its tables are dropped after that';
 
+ALTER TABLE run_fetch
+    ADD COLUMN wait_causes jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN waiting_for text,
+    ADD COLUMN waiting_until timestamptz;
+COMMENT ON COLUMN run_fetch.wait_causes IS 'its waits by their cause (B16): cause, resource, count, total_ms, longest_ms';
+COMMENT ON COLUMN run_fetch.waiting_for IS 'while it reads: what it waits for just now';
+
+-- Rare ones among many runs, for lists of them.
+CREATE INDEX run_plan_failed ON run_plan (organization_id, run_id) WHERE failed > 0 OR state = 'failed';
+CREATE INDEX run_plan_changed ON run_plan (organization_id, run_id) WHERE added + updated + removed > 0;
+CREATE INDEX run_fetch_failed ON run_fetch (run_id) WHERE state = 'failed';
+
 -- A table with a foreign key can't be dropped without locking the table that it refers to, and every run with it. Runs go
 -- only when their pages are gone.
 ALTER TABLE run_page DROP CONSTRAINT run_page_run_id_fkey;

@@ -8,7 +8,7 @@ use domain::leaver::Cause;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Inconsistent, StoreError, decision, fields, page_fields};
+use crate::{Inconsistent, StoreError, account_list, decision, fields, page_fields};
 
 /// A decision as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,21 +69,48 @@ impl Place {
     };
 }
 
-/// Up to `limit` decisions of a run in their order, those behind `after`; with one outcome or with any.
+/// Which decisions of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Which<'a> {
+    /// With this outcome.
+    pub outcome: Option<Outcome>,
+    /// With all these words in name or UPN, or as the object id.
+    pub words: &'a [String],
+}
+
+impl Which<'_> {
+    /// Those with this outcome.
+    #[must_use]
+    pub const fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome: Some(outcome),
+            words: &[],
+        }
+    }
+
+    fn patterns(&self) -> Vec<String> {
+        self.words
+            .iter()
+            .map(|word| account_list::pattern(word))
+            .collect()
+    }
+}
+
+/// Up to `limit` decisions of a run in their order, those behind `after`.
 ///
 /// Objects that were left out as they were the last time, and unchanged ones, have no decision. They are listed when
 /// their outcome is asked for.
 pub async fn list(
     connection: &mut PgConnection,
     run: RunId,
-    outcome: Option<Outcome>,
+    which: Which<'_>,
     after: Place,
     limit: i64,
 ) -> Result<Vec<Change>, StoreError> {
-    let mut changes = decided(&mut *connection, run, outcome, after, limit).await?;
-    match outcome {
-        Some(Outcome::Skipped) => changes.extend(left_out(connection, run, after, limit).await?),
-        Some(Outcome::Unchanged) => changes.extend(unchanged(connection, run, after, limit).await?),
+    let mut changes = decided(&mut *connection, run, which, after, limit).await?;
+    match which.outcome {
+        Some(Outcome::Skipped) => changes.extend(left_out(connection, run, which, after, limit).await?),
+        Some(Outcome::Unchanged) => changes.extend(unchanged(connection, run, which, after, limit).await?),
         _ => {}
     }
     changes.sort_by_key(|change| change.place);
@@ -94,7 +121,7 @@ pub async fn list(
 async fn decided(
     connection: &mut PgConnection,
     run: RunId,
-    outcome: Option<Outcome>,
+    which: Which<'_>,
     after: Place,
     limit: i64,
 ) -> Result<Vec<Change>, StoreError> {
@@ -108,13 +135,17 @@ async fn decided(
          JOIN run_plan ON run_plan.run_id = decision.run_id AND run_plan.attempt = run_page.attempt
          WHERE decision.run_id = $1 AND ($2::smallint IS NULL OR decision.outcome = $2 AND decision.counts)
            AND (decision.page, decision.position) > ($3, $4)
+           AND NOT EXISTS (
+               SELECT FROM unnest($6::text[]) AS word
+               WHERE concat_ws(' ', decision.name, decision.upn, decision.object_id) NOT ILIKE word)
          ORDER BY decision.page, decision.position LIMIT $5",
     )
     .bind(run.0)
-    .bind(outcome.map(|outcome| outcome as i16))
+    .bind(which.outcome.map(|outcome| outcome as i16))
     .bind(after.page)
     .bind(after.position)
     .bind(limit)
+    .bind(which.patterns())
     .fetch_all(&mut *connection)
     .await?;
     let changing: Vec<(i32, i32)> = rows
@@ -134,6 +165,7 @@ async fn decided(
 async fn left_out(
     connection: &mut PgConnection,
     run: RunId,
+    which: Which<'_>,
     after: Place,
     limit: i64,
 ) -> Result<Vec<Change>, StoreError> {
@@ -147,12 +179,15 @@ async fn left_out(
              WITH ORDINALITY AS skip (object_id, reason, position)
          WHERE run_page.run_id = $1 AND run_page.number >= $2
            AND (run_page.number, 1000000 + skip.position::int) > ($2, $3)
+           AND NOT EXISTS (
+               SELECT FROM unnest($5::text[]) AS word WHERE skip.object_id::text NOT ILIKE word)
          ORDER BY 1, 2 LIMIT $4",
     )
     .bind(run.0)
     .bind(after.page)
     .bind(after.position)
     .bind(limit)
+    .bind(which.patterns())
     .fetch_all(connection)
     .await?;
     rows.into_iter()
@@ -172,6 +207,7 @@ async fn left_out(
 async fn unchanged(
     connection: &mut PgConnection,
     run: RunId,
+    which: Which<'_>,
     after: Place,
     limit: i64,
 ) -> Result<Vec<Change>, StoreError> {
@@ -196,12 +232,16 @@ async fn unchanged(
                SELECT FROM decision
                WHERE decision.run_id = run_page.run_id AND decision.page = run_page.number
                  AND decision.object_id = seen.object_id AND decision.counts)
+           AND NOT EXISTS (
+               SELECT FROM unnest($5::text[]) AS word
+               WHERE concat_ws(' ', account.name, account.upn, seen.object_id) NOT ILIKE word)
          ORDER BY 1, 2 LIMIT $4",
     )
     .bind(run.0)
     .bind(after.page)
     .bind(after.position)
     .bind(limit)
+    .bind(which.patterns())
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(Change::from).collect())

@@ -81,6 +81,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Full,
+        Self::Delta,
+        Self::Preview,
+        Self::Manual,
+        Self::Deprovision,
+        Self::Revert,
+    ];
+
     /// The name in the table and in the CLI.
     #[must_use]
     pub const fn key(self) -> &'static str {
@@ -97,16 +107,7 @@ impl Kind {
     /// The kind of this name.
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
-        [
-            Self::Full,
-            Self::Delta,
-            Self::Preview,
-            Self::Manual,
-            Self::Deprovision,
-            Self::Revert,
-        ]
-        .into_iter()
-        .find(|kind| kind.key() == key)
+        Self::ALL.into_iter().find(|kind| kind.key() == key)
     }
 }
 

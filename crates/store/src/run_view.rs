@@ -3,9 +3,12 @@
 use chrono::{DateTime, Utc};
 use domain::id::{ConnectionId, OrganizationId, RunId};
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::run::Kind;
+use crate::run_filter::Filter;
+use crate::run_wait::{Waiting, Waits};
 use crate::{Inconsistent, StoreError};
 
 /// A run as people see it.
@@ -67,6 +70,12 @@ pub struct RunView {
     pub reverted_by: Vec<RunId>,
     /// How far it has come, in numbers.
     pub progress: Progress,
+    /// What its reading waited for, by cause.
+    pub waits: Vec<Waits>,
+    /// What its reading waits for just now.
+    pub waiting: Option<Waiting>,
+    /// The run of the same connection that goes before it.
+    pub behind: Option<RunId>,
     /// Whether its decisions and pages were given up because they are old; its tallies stay.
     pub details_pruned: bool,
 }
@@ -149,6 +158,35 @@ pub struct Progress {
 }
 
 impl State {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Requested,
+        Self::Fetching,
+        Self::Planning,
+        Self::Planned,
+        Self::Applying,
+        Self::Finished,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Fetching => "fetching",
+            Self::Planning => "planning",
+            Self::Planned => "planned",
+            Self::Applying => "applying",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
     /// Whether nothing more happens by itself.
     #[must_use]
     pub const fn has_ended(self) -> bool {
@@ -174,27 +212,35 @@ pub async fn find(
     Ok(row.map(RunView::try_from).transpose()?)
 }
 
-/// Up to `limit` of the organization's runs, the latest first, those before `before`; of one connection or of all.
+/// Up to `limit` of the organization's runs, the latest first, those before `before`.
 pub async fn list(
     connection: &mut PgConnection,
     organization: OrganizationId,
-    of: Option<ConnectionId>,
+    which: &Filter,
     before: Option<(DateTime<Utc>, RunId)>,
     limit: i64,
 ) -> Result<Vec<RunView>, StoreError> {
     let sql = format!(
         "-- run_view.list\n{SELECT}
          WHERE run.organization_id = $1 AND ($2::uuid IS NULL OR run.connection_id = $2)
-           AND ($3::timestamptz IS NULL OR (run.created_at, run.id) < ($3, $4))
+           AND ($3::timestamptz IS NULL OR (run.created_at, run.id) < ($3, $4)){}
          ORDER BY run.created_at DESC, run.id DESC
-         LIMIT $5"
+         LIMIT $5",
+        which.condition()
     );
+    let keys = |keys: Vec<&'static str>| (!keys.is_empty()).then_some(keys);
     let rows: Vec<Row> = sqlx::query_as(&sql)
         .bind(organization.0)
-        .bind(of.map(|of| of.0))
+        .bind(which.connection.map(|of| of.0))
         .bind(before.map(|before| before.0))
         .bind(before.map(|before| before.1.0))
         .bind(limit)
+        .bind(keys(which.kinds.iter().map(|kind| kind.key()).collect()))
+        .bind(keys(which.states.iter().map(|state| state.key()).collect()))
+        .bind(&which.trigger)
+        .bind(which.from)
+        .bind(which.to)
+        .bind(&which.runs)
         .fetch_all(connection)
         .await?;
     rows.into_iter()
@@ -212,7 +258,8 @@ const SELECT: &str = "
         coalesce(fetched.started_at, CASE WHEN run.reverts IS NOT NULL THEN plan.created_at END) AS started_at,
         fetched.ended_at AS fetch_ended_at,
         fetched.pages, fetched.records, fetched.expected, fetched.groups, fetched.calls, fetched.resource_units, fetched.waits, fetched.wait_ms,
-        fetched.cause, fetched.error AS fetch_error,
+        fetched.cause, fetched.error AS fetch_error, fetched.wait_causes, fetched.waiting_for, fetched.waiting_until,
+        ahead.id AS behind,
         plan.state AS plan_state, plan.preview, plan.planned_at, plan.apply_requested_at,
         plan.ended_at AS plan_ended_at, plan.removals_note, plan.error AS plan_error,
         plan.seen, plan.gone, plan.added, plan.updated, plan.overwritten, plan.reactivated, plan.unchanged,
@@ -235,7 +282,20 @@ const SELECT: &str = "
         SELECT array_agg(back.id ORDER BY back.created_at) AS ids
         FROM run AS back LEFT JOIN run_plan ON run_plan.run_id = back.id
         WHERE back.reverts = run.id AND coalesce(run_plan.state IN ('applying', 'finished'), false)
-    ) AS revert ON true";
+    ) AS revert ON true
+     LEFT JOIN LATERAL (
+        -- Of a run that nobody has taken: the active one, or one that was asked for before it.
+        SELECT other.id FROM run AS other
+        LEFT JOIN run_fetch AS f ON f.run_id = other.id
+        LEFT JOIN run_plan AS p ON p.run_id = other.id
+        WHERE fetched.run_id IS NULL AND plan.run_id IS NULL AND run.kind <> 'manual' AND run.cancel_requested_at IS NULL
+          AND other.connection_id = run.connection_id AND other.kind <> 'manual' AND other.id <> run.id
+          AND other.created_at > run.created_at - interval '7 days'
+          AND (f.state = 'fetching' OR p.state IN ('planning', 'applying') OR f.state = 'fetched' AND p.run_id IS NULL
+               OR f.run_id IS NULL AND p.run_id IS NULL AND other.cancel_requested_at IS NULL
+                  AND (other.created_at, other.id) < (run.created_at, run.id))
+        ORDER BY f.run_id IS NULL AND p.run_id IS NULL, other.created_at LIMIT 1
+    ) AS ahead ON true";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -262,6 +322,10 @@ struct Row {
     revert_reason: Option<String>,
     dry_run: bool,
     reverted_by: Option<Vec<Uuid>>,
+    wait_causes: Option<Json<Vec<Waits>>>,
+    waiting_for: Option<String>,
+    waiting_until: Option<DateTime<Utc>>,
+    behind: Option<Uuid>,
     plan_state: Option<String>,
     preview: Option<bool>,
     planned_at: Option<DateTime<Utc>>,
@@ -361,6 +425,15 @@ impl TryFrom<Row> for RunView {
             cause: row.cause,
             error: row.plan_error.or(row.fetch_error),
             traceparent: row.traceparent,
+            waits: row.wait_causes.map(|waits| waits.0).unwrap_or_default(),
+            waiting: row
+                .waiting_for
+                .filter(|_| state == State::Fetching)
+                .map(|what| Waiting {
+                    what,
+                    until: row.waiting_until,
+                }),
+            behind: row.behind.map(RunId),
             details_pruned: row.details_pruned,
         })
     }

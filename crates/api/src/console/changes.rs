@@ -1,11 +1,14 @@
 //! The decisions of a run, a page at a time.
 
 use askama::Template;
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::response::Html;
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
 use domain::decision::{Action, Outcome};
 use serde::Deserialize;
 use store::change_list::{self, Change, Place};
+use store::custom_field;
 use store::run_view::Counts;
 
 use super::Console;
@@ -14,8 +17,8 @@ use super::respond::{Problem, page as render};
 use super::session::Session;
 use super::words::{self, Pill};
 use crate::fault::Fault;
-use crate::lookup;
 use crate::page::Page as Paging;
+use crate::{lookup, runs};
 
 const SIZE: i32 = 50;
 
@@ -28,6 +31,11 @@ struct Page {
     connection: String,
     tabs: Vec<Tab>,
     outcome: String,
+    search: String,
+    /// What is asked for, for links.
+    query: String,
+    /// The details are gone.
+    pruned: bool,
     lines: Vec<Line>,
     next: String,
     first: bool,
@@ -56,7 +64,61 @@ pub struct Which {
     #[serde(default)]
     outcome: String,
     #[serde(default)]
+    search: String,
+    #[serde(default)]
     page: String,
+}
+
+impl Which {
+    fn outcome(&self) -> Result<Option<Outcome>, Fault> {
+        match self.outcome.as_str() {
+            "" => Ok(None),
+            key => words::OUTCOMES
+                .into_iter()
+                .find(|outcome| words::outcome_key(*outcome) == key)
+                .map(Some)
+                .ok_or_else(|| Fault::invalid("outcome", "is none that this version knows")),
+        }
+    }
+
+    fn words(&self) -> Vec<String> {
+        self.search.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn query(&self) -> String {
+        let asked = [("outcome", &self.outcome), ("search", &self.search)];
+        url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(asked.into_iter().filter(|(_, value)| !value.is_empty()))
+            .finish()
+    }
+}
+
+/// The same as a file.
+pub async fn csv(
+    State(console): State<Console>,
+    session: Session,
+    Path(id): Path<String>,
+    Query(which): Query<Which>,
+) -> Result<Response, Problem> {
+    let run = lookup::run(&console.app, &session.caller, &id).await?;
+    runs::details::kept(&run)?;
+    let organization = session.caller.organization();
+    let custom = custom_field::list(&mut *console.app.store.connection().await?, organization).await?;
+    let stream = runs::changes_csv::stream(runs::changes_csv::Reading {
+        store: console.app.store.clone(),
+        run: run.id,
+        outcome: which.outcome()?,
+        words: which.words(),
+        custom,
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"changes-{}.csv\"", run.id),
+        ),
+    ];
+    Ok((headers, Body::from_stream(stream)).into_response())
 }
 
 /// The page.
@@ -68,17 +130,9 @@ pub async fn page(
 ) -> Result<Html<String>, Problem> {
     let layout = Layout::load(&console, &session, Section::Runs).await?;
     let run = lookup::run(&console.app, &session.caller, &id).await?;
-    let outcome = match which.outcome.as_str() {
-        "" => None,
-        key => Some(
-            words::OUTCOMES
-                .into_iter()
-                .find(|outcome| words::outcome_key(*outcome) == key)
-                .ok_or_else(|| Fault::invalid("outcome", "is none that this version knows"))?,
-        ),
-    };
+    let (outcome, words, query) = (which.outcome()?, which.words(), which.query());
     let paging = Paging::read(
-        format!("console changes of {} {}", run.id, which.outcome),
+        format!("console changes of {} {query}", run.id),
         SIZE,
         &which.page,
     )?;
@@ -93,7 +147,10 @@ pub async fn page(
     let mut changes = change_list::list(
         &mut connection,
         run.id,
-        outcome,
+        change_list::Which {
+            outcome,
+            words: &words,
+        },
         after.unwrap_or(Place::START),
         paging.limit(),
     )
@@ -117,6 +174,9 @@ pub async fn page(
             })
             .collect(),
         outcome: which.outcome,
+        search: which.search,
+        query,
+        pruned: run.details_pruned,
         lines: changes.into_iter().map(Line::of).collect(),
         next,
         first: after.is_none(),

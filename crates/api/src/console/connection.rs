@@ -7,6 +7,7 @@ use axum::response::{Html, Redirect};
 use contracts::v1;
 use domain::criteria::Criteria;
 use store::mapping::{self, Target};
+use store::run_filter::Filter;
 use store::{review_list, run_view};
 
 use super::Console;
@@ -66,7 +67,14 @@ pub async fn page(
         .into());
     };
     let of = &known.connection;
-    let runs = run_view::list(tx.connection(), of.organization, Some(of.id), None, RUNS).await?;
+    let runs = run_view::list(
+        tx.connection(),
+        of.organization,
+        &Filter::of_connection(of.id),
+        None,
+        RUNS,
+    )
+    .await?;
     let mappings = mapping::of_connection(tx.connection(), of.id).await?;
     let waiting = review_list::open(tx.connection(), of.organization, Some(of.id)).await?;
     tx.commit().await?;

@@ -76,6 +76,7 @@ fn router(console: Console) -> Router {
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/live", get(run::live))
         .route("/runs/{id}/changes", get(changes::page))
+        .route("/runs/{id}/changes.csv", get(changes::csv))
         .route("/runs/{id}/failed.csv", get(run_actions::failed_csv))
         .route("/runs/{id}/cancel", post(run_actions::cancel))
         .route("/runs/{id}/apply", post(run_actions::apply))

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Html;
 use chrono::{DateTime, Utc};
 use domain::schedule::Kind;
+use store::run_filter::Filter;
 use store::{connection, run_view};
 
 use super::Console;
@@ -87,7 +88,7 @@ pub async fn page(State(console): State<Console>, session: Session) -> Result<Ht
     let mut tx = console.app.store.begin("console.overview").await?;
     let connections = connection::list(tx.connection(), organization, None, MOST).await?;
     let known = lookup::known(&mut tx, connections).await?;
-    let runs = run_view::list(tx.connection(), organization, None, None, RUNS).await?;
+    let runs = run_view::list(tx.connection(), organization, &Filter::default(), None, RUNS).await?;
     tx.commit().await?;
     let linked = known
         .iter()

@@ -6,6 +6,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use store::run_view::{RunView, State as Stage};
+use store::run_wait::Waits;
 
 use super::Console;
 use super::layout::{Layout, Section};
@@ -13,7 +14,7 @@ use super::respond::{Problem, page as render};
 use super::session::Session;
 use super::words::{self, Moment, Pill};
 use crate::lookup;
-use crate::view::run::{eta_seconds, note, percent, reason, trace_id};
+use crate::view::run::{eta_seconds, note, percent, reason, trace_id, waiting_for};
 
 /// Tells the page's script that nothing more will change.
 const ENDED: HeaderName = HeaderName::from_static("x-run-ended");
@@ -36,6 +37,7 @@ struct Page {
     reverts: String,
     reverted_by: Vec<String>,
     revert_reason: String,
+    pruned: bool,
     changes: Vec<(Pill, &'static str, String)>,
 }
 
@@ -60,6 +62,9 @@ struct Live {
     tiles: Vec<Tile>,
     sums: Sums,
     facts: Vec<(&'static str, String)>,
+    waits: Vec<(String, String)>,
+    waiting: String,
+    behind: Option<String>,
 }
 
 /// One of the steps that every run takes.
@@ -122,6 +127,7 @@ pub async fn page(
         reverts: run.reverts.map(|id| id.to_string()).unwrap_or_default(),
         reverted_by: run.reverted_by.iter().map(ToString::to_string).collect(),
         revert_reason: run.revert_reason.clone().unwrap_or_default(),
+        pruned: run.details_pruned,
         changes: changes(&run),
         live: Live::of(&run, now),
     })
@@ -175,6 +181,12 @@ impl Live {
             tiles: tiles(run),
             sums: sums(run),
             facts: facts(run),
+            waits: run.waits.iter().map(waits).collect(),
+            waiting: waiting(run, now),
+            behind: run
+                .behind
+                .filter(|_| run.state == Stage::Requested)
+                .map(|behind| behind.to_string()),
         }
     }
 }
@@ -247,7 +259,7 @@ fn bar(run: &RunView, now: DateTime<Utc>) -> Option<Bar> {
             words::thousands(progress.pages_applied),
             words::thousands(progress.pages_to_apply)
         ),
-        _ => "waiting for a fetcher, or for the connection’s active run".to_owned(),
+        _ => "not begun yet".to_owned(),
     };
     let eta = eta_seconds(run, now).map(|seconds| {
         format!(
@@ -326,6 +338,34 @@ fn sums(run: &RunView) -> Sums {
         left: told(&left),
         right: told(&right),
     }
+}
+
+/// What it waits for, as the end of a sentence.
+fn waiting(run: &RunView, now: DateTime<Utc>) -> String {
+    let Some(what) = waiting_for(run, now).filter(|_| !run.state.has_ended()) else {
+        return String::new();
+    };
+    let timed = what.starts_with(|c: char| c.is_ascii_digit());
+    if timed { what } else { format!("for {what}") }
+}
+
+fn waits(of: &Waits) -> (String, String) {
+    let lasted = |length: u64| {
+        words::lasted(chrono::TimeDelta::milliseconds(
+            i64::try_from(length).unwrap_or(i64::MAX),
+        ))
+    };
+    let cause = match of.resource.as_str() {
+        "" => of.cause.clone(),
+        resource => format!("{} on {resource}", of.cause),
+    };
+    let told = format!(
+        "{} × · {} in all, {} the longest",
+        words::thousands(of.count),
+        lasted(of.total_ms),
+        lasted(of.longest_ms)
+    );
+    (cause, told)
 }
 
 fn facts(run: &RunView) -> Vec<(&'static str, String)> {

@@ -128,6 +128,7 @@ pub async fn failed_csv(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let run = lookup::run(&console.app, &session.caller, &id).await?;
+    runs::details::kept(&run)?;
     let csv = runs::failed_csv::failed_csv(&console.app, run.id).await?;
     let name = format!("attachment; filename=\"failed-{}.csv\"", run.id);
     let headers = [

@@ -4,17 +4,21 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Html;
 use chrono::{DateTime, Utc};
+use contracts::v1;
 use domain::id::RunId;
 use serde::Deserialize;
-use store::run_view::{self, RunView};
+use store::run::Kind;
+use store::run_view::{self, RunView, State as Stage};
 
 use super::Console;
 use super::layout::{Layout, Section};
 use super::respond::{Problem, page as render};
 use super::session::Session;
 use super::words::{self, Moment, Pill};
-use crate::lookup;
+use crate::fault::Fault;
 use crate::page::Page as Paging;
+use crate::runs::list;
+use crate::view;
 
 const SIZE: i32 = 25;
 
@@ -23,10 +27,23 @@ const SIZE: i32 = 25;
 struct Page {
     layout: Layout,
     runs: Vec<Line>,
-    connection: String,
+    asked: Which,
     names: Vec<String>,
+    choices: Vec<Choice>,
+    /// Whether anything is asked for.
+    filtered: bool,
+    /// What is asked for, for links.
+    query: String,
     next: String,
     first: bool,
+}
+
+/// One of a few, as a form offers it.
+struct Choice {
+    name: &'static str,
+    label: &'static str,
+    /// Key, word, and whether it is chosen.
+    options: Vec<(&'static str, &'static str, bool)>,
 }
 
 /// A run as a line of a table.
@@ -52,12 +69,108 @@ pub struct Line {
 }
 
 /// Which runs.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct Which {
-    #[serde(default)]
     connection: String,
-    #[serde(default)]
+    kind: String,
+    state: String,
+    with: String,
+    since: String,
+    person: String,
     page: String,
+}
+
+/// How far back, in seconds.
+const SINCE: [(&str, &str, u32); 4] = [
+    ("1d", "The last day", 86_400),
+    ("7d", "The last week", 604_800),
+    ("30d", "The last 30 days", 2_592_000),
+    ("90d", "The last 90 days", 7_776_000),
+];
+const WITH: [(&str, &str); 2] = [("changes", "Changes"), ("failures", "Failures")];
+
+impl Which {
+    /// The same question as the API puts it.
+    fn request(&self) -> Result<v1::ListRunsRequest, Fault> {
+        let none = |what| Fault::invalid(what, "is none that this version knows");
+        let kind = match self.kind.as_str() {
+            "" => None,
+            key => Some(Kind::of_key(key).ok_or_else(|| none("kind"))?),
+        };
+        let state = match self.state.as_str() {
+            "" => None,
+            key => Some(
+                Stage::ALL
+                    .into_iter()
+                    .find(|state| state.key() == key)
+                    .ok_or_else(|| none("state"))?,
+            ),
+        };
+        let since = match self.since.as_str() {
+            "" => 0,
+            key => SINCE
+                .into_iter()
+                .find(|(known, ..)| *known == key)
+                .map(|(.., seconds)| seconds)
+                .ok_or_else(|| none("since"))?,
+        };
+        if !self.with.is_empty() && !WITH.into_iter().any(|(key, _)| key == self.with) {
+            return Err(none("with"));
+        }
+        Ok(v1::ListRunsRequest {
+            connection: self.connection.clone(),
+            kinds: kind
+                .map(|kind| view::run::kind(kind).into())
+                .into_iter()
+                .collect(),
+            states: state
+                .map(|state| view::run::state(state).into())
+                .into_iter()
+                .collect(),
+            since_seconds: since,
+            with_failures: self.with == "failures",
+            with_changes: self.with == "changes",
+            person: self.person.clone(),
+            ..v1::ListRunsRequest::default()
+        })
+    }
+
+    fn query(&self) -> String {
+        let asked = [
+            ("connection", &self.connection),
+            ("kind", &self.kind),
+            ("state", &self.state),
+            ("with", &self.with),
+            ("since", &self.since),
+            ("person", &self.person),
+        ];
+        url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(asked.into_iter().filter(|(_, value)| !value.is_empty()))
+            .finish()
+    }
+
+    fn choices(&self) -> Vec<Choice> {
+        let choice = |name, label, all, asked: &str, options: Vec<(&'static str, &'static str)>| {
+            let options = std::iter::once(("", all)).chain(options);
+            Choice {
+                name,
+                label,
+                options: options.map(|(key, word)| (key, word, key == asked)).collect(),
+            }
+        };
+        let kinds = Kind::ALL.into_iter().map(|kind| (kind.key(), words::kind(kind)));
+        let states = Stage::ALL
+            .into_iter()
+            .map(|state| (state.key(), words::state(state).word));
+        let since = SINCE.into_iter().map(|(key, word, _)| (key, word));
+        vec![
+            choice("kind", "Kind", "All", &self.kind, kinds.collect()),
+            choice("state", "State", "All", &self.state, states.collect()),
+            choice("with", "Only with", "Anything", &self.with, WITH.to_vec()),
+            choice("since", "Asked for in", "All time", &self.since, since.collect()),
+        ]
+    }
 }
 
 /// The page.
@@ -67,25 +180,29 @@ pub async fn page(
     Query(which): Query<Which>,
 ) -> Result<Html<String>, Problem> {
     let layout = Layout::load(&console, &session, Section::Runs).await?;
-    let paging = Paging::read(format!("console runs of {}", which.connection), SIZE, &which.page)?;
+    let (request, query) = (which.request()?, which.query());
+    let paging = Paging::read(format!("console runs {query}"), SIZE, &which.page)?;
     let before = paging.after_parsed(|parts| {
         let [at, id] = parts else { return None };
         Some((at.parse().ok()?, id.parse::<RunId>().ok()?))
     })?;
     let organization = session.caller.organization();
+    let now = console.app.clock.now();
     let mut tx = console.app.store.begin("console.runs").await?;
-    let of = lookup::connection_filter(&mut tx, &session.caller, &which.connection).await?;
-    let mut runs = run_view::list(tx.connection(), organization, of, before, paging.limit()).await?;
+    let asked = list::filter(&mut tx, &session.caller, &request, now).await?;
+    let mut runs = run_view::list(tx.connection(), organization, &asked, before, paging.limit()).await?;
     let names = store::connection::names(tx.connection(), organization).await?;
     tx.commit().await?;
     let next = paging.cut(&mut runs, |run| {
         vec![run.created_at.to_rfc3339(), run.id.to_string()]
     });
-    let now = console.app.clock.now();
     render(&Page {
         layout,
         runs: runs.iter().map(|run| Line::of(run, now)).collect(),
-        connection: which.connection,
+        choices: which.choices(),
+        filtered: !query.is_empty(),
+        query,
+        asked: which,
         names,
         next,
         first: before.is_none(),

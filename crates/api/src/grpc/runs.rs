@@ -4,7 +4,7 @@ use contracts::v1;
 use contracts::v1::runs_server::Runs;
 use domain::decision::Outcome;
 use domain::id::RunId;
-use store::change_list::{self, Change, Place};
+use store::change_list::{self, Change, Place, Which};
 use store::custom_field;
 use store::run_view;
 use tonic::{Request, Response, Status};
@@ -108,23 +108,26 @@ async fn list(
     caller: &Caller,
     request: &v1::ListRunsRequest,
 ) -> Result<v1::ListRunsResponse, Fault> {
-    let page = Page::read(
-        format!("runs of {}", request.connection),
-        request.page_size,
-        &request.page_token,
-    )?;
+    let page = Page::read(runs::list::name(request), request.page_size, &request.page_token)?;
     let before = page.after_parsed(|parts| {
         let [at, id] = parts else { return None };
         Some((at.parse().ok()?, id.parse::<RunId>().ok()?))
     })?;
     let mut tx = app.store.begin("run.list").await?;
-    let of = lookup::connection_filter(&mut tx, caller, &request.connection).await?;
-    let mut runs = run_view::list(tx.connection(), caller.organization(), of, before, page.limit()).await?;
+    let now = app.clock.now();
+    let which = runs::list::filter(&mut tx, caller, request, now).await?;
+    let mut runs = run_view::list(
+        tx.connection(),
+        caller.organization(),
+        &which,
+        before,
+        page.limit(),
+    )
+    .await?;
     tx.commit().await?;
     let next_page_token = page.cut(&mut runs, |run| {
         vec![run.created_at.to_rfc3339(), run.id.to_string()]
     });
-    let now = app.clock.now();
     Ok(v1::ListRunsResponse {
         runs: runs.iter().map(|run| view::run::run(run, now)).collect(),
         next_page_token,
@@ -140,7 +143,10 @@ async fn list_changes(
     if outcome.is_none() && request.outcome != 0 {
         return Err(Fault::invalid("outcome", "is none that this version knows"));
     }
-    let list = format!("changes of {} {}", request.run_id, request.outcome);
+    let list = format!(
+        "changes of {} {} {}",
+        request.run_id, request.outcome, request.search
+    );
     let page = Page::read(list, request.page_size, &request.page_token)?;
     let after = page.after_parsed(|parts| {
         let [page, position] = parts else { return None };
@@ -150,10 +156,16 @@ async fn list_changes(
         })
     })?;
     let run = lookup::run(app, caller, &request.run_id).await?;
+    runs::details::kept(&run)?;
+    let words: Vec<String> = request.search.split_whitespace().map(str::to_owned).collect();
+    let which = Which {
+        outcome,
+        words: &words,
+    };
     let mut connection = app.store.connection().await?;
     let after = after.unwrap_or(Place::START);
     let custom = custom_field::list(&mut connection, caller.organization()).await?;
-    let changes = change_list::list(&mut connection, run.id, outcome, after, page.limit()).await?;
+    let changes = change_list::list(&mut connection, run.id, which, after, page.limit()).await?;
     let key = |change: &Change| vec![change.place.page.to_string(), change.place.position.to_string()];
     let (changes, next_page_token) =
         page.cut_messages(changes, key, |change| view::change::change(change, &custom));

@@ -3,7 +3,7 @@
 use domain::csv_cell;
 use domain::decision::Outcome;
 use domain::id::RunId;
-use store::change_list::{self, Place};
+use store::change_list::{self, Place, Which};
 
 use crate::app::App;
 use crate::fault::Fault;
@@ -19,7 +19,8 @@ pub async fn failed_csv(app: &App, run: RunId) -> Result<String, Fault> {
     let (mut after, mut rows) = (Place::START, 0);
     let mut connection = app.store.connection().await?;
     loop {
-        let changes = change_list::list(&mut connection, run, Some(Outcome::Failed), after, CHUNK).await?;
+        let changes =
+            change_list::list(&mut connection, run, Which::of(Outcome::Failed), after, CHUNK).await?;
         let Some(last) = changes.last() else {
             return Ok(csv);
         };

@@ -6,7 +6,7 @@ use contracts::v1;
 use domain::custom_field::CustomFields;
 use domain::decision::Outcome;
 use domain::id::{AccountId, ObjectId};
-use store::change_list::{self, Change, Place};
+use store::change_list::{self, Change, Place, Which};
 use store::run::{Kind, Manual};
 use store::run_view::{RunView, State};
 use store::{account_list, custom_field, run_fetch};
@@ -120,7 +120,7 @@ async fn answer(
     // One may be decided on as an account and as a person.
     let limit = i64::try_from(2 * users.len()).unwrap_or(i64::MAX);
     let custom = custom_field::list(&mut database, caller.organization()).await?;
-    let changes = change_list::list(&mut database, run.id, None, Place::START, limit).await?;
+    let changes = change_list::list(&mut database, run.id, Which::default(), Place::START, limit).await?;
     drop(database);
     Ok(v1::ImportUsersResponse {
         results: results(&run, users, (&found, &changes), &custom),

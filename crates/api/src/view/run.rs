@@ -5,6 +5,7 @@ use contracts::v1;
 use domain::decision::Outcome;
 use store::run::Kind;
 use store::run_view::{Counts, RunView, State};
+use store::run_wait::Waits;
 
 use super::time;
 
@@ -36,6 +37,41 @@ pub fn run(run: &RunView, now: DateTime<Utc>) -> v1::Run {
         reverted_by: run.reverted_by.iter().map(ToString::to_string).collect(),
         revert_reason: run.revert_reason.clone().unwrap_or_default(),
         note: note(run).unwrap_or_default(),
+        details_pruned: run.details_pruned,
+        waits: run.waits.iter().map(wait).collect(),
+        waiting_for: waiting_for(run, now).unwrap_or_default(),
+        waits_for_run_id: run.behind.map(|behind| behind.to_string()).unwrap_or_default(),
+    }
+}
+
+/// What the run waits for just now.
+pub fn waiting_for(run: &RunView, now: DateTime<Utc>) -> Option<String> {
+    if run.state == State::Requested {
+        return Some(match run.behind {
+            Some(behind) => format!("the end of run {behind} of the same connection"),
+            None if run.kind == Kind::Revert => "a reconciler".to_owned(),
+            None => "a fetcher".to_owned(),
+        });
+    }
+    let waiting = run.waiting.as_ref()?;
+    let left = waiting
+        .until
+        .map(|until| (until - now).num_seconds())
+        .filter(|left| *left > 0);
+    Some(match left {
+        Some(left) => format!("{left} s for {}", waiting.what),
+        None => waiting.what.clone(),
+    })
+}
+
+fn wait(waits: &Waits) -> v1::Wait {
+    let milliseconds = |length| u32::try_from(length).unwrap_or(u32::MAX);
+    v1::Wait {
+        cause: waits.cause.clone(),
+        resource: waits.resource.clone(),
+        count: waits.count,
+        total_milliseconds: milliseconds(waits.total_ms),
+        longest_milliseconds: milliseconds(waits.longest_ms),
     }
 }
 
@@ -168,7 +204,8 @@ pub const fn kind(kind: Kind) -> v1::RunKind {
     }
 }
 
-const fn state(state: State) -> v1::RunState {
+/// The state as messages name it.
+pub const fn state(state: State) -> v1::RunState {
     match state {
         State::Requested => v1::RunState::Requested,
         State::Fetching => v1::RunState::Fetching,

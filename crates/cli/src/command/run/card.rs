@@ -31,11 +31,46 @@ pub fn text(run: &v1::Run) -> String {
             show::duration(run.start_time.as_ref(), run.end_time.as_ref()),
         )
         .line("Read", read(run))
+        .line("Waits for", run.waiting_for.as_str())
+        .line(
+            "Details",
+            if run.details_pruned {
+                "were pruned; the counts are kept"
+            } else {
+                ""
+            },
+        )
         .line("Trace", run.trace_id.as_str())
         .into_text();
     text.push('\n');
     text.push_str(&counts(&run.counts.unwrap_or_default()));
+    if !run.waits.is_empty() {
+        text.push('\n');
+        text.push_str(&waits(&run.waits));
+    }
     text
+}
+
+/// What the reading waited for.
+fn waits(waits: &[v1::Wait]) -> String {
+    let mut table = Table::whole(&[
+        Column::Left("WAITED FOR"),
+        Column::Left("ON"),
+        Column::Right("TIMES"),
+        Column::Right("IN ALL"),
+        Column::Right("LONGEST"),
+    ]);
+    let seconds = |milliseconds: u32| format!("{:.1} s", f64::from(milliseconds) / 1000.0);
+    for wait in waits {
+        table.row([
+            wait.cause.clone(),
+            wait.resource.clone(),
+            show::count(wait.count),
+            seconds(wait.total_milliseconds),
+            seconds(wait.longest_milliseconds),
+        ]);
+    }
+    table.into_text("")
 }
 
 /// `full`, or `full (preview)` when it stops with its plan although more was asked for.
@@ -72,11 +107,14 @@ fn read(run: &v1::Run) -> String {
     ]
     .map(|(count, what)| many(count, what))
     .join(", ");
+    if progress.resource_units > 0 {
+        let _ = write!(text, ", {}", many(progress.resource_units, "resource unit"));
+    }
     if progress.throttle_waits > 0 {
         let seconds = f64::from(progress.throttle_wait_milliseconds) / 1000.0;
         let _ = write!(
             text,
-            ", {} for Entra ({seconds:.1} s)",
+            ", {} ({seconds:.1} s)",
             many(progress.throttle_waits, "wait")
         );
     }

@@ -6,6 +6,7 @@ use contracts::v1;
 
 use crate::api::Api;
 use crate::command::Session;
+use crate::command::run::csv;
 use crate::failure::Failure;
 use crate::page;
 use crate::show;
@@ -22,6 +23,12 @@ pub struct Args {
     /// Only this outcome
     #[arg(long, value_enum)]
     outcome: Option<Outcome>,
+    /// Only those with all these words in name or UPN, or this object id
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    search: String,
+    /// All of them as CSV, a line for each field that changes; safe to open in a spreadsheet
+    #[arg(long, conflicts_with = "limit")]
+    csv: bool,
     /// At most so many
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
     limit: Option<u32>,
@@ -51,7 +58,17 @@ pub async fn run(session: &Session, args: Args) -> Result<(), Failure> {
             Outcome::Held => v1::Outcome::Held,
             Outcome::Failed => v1::Outcome::Failed,
         });
-    let answer = read(&session.api().await?, &args.id, outcome, args.limit).await?;
+    let asked = v1::ListChangesRequest {
+        run_id: args.id,
+        outcome: outcome.into(),
+        search: args.search,
+        ..v1::ListChangesRequest::default()
+    };
+    let api = session.api().await?;
+    if args.csv {
+        return csv::print_all(&api, asked).await;
+    }
+    let answer = read(&api, &asked, args.limit).await?;
     session.output.answer(&answer, |answer| table(&answer.changes))?;
     page::say_if_cut(&answer.next_page_token, answer.changes.len());
     Ok(())
@@ -60,16 +77,14 @@ pub async fn run(session: &Session, args: Args) -> Result<(), Failure> {
 /// The changes of a run, all pages up to `limit`.
 pub async fn read(
     api: &Api,
-    run_id: &str,
-    outcome: v1::Outcome,
+    asked: &v1::ListChangesRequest,
     limit: Option<u32>,
 ) -> Result<v1::ListChangesResponse, Failure> {
     let (changes, next_page_token) = page::read(limit, async |page_size, page_token| {
         let message = v1::ListChangesRequest {
-            run_id: run_id.to_owned(),
-            outcome: outcome.into(),
             page_size,
             page_token,
+            ..asked.clone()
         };
         let page = api
             .call(message, async |request| api.runs().list_changes(request).await)

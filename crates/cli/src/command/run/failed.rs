@@ -23,7 +23,12 @@ pub struct Args {
 
 /// Lists them.
 pub async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let answer = changes::read(&session.api().await?, &args.id, v1::Outcome::Failed, None).await?;
+    let asked = v1::ListChangesRequest {
+        run_id: args.id,
+        outcome: v1::Outcome::Failed.into(),
+        ..v1::ListChangesRequest::default()
+    };
+    let answer = changes::read(&session.api().await?, &asked, None).await?;
     if args.csv {
         return print(&csv(&answer.changes));
     }

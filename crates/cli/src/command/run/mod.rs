@@ -4,6 +4,7 @@ mod apply;
 mod cancel;
 mod card;
 mod changes;
+mod csv;
 mod failed;
 pub mod list;
 mod progress;
@@ -13,7 +14,6 @@ mod start;
 pub mod wait;
 
 use clap::Subcommand;
-use clap::builder::RangedU64ValueParser;
 use contracts::v1;
 
 use crate::api::Api;
@@ -28,14 +28,7 @@ pub enum Command {
     /// Apply a preview's plan exactly as it was shown
     Apply(apply::Args),
     /// List runs, the newest first
-    List {
-        /// Only this connection's
-        #[arg(long, value_name = "NAME", default_value = "")]
-        connection: String,
-        /// At most so many
-        #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
-        limit: Option<u32>,
-    },
+    List(list::Args),
     /// Show one run with its counts
     Show {
         /// The run's id
@@ -62,7 +55,7 @@ impl Command {
         match self {
             Self::Start(args) => start::run(session, args).await,
             Self::Apply(args) => apply::run(session, args).await,
-            Self::List { connection, limit } => list::run(session, &connection, limit).await,
+            Self::List(args) => list::run(session, &args).await,
             Self::Show { id } => {
                 let run = get(&session.api().await?, id).await?;
                 session.output.answer(&run, card::text)

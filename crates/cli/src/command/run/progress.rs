@@ -113,7 +113,11 @@ fn position(run: &v1::Run) -> Position {
             return Position {
                 done: 0,
                 all: 0,
-                words: String::new(),
+                words: if run.waiting_for.is_empty() {
+                    String::new()
+                } else {
+                    format!("waiting {}", waiting(&run.waiting_for))
+                },
             };
         }
     };
@@ -132,7 +136,20 @@ fn position(run: &v1::Run) -> Position {
     if progress.eta_seconds > 0 {
         let _ = write!(words, ", {} left", show::seconds(u64::from(progress.eta_seconds)));
     }
+    if !run.waiting_for.is_empty() {
+        let _ = write!(words, ", waiting {}", waiting(&run.waiting_for));
+    }
     Position { done, all, words }
+}
+
+/// `12 s for …` as it is, anything else with its `for`.
+fn waiting(what: &str) -> String {
+    let timed = what.starts_with(|c: char| c.is_ascii_digit());
+    if timed {
+        what.to_owned()
+    } else {
+        format!("for {what}")
+    }
 }
 
 #[cfg(test)]
@@ -168,8 +185,22 @@ mod tests {
         assert!(position(&unknown).words.starts_with("10,000 records, 12 pages"));
         let planning = run(RunState::Planning, 0);
         assert!(position(&planning).words.starts_with("9 of 12 pages"));
-        let waiting = run(RunState::Requested, 0);
+        let mut waiting = run(RunState::Requested, 0);
         assert_eq!(line(&waiting, &position(&waiting)), "contoso: requested");
+        waiting.waiting_for = "the end of run 0198 of the same connection".to_owned();
+        assert_eq!(
+            line(&waiting, &position(&waiting)),
+            "contoso: requested waiting for the end of run 0198 of the same connection"
+        );
+        let throttled = v1::Run {
+            waiting_for: "12 s for Graph: 429 with Retry-After on /users".to_owned(),
+            ..run(RunState::Fetching, 0)
+        };
+        let told = position(&throttled).words;
+        assert!(
+            told.ends_with(", waiting 12 s for Graph: 429 with Retry-After on /users"),
+            "{told}"
+        );
     }
 
     #[test]
