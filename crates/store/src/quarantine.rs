@@ -11,29 +11,6 @@ use crate::connection_status::MadeBy;
 use crate::run::Kind;
 use crate::{Inconsistent, StoreError};
 
-/// Whether scheduled runs of a connection may begin: it is not in quarantine, its next try is due, or something about it
-/// has changed since it was tried last.
-pub async fn may_run(
-    connection: &mut PgConnection,
-    id: ConnectionId,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let may = sqlx::query_scalar(
-        "-- quarantine.may_run
-         SELECT NOT EXISTS (
-             SELECT FROM connection_health AS health
-             JOIN connection ON connection.id = health.connection_id
-             LEFT JOIN credential ON credential.id = connection.credential_id
-             WHERE health.connection_id = $1 AND health.next_try_at > $2
-               AND health.considered_at >= greatest(connection.updated_at, connection.released_at, credential.updated_at))",
-    )
-    .bind(id.0)
-    .bind(now)
-    .fetch_one(connection)
-    .await?;
-    Ok(may)
-}
-
 /// Connections in quarantine whose next try is due, those that have waited longest first. Where records fail, a try without
 /// a run would tell nothing; one that was tried waits for the reconciler's word on that.
 pub async fn due(

@@ -2,7 +2,6 @@
 
 use contracts::v1;
 use contracts::v1::schedules_server::Schedules;
-use domain::schedule::objection;
 use store::schedule::{self, Stored};
 use store::{Tx, connection, schedule_slot};
 use tonic::{Request, Response, Status};
@@ -76,12 +75,10 @@ async fn get(app: &App, caller: &Caller, name_or_id: &str) -> Result<v1::Schedul
     };
     let found = found.ok_or_else(not_found)?;
     let last = schedule_slot::last(tx.connection(), found.id, LAST_TIMES).await?;
-    let ready = schedule_slot::readiness(tx.connection(), found.connection, app.clock.now()).await?;
     let message = messages(app, &mut tx, vec![found]).await?.pop();
     tx.commit().await?;
     Ok(v1::Schedule {
         last_times: last.iter().map(view::schedule::slot).collect(),
-        waits_because: objection(ready).map(|why| why.to_string()).unwrap_or_default(),
         ..message.ok_or_else(not_found)?
     })
 }
@@ -89,10 +86,7 @@ async fn get(app: &App, caller: &Caller, name_or_id: &str) -> Result<v1::Schedul
 /// These schedules with what comes next, in the same order.
 async fn messages(app: &App, tx: &mut Tx, rows: Vec<Stored>) -> Result<Vec<v1::Schedule>, Fault> {
     let names = connection::names_of(tx.connection(), rows.iter().map(|row| row.connection)).await?;
-    let planned = lookup::planned(tx, rows, |id| {
-        names.iter().any(|of| of.connection == id && of.connected)
-    })
-    .await?;
+    let planned = lookup::planned(tx, rows).await?;
     let now = app.clock.now();
     let message = |planned: &view::schedule::Planned| {
         let of = names.iter().find(|of| of.connection == planned.stored.connection);
