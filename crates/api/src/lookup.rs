@@ -53,6 +53,33 @@ pub async fn connection_filter(
     Ok(Some(connection(tx, caller, name_or_id).await?.id))
 }
 
+/// The caller's schedule of this name or id, or a fault that names the ones there are.
+pub async fn schedule(tx: &mut Tx, caller: &Caller, name_or_id: &str) -> Result<Stored, Fault> {
+    const NAMED: i64 = 20;
+    if name_or_id.is_empty() {
+        return Err(Fault::invalid(
+            "schedule",
+            "is missing; give a schedule's name or id",
+        ));
+    }
+    let organization = caller.organization();
+    if let Some(found) = schedule::find_by_name(tx.connection(), organization, name_or_id).await? {
+        return Ok(found);
+    }
+    let there = schedule::list(tx.connection(), organization, None, None, NAMED).await?;
+    let hint = if there.is_empty() {
+        "; there is none yet: make one with rollcall apply -f FILE".to_owned()
+    } else {
+        let names: Vec<String> = there.into_iter().map(|stored| stored.name).collect();
+        format!("; there are: {} (see rollcall schedule list)", names.join(", "))
+    };
+    Err(Fault::NotFound {
+        what: "schedule",
+        name: name_or_id.to_owned(),
+        hint,
+    })
+}
+
 /// These connections with what goes with them, in the same order.
 pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Known>, Fault> {
     let ids: Vec<ConnectionId> = connections.iter().map(|connection| connection.id).collect();

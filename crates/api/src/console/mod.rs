@@ -72,6 +72,7 @@ fn router(console: Console) -> Router {
         .route("/sign-out", post(sign_in::sign_out))
         .route("/connections/{name}", get(connection::page))
         .route("/connections/{name}/release", post(connection::release))
+        .route("/connections/{name}/schedule", post(connection::switch_schedule))
         .route("/runs", get(runs::page).post(run_actions::start))
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/live", get(run::live))

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::configuration::switch::switch;
 use crate::fault::Fault;
 use crate::page::Page;
 use crate::{lookup, view};
@@ -37,6 +38,16 @@ impl Schedules for Service {
             get(&self.0, &caller, &request.get_ref().schedule).await?,
         ))
     }
+
+    async fn switch_schedule(
+        &self,
+        request: Request<v1::SwitchScheduleRequest>,
+    ) -> Result<Response<v1::Schedule>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(
+            switch(&self.0, &caller, request.into_inner()).await?,
+        ))
+    }
 }
 
 async fn list(
@@ -60,26 +71,14 @@ async fn list(
 }
 
 async fn get(app: &App, caller: &Caller, name_or_id: &str) -> Result<v1::Schedule, Fault> {
-    if name_or_id.is_empty() {
-        return Err(Fault::invalid(
-            "schedule",
-            "is missing; give a schedule's name or id",
-        ));
-    }
     let mut tx = app.store.begin("schedule.get").await?;
-    let found = schedule::find_by_name(tx.connection(), caller.organization(), name_or_id).await?;
-    let not_found = || Fault::NotFound {
-        what: "schedule",
-        name: name_or_id.to_owned(),
-        hint: "; list them with rollcall schedule list, or make one with rollcall apply -f FILE".to_owned(),
-    };
-    let found = found.ok_or_else(not_found)?;
+    let found = lookup::schedule(&mut tx, caller, name_or_id).await?;
     let last = schedule_slot::last(tx.connection(), found.id, LAST_TIMES).await?;
     let message = messages(app, &mut tx, vec![found]).await?.pop();
     tx.commit().await?;
     Ok(v1::Schedule {
         last_times: last.iter().map(view::schedule::slot).collect(),
-        ..message.ok_or_else(not_found)?
+        ..message.ok_or(Fault::Internal("a schedule vanished while it was read"))?
     })
 }
 

@@ -67,6 +67,9 @@ impl Planned {
                 next_try.format("%Y-%m-%d %H:%M UTC")
             ),
             (Some(why), _) => why.to_string(),
+            (None, _) if schedule.on && self.due(Kind::Full, now).is_none() => {
+                "its last time is over, so that no full run comes; give it a later start".to_owned()
+            }
             (None, _) => {
                 let due = Kind::ALL
                     .into_iter()
