@@ -45,13 +45,12 @@ pub async fn settle(
     if decided != i64::from(work.fetch.pages) {
         return Ok(None);
     }
-    let state = settle_all(store, &mut tx, known, work, open, clock).await?;
+    let state = settle_all(&mut tx, known, work, open, clock).await?;
     tx.commit().await?;
     Ok(Some(state))
 }
 
 async fn settle_all(
-    store: &Store,
     tx: &mut Tx,
     known: &Known,
     work: &Work,
@@ -60,7 +59,7 @@ async fn settle_all(
 ) -> Result<State, Error> {
     let rules = plan::rules(tx, known, work, open).await?;
     let complete = work.fetch.proved && !work.fetch.delta;
-    compare(store, tx, work, complete).await?;
+    compare(tx, work, complete).await?;
     if complete {
         decide_not_seen(tx, work, open, &rules, clock).await?;
     }
@@ -87,18 +86,16 @@ async fn settle_all(
     Ok(state)
 }
 
-/// Everything seen is held against itself and, after a complete fetch, against the links: the two costly questions, asked
-/// side by side.
-async fn compare(store: &Store, tx: &mut Tx, work: &Work, complete: bool) -> Result<(), Error> {
-    let mut beside = store.connection().await?;
-    let repeats = run_page::repeats(&mut beside, work.run);
-    let repeats = if complete {
-        let not_seen = contested::find_not_seen(tx.connection(), work.run, work.connection);
-        tokio::try_join!(repeats, not_seen)?.0
-    } else {
-        repeats.await?
-    };
-    run_page::drop_repeats(tx.connection(), work.run, repeats).await?;
+/// Everything seen is held against itself, where the fetcher saw someone twice, and, after a complete fetch, against the
+/// links.
+async fn compare(tx: &mut Tx, work: &Work, complete: bool) -> Result<(), Error> {
+    if work.fetch.repeats {
+        let repeats = run_page::repeats(tx.connection(), work.run).await?;
+        run_page::drop_repeats(tx.connection(), work.run, repeats).await?;
+    }
+    if complete {
+        contested::find_not_seen(tx.connection(), work.run, work.connection).await?;
+    }
     Ok(())
 }
 
