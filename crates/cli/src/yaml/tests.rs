@@ -46,7 +46,7 @@ tenantId: {TENANT}
 credential: contoso-app
 cloud: usGovDod
 deletionMode: manual
-leavers: {{ disabled: deactivate, outOfScope: review }}
+leavers: {{ disabled: deactivate, outOfScope: review, returning: nothing }}
 brake: {{ percent: 5 }}
 firstRun: apply
 ---
@@ -98,6 +98,10 @@ mailOnCompletion: false
     assert_eq!(
         connection.leavers.as_ref().unwrap().gone(),
         v1::LeaverAction::Unspecified
+    );
+    assert_eq!(
+        connection.leavers.as_ref().unwrap().returning(),
+        v1::ReturnAction::Nothing
     );
     assert_eq!(mapping.role(), v1::Role::Technician);
     assert_eq!(mapping.fields.len(), 4);
@@ -526,6 +530,7 @@ fn any_documents() -> impl Strategy<Value = Vec<v1::Document>> {
                     gone: word,
                     soft_deleted: 1,
                     out_of_scope: 4,
+                    returning: word % 3,
                 }),
                 brake: Some(v1::Brake {
                     percent: number,
