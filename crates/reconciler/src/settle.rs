@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use domain::account::Account;
 use domain::brake::{self, Load};
 use domain::decide::{self, Rules};
+use domain::decision::Skip;
 use domain::id::AccountId;
 use domain::leaver::{self, Waiting};
 use domain::managers::Managers;
@@ -296,7 +297,7 @@ pub async fn spare_last_owner(tx: &mut Tx, work: &Work) -> Result<(), Error> {
     };
     let ids: Vec<Uuid> = removed.iter().map(|(_, id)| *id).collect();
     if account::active_owners_but(tx.connection(), work.organization, &ids).await? == 0 {
-        contested::spare_last_owner(tx.connection(), work.run, *oldest).await?;
+        contested::spare(tx.connection(), work.run, &[(*oldest, Skip::LastOwner)]).await?;
     }
     Ok(())
 }

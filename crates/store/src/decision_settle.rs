@@ -304,22 +304,37 @@ pub async fn owners_removed(
         .collect())
 }
 
-/// Spares one record.
-pub async fn spare_last_owner(
+/// Spares these records, each because of what stands beside it.
+pub async fn spare(
     connection: &mut PgConnection,
     run: RunId,
-    place: Place,
+    spared: &[(Place, Skip)],
 ) -> Result<(), StoreError> {
+    if spared.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
-        "-- decision_settle.spare_last_owner
-         UPDATE decision SET outcome = 4, action = 0, skip = $4, reason = $5, hash = 0
-         WHERE run_id = $1 AND page = $2 AND position = $3",
+        "-- decision_settle.spare
+         UPDATE decision d SET outcome = 4, action = 0, skip = u.skip, reason = u.reason, hash = 0,
+             waits_for_assets = false
+         FROM unnest($2::int[], $3::int[], $4::smallint[], $5::text[]) AS u (page, position, skip, reason)
+         WHERE d.run_id = $1 AND d.page = u.page AND d.position = u.position",
     )
     .bind(run.0)
-    .bind(place.0)
-    .bind(place.1)
-    .bind(Skip::LastOwner as i16)
-    .bind(Skip::LastOwner.to_string())
+    .bind(spared.iter().map(|((page, _), _)| *page).collect::<Vec<_>>())
+    .bind(
+        spared
+            .iter()
+            .map(|((_, position), _)| *position)
+            .collect::<Vec<_>>(),
+    )
+    .bind(spared.iter().map(|(_, skip)| *skip as i16).collect::<Vec<_>>())
+    .bind(
+        spared
+            .iter()
+            .map(|(_, skip)| skip.to_string())
+            .collect::<Vec<_>>(),
+    )
     .execute(connection)
     .await?;
     Ok(())
@@ -447,7 +462,8 @@ pub async fn drop_unapplied(connection: &mut PgConnection, run: RunId, why: &str
     Ok(())
 }
 
-/// Records of a stored plan whose account has been written by others since, or whose login has been taken.
+/// Records of a stored plan whose account has been written by others since, that a person has said to keep, or whose login
+/// has been taken.
 pub async fn moved(
     connection: &mut PgConnection,
     run: RunId,
@@ -464,6 +480,9 @@ pub async fn moved(
              OR (d.account_version > 0 AND d.rule > 1 AND l.account_id IS NOT NULL)
              OR (d.outcome = 1 AND l.account_id IS NOT NULL)
              OR (d.outcome = 5 AND d.action = 4 AND EXISTS (SELECT 1 FROM asset WHERE account_id = d.account_id))
+             OR (d.outcome IN (5, 6) AND EXISTS (
+                 SELECT 1 FROM review v WHERE v.connection_id = r.connection_id AND v.object_id = d.object_id
+                     AND v.account_id = d.account_id AND v.cause = d.cause AND v.state = 'kept'))
              OR (d.outcome = 1 AND NOT d.late AND EXISTS (
                  SELECT 1 FROM account t WHERE t.organization_id = $2 AND t.login_key = d.login_key
                      AND t.domain_key = d.domain_key)))
