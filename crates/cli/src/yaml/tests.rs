@@ -50,7 +50,7 @@ tenantId: {TENANT}
 credential: contoso-app
 cloud: usGovDod
 deletionMode: manual
-leavers: {{ disabled: deactivate, outOfScope: review }}
+leavers: {{ disabled: deactivate, outOfScope: review, returning: nothing }}
 brake: {{ percent: 5 }}
 firstRun: apply
 ---
@@ -102,6 +102,10 @@ mailOnCompletion: false
     assert_eq!(
         connection.leavers.as_ref().unwrap().gone(),
         v1::LeaverAction::Unspecified
+    );
+    assert_eq!(
+        connection.leavers.as_ref().unwrap().returning(),
+        v1::ReturnAction::Nothing
     );
     assert_eq!(mapping.role(), v1::Role::Technician);
     assert_eq!(mapping.fields.len(), 4);

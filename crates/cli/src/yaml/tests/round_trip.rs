@@ -57,16 +57,14 @@ fn any_people() -> impl Strategy<Value = Kind> {
 }
 
 fn any_connection() -> impl Strategy<Value = Kind> {
-    let policies = prop::collection::vec(0..5_i32, 4).prop_map(|policies| {
-        policies
-            .iter()
-            .any(|policy| *policy > 0)
-            .then(|| v1::LeaverPolicies {
-                disabled: policies[0],
-                soft_deleted: policies[1],
-                gone: policies[2],
-                out_of_scope: policies[3],
-            })
+    let policies = (prop::collection::vec(0..5_i32, 4), 0..3_i32).prop_map(|(policies, returning)| {
+        (policies.iter().any(|policy| *policy > 0) || returning > 0).then(|| v1::LeaverPolicies {
+            disabled: policies[0],
+            soft_deleted: policies[1],
+            gone: policies[2],
+            out_of_scope: policies[3],
+            returning,
+        })
     });
     let urls = prop_oneof![
         Just(["", "", ""]),
