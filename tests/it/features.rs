@@ -12,6 +12,10 @@ mod assets_held;
 
 mod reviews;
 
+mod reviews_meanwhile;
+
+mod returning;
+
 mod system_log;
 
 mod purge;

@@ -115,7 +115,7 @@ impl Terms {
             soft_deleted,
             gone,
             out_of_scope,
-            manual_deletion: false,
+            ..Policies::default()
         };
         let (nothing, deactivate) = (Policy::Nothing, Policy::Deactivate);
         match self.policies {
