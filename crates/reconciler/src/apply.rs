@@ -22,7 +22,8 @@ use store::run;
 use store::run_beside::{self, Which};
 use store::run_plan::{self, State, Work};
 use store::{
-    Inconsistent, Store, StoreError, Tx, account, asset, fields, former_account, link, review, run_page,
+    Inconsistent, Store, StoreError, Tx, account, asset, decision_removal, fields, former_account, link,
+    review, run_page,
 };
 use uuid::Uuid;
 
@@ -191,7 +192,7 @@ async fn spare<'a>(
     if spared.is_empty() {
         return Ok(Cow::Borrowed(decisions));
     }
-    contested::spare(tx.connection(), work.run, &spared).await?;
+    decision_removal::spare(tx.connection(), work.run, &spared).await?;
     let spared: HashMap<(i32, i32), Skip> = spared.into_iter().collect();
     let mut decisions = decisions.to_vec();
     for decision in &mut decisions {
