@@ -14,6 +14,8 @@ mod reviews;
 
 mod reviews_meanwhile;
 
+mod leavers_meanwhile;
+
 mod returning;
 
 mod system_log;

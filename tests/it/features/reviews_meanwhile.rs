@@ -165,6 +165,12 @@ async fn d8_whom_a_person_keeps_while_a_run_is_about_to_remove_them_is_kept() {
     assert_eq!((counts(&run).removed, counts(&run).held), (0, 0), "{run:#?}");
     assert_eq!(world.account("ann").await.status(), AccountStatus::Active);
     assert!(world.reviews(ReviewState::Open).await.is_empty());
+    let shown = world.preview().await;
+    assert_eq!(
+        world.change_of(&shown, &ann).await.outcome(),
+        Outcome::Skipped,
+        "a later plan knows it: {shown:#?}"
+    );
 
     let refused = world.try_apply_plan(&plan.id).await.unwrap_err();
     assert!(refused.message().contains("moved"), "{refused}");
