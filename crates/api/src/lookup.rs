@@ -62,12 +62,11 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
     let read = credential_expiry::of_credentials(tx.connection(), &used).await?;
     let mut facts = connection_view::of_connections(tx.connection(), &ids).await?;
     let schedules = schedule::of_connections(tx.connection(), &ids).await?;
-    let mut schedules = planned(tx, schedules, |id| {
-        connections
-            .iter()
-            .any(|connection| connection.id == id && connection.disconnected_at.is_none())
-    })
-    .await?;
+    let connected = |id| {
+        let mut of = connections.iter();
+        of.any(|connection| connection.id == id && connection.disconnected_at.is_none())
+    };
+    let mut schedules = planned(tx, schedules, &healths, connected).await?;
     let mut known = Vec::with_capacity(connections.len());
     for connection in connections {
         // One deleted in between is left out.
@@ -100,10 +99,11 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
     Ok(known)
 }
 
-/// These schedules with what comes next, in the same order.
+/// These schedules with what comes next, in the same order; `healths` are those of their connections that do not work.
 pub async fn planned(
     tx: &mut Tx,
     rows: Vec<Stored>,
+    healths: &[connection_health::Known],
     is_connected: impl Fn(ConnectionId) -> bool,
 ) -> Result<Vec<Planned>, Fault> {
     let ids: Vec<ScheduleId> = rows.iter().map(|row| row.id).collect();
@@ -113,6 +113,10 @@ pub async fn planned(
         Planned {
             state: state.map(|index| states.swap_remove(index)),
             connected: is_connected(stored.connection),
+            held_until: healths
+                .iter()
+                .find(|health| health.connection == stored.connection)
+                .and_then(connection_health::Known::held_until),
             stored,
         }
     });

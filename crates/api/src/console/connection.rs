@@ -6,6 +6,9 @@ use axum::extract::{Path, State};
 use axum::response::{Html, Redirect};
 use contracts::v1;
 use domain::criteria::Criteria;
+use domain::expiry::Expiry;
+use store::credential::Credential;
+use store::credential_expiry::{self, Read};
 use store::mapping::{self, Target};
 use store::run_filter::Filter;
 use store::{review_list, run_view};
@@ -21,6 +24,7 @@ use super::words::{self, Moment};
 use crate::configuration::release;
 use crate::fault::Fault;
 use crate::lookup;
+use crate::view::connection::{said_by, unknown_expiry};
 
 const RUNS: i64 = 15;
 
@@ -31,6 +35,8 @@ struct Page {
     card: Card,
     domains: Vec<String>,
     cloud: String,
+    /// Its secrets, and when they expire.
+    secrets: Vec<(&'static str, String)>,
     brake: String,
     policies: [(&'static str, &'static str); 4],
     mappings: Vec<(String, String)>,
@@ -86,6 +92,7 @@ pub async fn page(
             .map(|status| status.verified_domains.clone())
             .unwrap_or_default(),
         cloud: of.graph_url.clone().unwrap_or_else(|| of.cloud.clone()),
+        secrets: known.credential.as_ref().map_or_else(Vec::new, secrets),
         brake: format!(
             "{} % or {} records, from {} linked up",
             of.brake.percent, of.brake.count, of.brake.from
@@ -137,6 +144,24 @@ pub async fn release(
     let connection = release::release(&console.app, &session.caller, request).await?;
     // By its id, which needs no escaping, unlike its name.
     Ok(Redirect::to(&format!("/connections/{}", connection.id)))
+}
+
+/// When each secret of a credential expires.
+fn secrets((credential, read): &(Credential, Option<Read>)) -> Vec<(&'static str, String)> {
+    let secrets = credential_expiry::secrets(credential, read.as_ref());
+    let told = secrets.into_iter().map(|secret| {
+        let which = if secret.next {
+            "Next client secret"
+        } else {
+            "Client secret"
+        };
+        let end = match secret.expiry {
+            Some(Expiry { at, source }) => format!("until {}, {}", at.format("%Y-%m-%d"), said_by(source)),
+            None => unknown_expiry(read.as_ref()),
+        };
+        (which, end)
+    });
+    told.collect()
 }
 
 fn rows(number: usize) -> String {

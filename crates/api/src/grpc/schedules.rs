@@ -2,9 +2,10 @@
 
 use contracts::v1;
 use contracts::v1::schedules_server::Schedules;
+use domain::id::ConnectionId;
 use domain::schedule::objection;
 use store::schedule::{self, Stored};
-use store::{Tx, connection, schedule_slot};
+use store::{Tx, connection, connection_health, schedule_slot};
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
@@ -89,10 +90,10 @@ async fn get(app: &App, caller: &Caller, name_or_id: &str) -> Result<v1::Schedul
 /// These schedules with what comes next, in the same order.
 async fn messages(app: &App, tx: &mut Tx, rows: Vec<Stored>) -> Result<Vec<v1::Schedule>, Fault> {
     let names = connection::names_of(tx.connection(), rows.iter().map(|row| row.connection)).await?;
-    let planned = lookup::planned(tx, rows, |id| {
-        names.iter().any(|of| of.connection == id && of.connected)
-    })
-    .await?;
+    let ids: Vec<ConnectionId> = rows.iter().map(|row| row.connection).collect();
+    let healths = connection_health::of_connections(tx.connection(), &ids).await?;
+    let connected = |id| names.iter().any(|of| of.connection == id && of.connected);
+    let planned = lookup::planned(tx, rows, &healths, connected).await?;
     let now = app.clock.now();
     let message = |planned: &view::schedule::Planned| {
         let of = names.iter().find(|of| of.connection == planned.stored.connection);

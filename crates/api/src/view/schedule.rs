@@ -1,6 +1,6 @@
 //! Schedules, and what comes next of them.
 
-use chrono::{DateTime, Utc, Weekday};
+use chrono::{DateTime, TimeDelta, Utc, Weekday};
 use contracts::v1;
 use contracts::v1::schedule::Frequency as Written;
 use domain::schedule::{Frequency, Kind, Spread, Timing};
@@ -9,6 +9,9 @@ use store::schedule_slot::{CameTo, Slot};
 use store::schedule_state::State;
 
 use super::time;
+
+/// A run begins later than its time, but by less than this.
+const SPREAD: TimeDelta = TimeDelta::minutes(6);
 
 /// A schedule with what comes next.
 #[derive(Clone, Debug)]
@@ -19,11 +22,31 @@ pub struct Planned {
     pub state: Option<State>,
     /// Whether its connection is connected.
     pub connected: bool,
+    /// Until when its runs wait, for a connection in quarantine (B17).
+    pub held_until: Option<DateTime<Utc>>,
 }
 
 impl Planned {
-    /// When the next run of this kind begins, seen at `now`.
+    /// When the next run of this kind begins, seen at `now`: the first that does not come too early for a quarantine.
     pub fn next(&self, kind: Kind, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let first = self.first(kind, now)?;
+        let Some(held) = self.held_until.filter(|held| *held > first) else {
+            return Some(first);
+        };
+        let schedule = &self.stored.schedule;
+        let spread = Spread::of(self.stored.connection);
+        let mut after = held - SPREAD;
+        loop {
+            after = schedule.next(kind, after)?;
+            let due = schedule.due(kind, after, spread);
+            if due >= held {
+                return Some(due);
+            }
+        }
+    }
+
+    /// When the first run of this kind would begin.
+    fn first(&self, kind: Kind, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if !self.connected {
             return None;
         }
