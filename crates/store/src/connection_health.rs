@@ -25,7 +25,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Until when its scheduled runs wait; none: they may come. The same question as `quarantine::may_run` asks.
+    /// Until when its scheduled runs wait at least; none: they may come.
     #[must_use]
     pub fn held_until(&self) -> Option<DateTime<Utc>> {
         match &self.health {

@@ -11,8 +11,8 @@ use crate::connection_status::MadeBy;
 use crate::run::Kind;
 use crate::{Inconsistent, StoreError};
 
-/// Whether scheduled runs of a connection may begin: it is not in quarantine, its next try is due, or something about it
-/// has changed since it was tried last.
+/// Whether scheduled runs of a connection may begin: it is not in quarantine, or a person has released it. What a test shows is
+/// left to tests, which cost little; otherwise a scheduled run is the try, when that is due or something has changed.
 pub async fn may_run(
     connection: &mut PgConnection,
     id: ConnectionId,
@@ -24,11 +24,15 @@ pub async fn may_run(
              SELECT FROM connection_health AS health
              JOIN connection ON connection.id = health.connection_id
              LEFT JOIN credential ON credential.id = connection.credential_id
-             WHERE health.connection_id = $1 AND health.next_try_at > $2
-               AND health.considered_at >= greatest(connection.updated_at, connection.released_at, credential.updated_at))",
+             WHERE health.connection_id = $1 AND health.quarantined_since IS NOT NULL
+               AND health.considered_at >= coalesce(connection.released_at, '-infinity')
+               AND (health.cause = ANY($3)
+                    OR health.next_try_at > $2
+                       AND health.considered_at >= greatest(connection.updated_at, credential.updated_at)))",
     )
     .bind(id.0)
     .bind(now)
+    .bind(&LASTING[..])
     .fetch_one(connection)
     .await?;
     Ok(may)

@@ -202,9 +202,7 @@ async fn b17_a_run_of_which_too_many_records_fail_quarantines() {
     // That the connection can be reached says nothing of its records; nor does a run for leavers, or for somebody.
     assert!(world.test_connection().await.passed);
     world.run(RunKind::Deprovision).await;
-    let import = world
-        .cli_run(&["import", "users", CONNECTION, &ids[0], "--wait"])
-        .await;
+    let import = world.cli_run(&["import", "users", CONNECTION, &ids[0]]).await;
     assert_eq!(import.code, 0, "{import:?}");
     // Those that fail need not be among what has changed: a delta reads everything.
     let next = world.connection().await.next_full_reason;
