@@ -71,3 +71,11 @@ mod deprovision;
 mod quarantine;
 
 mod expiry;
+
+mod run_history;
+
+mod run_changes;
+
+mod run_waits;
+
+mod run_retention;
