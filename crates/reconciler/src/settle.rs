@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use domain::account::Account;
 use domain::brake::{self, Load};
 use domain::decide::{self, Rules};
+use domain::decision::Skip;
 use domain::id::AccountId;
 use domain::leaver::{self, Waiting};
 use domain::managers::Managers;
@@ -45,13 +46,12 @@ pub async fn settle(
     if decided != i64::from(work.fetch.pages) {
         return Ok(None);
     }
-    let state = settle_all(store, &mut tx, known, work, open, clock).await?;
+    let state = settle_all(&mut tx, known, work, open, clock).await?;
     tx.commit().await?;
     Ok(Some(state))
 }
 
 async fn settle_all(
-    store: &Store,
     tx: &mut Tx,
     known: &Known,
     work: &Work,
@@ -60,7 +60,7 @@ async fn settle_all(
 ) -> Result<State, Error> {
     let rules = plan::rules(tx, known, work, open).await?;
     let complete = work.fetch.proved && !work.fetch.delta;
-    compare(store, tx, work, complete).await?;
+    compare(tx, work, complete).await?;
     if complete {
         decide_not_seen(tx, work, open, &rules, clock).await?;
     }
@@ -87,18 +87,16 @@ async fn settle_all(
     Ok(state)
 }
 
-/// Everything seen is held against itself and, after a complete fetch, against the links: the two costly questions, asked
-/// side by side.
-async fn compare(store: &Store, tx: &mut Tx, work: &Work, complete: bool) -> Result<(), Error> {
-    let mut beside = store.connection().await?;
-    let repeats = run_page::repeats(&mut beside, work.run);
-    let repeats = if complete {
-        let missing = not_seen::find(tx.connection(), work.run, work.connection);
-        tokio::try_join!(repeats, missing)?.0
-    } else {
-        repeats.await?
-    };
-    run_page::drop_repeats(tx.connection(), work.run, repeats).await?;
+/// Everything seen is held against itself, where the fetcher saw someone twice, and, after a complete fetch, against the
+/// links.
+async fn compare(tx: &mut Tx, work: &Work, complete: bool) -> Result<(), Error> {
+    if work.fetch.repeats {
+        let repeats = run_page::repeats(tx.connection(), work.run).await?;
+        run_page::drop_repeats(tx.connection(), work.run, repeats).await?;
+    }
+    if complete {
+        not_seen::find(tx.connection(), work.run, work.connection).await?;
+    }
     Ok(())
 }
 
@@ -300,7 +298,7 @@ pub async fn spare_last_owner(tx: &mut Tx, work: &Work) -> Result<(), Error> {
     };
     let ids: Vec<Uuid> = removed.iter().map(|(_, id)| *id).collect();
     if account::active_owners_but(tx.connection(), work.organization, &ids).await? == 0 {
-        decision_removal::spare_last_owner(tx.connection(), work.run, *oldest).await?;
+        decision_removal::spare(tx.connection(), work.run, &[(*oldest, Skip::LastOwner)]).await?;
     }
     Ok(())
 }

@@ -89,22 +89,37 @@ pub async fn owners_removed(
         .collect())
 }
 
-/// Spares one record.
-pub async fn spare_last_owner(
+/// Spares these records, each because of what stands beside it.
+pub async fn spare(
     connection: &mut PgConnection,
     run: RunId,
-    place: Place,
+    spared: &[(Place, Skip)],
 ) -> Result<(), StoreError> {
+    if spared.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
-        "-- decision_removal.spare_last_owner
-         UPDATE decision SET outcome = 4, action = 0, skip = $4, reason = $5, hash = 0
-         WHERE run_id = $1 AND page = $2 AND position = $3",
+        "-- decision_removal.spare
+         UPDATE decision d SET outcome = 4, action = 0, skip = u.skip, reason = u.reason, hash = 0,
+             waits_for_assets = false
+         FROM unnest($2::int[], $3::int[], $4::smallint[], $5::text[]) AS u (page, position, skip, reason)
+         WHERE d.run_id = $1 AND d.page = u.page AND d.position = u.position",
     )
     .bind(run.0)
-    .bind(place.0)
-    .bind(place.1)
-    .bind(Skip::LastOwner as i16)
-    .bind(Skip::LastOwner.to_string())
+    .bind(spared.iter().map(|((page, _), _)| *page).collect::<Vec<_>>())
+    .bind(
+        spared
+            .iter()
+            .map(|((_, position), _)| *position)
+            .collect::<Vec<_>>(),
+    )
+    .bind(spared.iter().map(|(_, skip)| *skip as i16).collect::<Vec<_>>())
+    .bind(
+        spared
+            .iter()
+            .map(|(_, skip)| skip.to_string())
+            .collect::<Vec<_>>(),
+    )
     .execute(connection)
     .await?;
     Ok(())
