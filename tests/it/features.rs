@@ -74,6 +74,8 @@ mod expiry;
 
 mod run_history;
 
+mod run_log;
+
 mod run_changes;
 
 mod run_waits;

@@ -187,6 +187,9 @@ async fn r7_old_details_go_while_a_run_goes_on_and_the_counts_stay() {
         assert_eq!(pruned, [false, false, true]);
     }
     assert_eq!(world.changes(&new, Outcome::Updated).await.len(), 1);
+    // And runs go on: this one undoes the revert.
+    let again = world.full().await;
+    assert_eq!(counts(&again).updated, 1, "{again:#?}");
     world.check_register().await;
     site.stop().await;
 }
