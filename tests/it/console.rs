@@ -1,114 +1,18 @@
 //! The console as a browser meets it: signing in, true pages, a safe file, and nothing for other sites.
 
+mod history;
+
 use contracts::v1::{AccountStatus, NoticeKind, Outcome, ReviewState, Run, RunKind};
+use harness::browser::Browser;
 use harness::people::{hire, hire_many};
 use harness::runs::{counts, tally};
 use harness::world::World;
-use reqwest::header::{COOKIE, HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
-use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::StatusCode;
+use reqwest::header::{LOCATION, ORIGIN, SET_COOKIE};
 use serde_json::json;
 
 /// What a spreadsheet would run.
 const FORMULA: &str = "=HYPERLINK(\"http://evil.example\",\"Ann\")";
-
-/// A browser: it keeps its cookie, and follows nothing by itself.
-struct Browser {
-    http: Client,
-    console: String,
-    cookie: String,
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map(|value| value.to_str().unwrap())
-            .unwrap_or_default()
-    }
-
-    /// What the forms of this page bring back.
-    fn form_token(&self) -> String {
-        let (_, after) = self
-            .body
-            .split_once("name=\"form_token\" value=\"")
-            .expect("a form");
-        after.split('"').next().unwrap().to_owned()
-    }
-}
-
-impl Browser {
-    fn of(world: &World) -> Self {
-        let http = Client::builder().redirect(Policy::none()).build().unwrap();
-        Self {
-            http,
-            console: world.endpoints().console.clone(),
-            cookie: String::new(),
-        }
-    }
-
-    async fn signed_in(world: &World) -> Self {
-        let mut browser = Self::of(world);
-        let answer = browser.sign_in(&world.token).await;
-        assert_eq!(
-            (answer.status, answer.header("location")),
-            (StatusCode::SEE_OTHER, "/runs"),
-            "{}",
-            answer.body
-        );
-        browser
-    }
-
-    async fn sign_in(&mut self, token: &str) -> Answer {
-        let answer = self
-            .post("/sign-in", &[("token", token), ("next", "/runs")])
-            .await;
-        if let Some(cookie) = answer.headers.get(SET_COOKIE) {
-            let cookie = cookie.to_str().unwrap();
-            assert!(
-                cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
-                "{cookie}"
-            );
-            cookie.split(';').next().unwrap().clone_into(&mut self.cookie);
-        }
-        answer
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.send(self.http.get(format!("{}{path}", self.console))).await
-    }
-
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
-        self.send(self.form(path, form)).await
-    }
-
-    fn form(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
-        self.http.post(format!("{}{path}", self.console)).form(form)
-    }
-
-    async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.header(COOKIE, &self.cookie).send().await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        Answer {
-            status,
-            headers,
-            body: response.text().await.unwrap(),
-        }
-    }
-
-    /// A page that must be there.
-    async fn page(&self, path: &str) -> Answer {
-        let answer = self.get(path).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
-        answer
-    }
-}
 
 #[tokio::test]
 async fn only_a_known_token_signs_in_and_signing_out_ends_it() {

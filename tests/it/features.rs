@@ -77,3 +77,13 @@ mod deprovision;
 mod quarantine;
 
 mod expiry;
+
+mod run_history;
+
+mod run_log;
+
+mod run_changes;
+
+mod run_waits;
+
+mod run_retention;
