@@ -2,7 +2,7 @@
 
 mod history;
 
-use contracts::v1::{AccountStatus, NoticeKind, Outcome, ReviewState, Run, RunKind};
+use contracts::v1::{AccountStatus, NoticeKind, Outcome, ReviewState, Run, RunKind, RunState};
 use harness::browser::Browser;
 use harness::people::{hire, hire_many};
 use harness::runs::{counts, tally};
@@ -421,13 +421,38 @@ async fn n7_the_system_log_is_read_and_its_list_loaded() {
     assert_eq!(foreign.status, StatusCode::NOT_FOUND);
 }
 
+/// From the list of decisions: its plan is shown first, and applied like any other.
+async fn one_record_is_taken_back(world: &World, browser: &Browser, run: &str, object: &str) {
+    let page = browser.page(&format!("{run}/changes")).await;
+    let field = format!("name=\"object\" value=\"{object}\"");
+    assert!(page.body.contains(&field), "{}", page.body);
+    let token = page.form_token();
+    let form = [
+        ("form_token", token.as_str()),
+        ("object", object),
+        ("what", "plan"),
+    ];
+    let answer = browser.send(browser.form(&format!("{run}/revert"), &form)).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    let plan = answer.header("location").to_owned();
+    let id = plan.strip_prefix("/runs/").unwrap();
+    assert_eq!(tally(&world.ended(id).await), [(Outcome::Removed, 1)]);
+    let form = [("form_token", token.as_str())];
+    let answer = browser.send(browser.form(&format!("{plan}/apply"), &form)).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    assert_eq!(world.ended(id).await.state(), RunState::Finished);
+    assert_eq!(world.accounts_of("ann").await[0].status(), AccountStatus::Deleted);
+}
+
 #[tokio::test]
 async fn b4_a_run_is_reverted_from_its_page() {
     let world = World::start().await;
-    hire(&world.tenant, "ann", json!({}));
+    let ann = hire(&world.tenant, "ann", json!({}));
+    hire(&world.tenant, "bob", json!({}));
     let run = world.full().await;
     let browser = Browser::signed_in(&world).await;
     let path = format!("/runs/{}", run.id);
+    one_record_is_taken_back(&world, &browser, &path, &ann).await;
     let page = browser.page(&path).await;
     assert!(page.body.contains("Revert this run"), "{}", page.body);
     let token = page.form_token();
@@ -448,8 +473,11 @@ async fn b4_a_run_is_reverted_from_its_page() {
         .strip_prefix("/runs/")
         .unwrap()
         .to_owned();
-    assert_eq!(tally(&world.ended(&plan).await), [(Outcome::Removed, 1)]);
-    assert_eq!(world.account("ann").await.name, "Ann");
+    assert_eq!(
+        tally(&world.ended(&plan).await),
+        [(Outcome::Unchanged, 1), (Outcome::Removed, 1)]
+    );
+    assert_eq!(world.account("bob").await.name, "Bob");
     let answer = browser.send(browser.form(&revert, &form("do"))).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     let back = answer
@@ -457,7 +485,10 @@ async fn b4_a_run_is_reverted_from_its_page() {
         .strip_prefix("/runs/")
         .unwrap()
         .to_owned();
-    assert_eq!(tally(&world.ended(&back).await), [(Outcome::Removed, 1)]);
+    assert_eq!(
+        tally(&world.ended(&back).await),
+        [(Outcome::Unchanged, 1), (Outcome::Removed, 1)]
+    );
 
     let page = browser.page(&format!("/runs/{back}")).await;
     for part in [

@@ -25,7 +25,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
 use crate::import::Import;
-use crate::{assets, edit_link, explain, ignore, passwords, plan, purge, resolve};
+use crate::{assets, edit_link, explain, ignore, passwords, plan, purge, resolve, settle};
 
 /// The service.
 pub struct Server {
@@ -220,6 +220,13 @@ impl Server {
         if edited.await.map_err(Error::from)? {
             return Err(refused(
                 "links were cut or moved by hand since the plan was made; start a new preview".to_owned(),
+            ));
+        }
+        if settle::last_owner(&mut tx, &work).await?.is_some() {
+            return Err(refused(
+                "no active owner would be left: another owner has gone since the plan was made; make somebody else an \
+                 owner, or start a new preview"
+                    .to_owned(),
             ));
         }
         run_plan::set_applying(tx.connection(), run, by, now)

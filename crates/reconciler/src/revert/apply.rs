@@ -38,7 +38,7 @@ pub async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &C
     let wanted = wanted(tx, work).await?;
     let mut places: HashMap<(i32, i32), &Applicable> = decisions
         .iter()
-        .filter(|decision| decision.skip != Some(Skip::EditedSince))
+        .filter(|decision| !matches!(decision.skip, Some(Skip::EditedSince | Skip::NeverTouch)))
         .map(|decision| ((wanted.taken_back(decision.page), decision.position), decision))
         .collect();
     if places.is_empty() {
@@ -107,6 +107,8 @@ async fn write(
     link::forget_hashes(tx.connection(), &writing.concerned).await?;
     review::close_of_run(tx.connection(), taken_back, &writing.reviews, now).await?;
     if !writing.unmade.is_empty() {
+        // Whatever another run has asked about it meanwhile is settled with it.
+        review::close_of_accounts(tx.connection(), work.organization, &writing.unmade, now).await?;
         password_task::done(tx.connection(), &writing.unmade).await?;
         password_mail::forget_of(tx.connection(), &writing.unmade).await?;
     }

@@ -11,7 +11,7 @@ use local::stack::Service;
 use serde_json::json;
 use tonic::Code;
 
-fn of(run: &str) -> RevertRunRequest {
+pub(super) fn of(run: &str) -> RevertRunRequest {
     RevertRunRequest {
         run_id: run.to_owned(),
         ..RevertRunRequest::default()
@@ -27,7 +27,13 @@ async fn b4_only_applied_runs_are_taken_back_and_none_while_another_is_active() 
     let plan = world.preview().await;
     let refused = world.try_revert(of(&plan.id)).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(refused.message().contains("not applied"), "{refused:?}");
+    let message = refused.message();
+    assert!(
+        message.contains("runId: ")
+            && message.contains("not applied")
+            && message.contains("rollcall run cancel"),
+        "{refused:?}"
+    );
     world.cancel(&plan.id).await.unwrap();
     let refused = world.try_revert(of(&plan.id)).await.unwrap_err();
     assert!(
