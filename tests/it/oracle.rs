@@ -5,6 +5,7 @@
 pub mod observe;
 pub mod register;
 mod settle;
+pub mod undo;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -96,6 +97,8 @@ struct Decided {
     login: Option<LoginKey>,
     role: Option<Role>,
     fields: Vec<(Field, Option<String>)>,
+    /// Nothing changes, whenever it is applied.
+    aside: bool,
 }
 
 impl Oracle {
@@ -202,7 +205,11 @@ impl Oracle {
             }
         }
         settle::settle(self, &mut decided, reading);
-        for one in decided.values() {
+        for one in decided.values_mut() {
+            let was = self.links.get(&one.object);
+            let nothing = one.outcome == Outcome::Unchanged
+                || (one.outcome == Outcome::Skipped && one.account.is_none());
+            one.aside = nothing && was == Some(&one.link());
             self.stories.entry(one.object).or_default().push(format!(
                 "{:?}",
                 Decided {
@@ -287,6 +294,9 @@ impl Oracle {
                 failed.push(one.object);
                 continue;
             }
+            if one.aside {
+                continue;
+            }
             if let (Some(account), Some(_)) = (one.account, one.takes_from) {
                 self.take_away(account, one.object);
             }
@@ -325,13 +335,7 @@ impl Oracle {
         if stays {
             return;
         }
-        let link = Link {
-            account: one.account,
-            status: one.status,
-            skip: one.skip.filter(|_| one.account.is_none()),
-            brought_in: one.account.map_or(BroughtIn::ByCriteria, |_| one.brought_in),
-        };
-        self.links.insert(one.object, link);
+        self.links.insert(one.object, one.link());
     }
 
     fn create(&mut self, one: &Decided) {
@@ -431,6 +435,16 @@ impl Oracle {
 }
 
 impl Decided {
+    /// What its link is to say.
+    fn link(&self) -> Link {
+        Link {
+            account: self.account,
+            status: self.status,
+            skip: self.skip.filter(|_| self.account.is_none()),
+            brought_in: self.account.map_or(BroughtIn::ByCriteria, |_| self.brought_in),
+        }
+    }
+
     /// The run has left everything about the object as it was.
     const fn not_dealt_with(&self) -> bool {
         matches!(
@@ -495,6 +509,7 @@ fn own(decision: &Decision<'_>) -> Decided {
             .iter()
             .map(|change| (change.field, change.new.as_deref().map(str::to_owned)))
             .collect(),
+        aside: false,
     }
 }
 

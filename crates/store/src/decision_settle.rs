@@ -447,34 +447,6 @@ pub async fn drop_unapplied(connection: &mut PgConnection, run: RunId, why: &str
     Ok(())
 }
 
-/// Records of a stored plan whose account has been written by others since, or whose login has been taken.
-pub async fn moved(
-    connection: &mut PgConnection,
-    run: RunId,
-    organization: OrganizationId,
-) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar(
-        "-- decision_settle.moved
-         SELECT coalesce(d.upn, d.name, d.object_id::text)
-         FROM decision d JOIN run r ON r.id = d.run_id
-         LEFT JOIN account a ON a.id = d.account_id
-         LEFT JOIN link l ON l.connection_id = r.connection_id AND l.object_id = d.object_id AND l.target = d.kind
-         WHERE d.run_id = $1 AND d.outcome IN (1, 2, 5, 6) AND (
-             (d.account_version > 0 AND a.version IS DISTINCT FROM d.account_version)
-             OR (d.account_version > 0 AND d.rule > 1 AND l.account_id IS NOT NULL)
-             OR (d.outcome = 1 AND l.account_id IS NOT NULL)
-             OR (d.outcome = 5 AND d.action = 4 AND EXISTS (SELECT 1 FROM asset WHERE account_id = d.account_id))
-             OR (d.outcome = 1 AND NOT d.late AND EXISTS (
-                 SELECT 1 FROM account t WHERE t.organization_id = $2 AND t.login_key = d.login_key
-                     AND t.domain_key = d.domain_key)))
-         LIMIT 4",
-    )
-    .bind(run.0)
-    .bind(organization.0)
-    .fetch_all(connection)
-    .await?)
-}
-
 /// Finds the linked objects that the run has not seen, and numbers them from 1 for [`not_seen`]. Answers how many.
 pub async fn find_not_seen(
     connection: &mut PgConnection,

@@ -126,7 +126,7 @@ const SELECT: &str = "
         d.brought_in, d.had_link, d.name, d.upn, d.skip,
         EXISTS (
             SELECT FROM review v
-            WHERE d.outcome = 6 AND v.connection_id = $2 AND v.object_id = d.object_id AND v.account_id = d.account_id
+            WHERE (d.outcome = 6 OR d.waits_for_assets) AND v.connection_id = $2 AND v.object_id = d.object_id AND v.account_id = d.account_id
                 AND v.cause = d.cause AND v.state = 'open' AND v.run_id = d.run_id) AS review_open
     FROM";
 

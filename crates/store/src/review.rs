@@ -227,6 +227,35 @@ pub async fn close_of_run(
     Ok(())
 }
 
+/// Closes the open reviews about these objects that their links bear out no more: their ground was taken back. Who failed
+/// the last time is where they were.
+pub async fn close_groundless(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    objects: &[Uuid],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if objects.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- review.close_groundless
+         UPDATE review v SET state = 'obsolete', resolved_at = $3
+         WHERE v.connection_id = $1 AND v.object_id = ANY($2) AND v.state = 'open' AND NOT EXISTS (
+             SELECT FROM link l
+             WHERE l.connection_id = v.connection_id AND l.object_id = v.object_id AND l.account_id = v.account_id
+               AND (l.status = $4
+                    OR v.cause = CASE l.status WHEN 2 THEN 1 WHEN 3 THEN 2 WHEN 4 THEN 3 WHEN 5 THEN 4 ELSE 0 END))",
+    )
+    .bind(id.0)
+    .bind(objects)
+    .bind(now)
+    .bind(LinkStatus::Conflict as i16)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Closes the open reviews of these accounts: a person has said whose they are.
 pub async fn close_of_accounts(
     connection: &mut PgConnection,

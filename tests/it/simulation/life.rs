@@ -104,6 +104,10 @@ pub enum Step {
     Run(Kind, Vec<Trouble>),
     /// The latest preview is applied.
     Apply,
+    /// The n-th latest run that was applied is taken back.
+    Revert(u8),
+    /// What it did to this person is.
+    RevertOne(u8, Person),
 }
 
 /// What a run reads and does.
@@ -241,6 +245,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1_u16..200).prop_map(Step::Hours),
         12 => run(),
         2 => Just(Step::Apply),
+        3 => revert(),
     ]
 }
 
@@ -312,6 +317,14 @@ fn run() -> impl Strategy<Value = Step> {
         1 => prop::collection::vec(trouble(), 2..=3),
     ];
     (kind, troubles).prop_map(|(kind, troubles)| Step::Run(kind, troubles))
+}
+
+fn revert() -> impl Strategy<Value = Step> {
+    let which = || prop_oneof![3 => Just(0_u8), 2 => Just(1), 1 => 2_u8..4];
+    prop_oneof![
+        2 => which().prop_map(Step::Revert),
+        1 => (which(), any::<u8>()).prop_map(|(which, who)| Step::RevertOne(which, who)),
+    ]
 }
 
 fn trouble() -> impl Strategy<Value = Trouble> {
