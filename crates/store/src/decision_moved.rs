@@ -6,8 +6,8 @@ use sqlx::PgConnection;
 
 use crate::StoreError;
 
-/// The first records of a stored plan whose account has been written by others since, or whose login or object has been
-/// taken.
+/// The first records of a stored plan whose account has been written by others since, that a person has said to keep, or
+/// whose login or object has been taken.
 pub async fn moved(
     connection: &mut PgConnection,
     run: RunId,
@@ -24,6 +24,9 @@ pub async fn moved(
              OR (d.account_version > 0 AND d.rule > 1 AND l.account_id IS NOT NULL)
              OR (d.outcome = 1 AND l.account_id IS NOT NULL)
              OR (d.outcome = 5 AND d.action = 4 AND EXISTS (SELECT 1 FROM asset WHERE account_id = d.account_id))
+             OR (d.outcome IN (5, 6) AND EXISTS (
+                 SELECT 1 FROM review v WHERE v.connection_id = r.connection_id AND v.object_id = d.object_id
+                     AND v.account_id = d.account_id AND v.cause = d.cause AND v.state = 'kept'))
              OR (d.outcome = 1 AND NOT d.late AND EXISTS (
                  SELECT 1 FROM account t WHERE t.organization_id = $2 AND t.login_key = d.login_key
                      AND t.domain_key = d.domain_key)))
