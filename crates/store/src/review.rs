@@ -206,7 +206,7 @@ pub async fn close_obsolete(
     Ok(())
 }
 
-/// Closes open reviews of the gone about which a run, which knows of everybody who is there, had nothing to decide: the
+/// Closes open reviews of the deleted and the gone about which a run, which knows of everybody who is there, had nothing to decide: the
 /// policy asks for nothing more, or it is done.
 pub async fn close_unasked(
     connection: &mut PgConnection,
@@ -215,11 +215,12 @@ pub async fn close_unasked(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let asked: Vec<(Uuid, Uuid)> = sqlx::query_as(
-        "-- review.open_of_gone
+        "-- review.open_of_deleted
          SELECT v.id, v.account_id FROM review v
-         WHERE v.connection_id = $1 AND v.state = 'open' AND v.cause = 3 AND EXISTS (
+         WHERE v.connection_id = $1 AND v.state = 'open' AND v.cause IN (2, 3) AND EXISTS (
              SELECT 1 FROM link l
-             WHERE l.connection_id = $1 AND l.object_id = v.object_id AND l.account_id = v.account_id AND l.status = 4)",
+             WHERE l.connection_id = $1 AND l.object_id = v.object_id AND l.account_id = v.account_id
+                 AND l.status = v.cause + 1)",
     )
     .bind(id.0)
     .fetch_all(&mut *connection)

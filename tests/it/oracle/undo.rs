@@ -64,8 +64,10 @@ impl Past {
                 .is_some_and(|id| self.before.accounts.get(&id) != self.after.accounts.get(&id))
     }
 
+    /// The record that the run decided on: the one that it left to the object, or took from it and gave to nobody.
     fn account_of(&self, object: &ObjectId) -> Option<AccountId> {
-        self.after.links.get(object)?.account
+        let of = |register: &Register| register.links.get(object).and_then(|link| link.account);
+        of(&self.after).or_else(|| of(&self.before))
     }
 
     /// What the register must be when the run is taken back now, or what it did to these objects only.
@@ -120,7 +122,7 @@ impl Past {
         let own = tie(&self.before, object) != tie(&self.after, object);
         // Who lost the account to another one gets it back with what is taken from that one.
         let lost = own
-            && account.is_none()
+            && tie(&self.after, object).is_none()
             && tie(&self.before, object).is_some_and(|(account, ..)| {
                 self.after
                     .links

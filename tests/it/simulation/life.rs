@@ -185,13 +185,14 @@ pub const DEPARTMENTS: [&str; 3] = ["Legal", "Sales", "Support"];
 pub const GROUPS: usize = 4;
 
 /// What a connection's policies can be.
-pub const POLICIES: [&str; 6] = [
+pub const POLICIES: [&str; 7] = [
     "",
     "deletionMode: automatic",
     "deletionMode: manual",
     "leavers: { disabled: nothing, softDeleted: nothing, gone: deactivate, outOfScope: nothing }",
     "leavers: { disabled: review, softDeleted: delete, gone: deactivate, outOfScope: deactivate }",
     "leavers: { disabled: delete, softDeleted: review, gone: delete, outOfScope: delete }",
+    "leavers: { disabled: deactivate, softDeleted: delete, gone: deactivate, outOfScope: deactivate, returning: nothing }",
 ];
 
 /// What its brake can be.
@@ -287,7 +288,7 @@ fn by_people() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0_u8..7).prop_map(Step::Criteria),
         1 => any::<bool>().prop_map(Step::IncludeDisabled),
-        3 => (0_u8..6).prop_map(Step::Policies),
+        3 => (0_u8..7).prop_map(Step::Policies),
         2 => (0_u8..3).prop_map(Step::Brake),
         4 => (one(), 0_u8..4).prop_map(|(a, b)| Step::Csv(a, b)),
         2 => (one(), 0_u8..4).prop_map(|(a, b)| Step::Promote(a, b)),

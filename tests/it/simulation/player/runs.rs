@@ -91,7 +91,7 @@ impl Player<'_> {
                         assert_run(&self.access, run, &plan.done, &oracle).await;
                         self.preview = Some(Preview {
                             run,
-                            plan,
+                            plan: plan.of_preview(),
                             hours: self.hours,
                             moved: false,
                         });
