@@ -229,7 +229,10 @@ fn changed<'a>(change: &Change<'a>, made: Made, now: Now<'a>) -> Undo<'a> {
         }
     }
     let mut link = change.link.is_some_and(|link| link.is_as_left());
-    let link_kept = !link && change.link.is_some_and(|link| link.now != link.before);
+    let link_kept = !link
+        && change
+            .link
+            .is_some_and(|link| held(link.now) != held(link.before));
     if link_kept {
         kept.push(Kept::Link);
     }
@@ -315,6 +318,11 @@ fn login_of(account: &Account) -> Option<LoginKey> {
     }
 }
 
+/// What is remembered of an object without a record is no part of the register.
+fn held(link: Option<LinkState>) -> Option<LinkState> {
+    link.filter(|link| link.account.is_some())
+}
+
 impl LinkChange {
     /// Whether it is another one than before the run, and still as the run left it: then it is put back.
     ///
@@ -323,13 +331,14 @@ impl LinkChange {
     #[must_use]
     pub fn is_as_left(&self) -> bool {
         let account = |state: Option<LinkState>| state.and_then(|state| state.account);
-        if self.now == self.before {
+        let (before, after, now) = (held(self.before), held(self.after), held(self.now));
+        if now == before {
             return false;
         }
-        if account(self.before) == account(self.after) {
-            self.now == self.after
+        if account(before) == account(after) {
+            now == after
         } else {
-            self.now.is_some() == self.after.is_some() && account(self.now) == account(self.after)
+            account(now) == account(after)
         }
     }
 

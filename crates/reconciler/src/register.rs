@@ -19,7 +19,7 @@ use futures::Stream;
 use service::Clock;
 use service::error::chain;
 use store::run_plan::{self, State};
-use store::{Store, decision_settle, link_edit, never_touch};
+use store::{Store, decision_moved, link_edit, never_touch};
 use tokio::sync::{Mutex, Notify};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -207,7 +207,7 @@ impl Server {
                 "run {other} of the same connection is active; wait for its end"
             )));
         }
-        let moved = decision_settle::moved(tx.connection(), run, work.organization)
+        let moved = decision_moved::moved(tx.connection(), run, work.organization)
             .await
             .map_err(Error::from)?;
         if !moved.is_empty() {

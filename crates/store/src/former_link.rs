@@ -291,7 +291,9 @@ pub async fn put_back(
     .await?;
     sqlx::query(
         "-- former_link.take_away
-         DELETE FROM link WHERE ctid = ANY (ARRAY(
+         UPDATE link SET account_id = NULL, hash = 0, skip = $5, brought_in = 0, linked_rule = NULL, linked_run = NULL,
+             linked_page = NULL
+         WHERE ctid = ANY (ARRAY(
              -- Row by row, whatever the planner believes of tables that were never analyzed.
              SELECT l.place FROM unnest($2::uuid[], $3::uuid[], $4::smallint[]) AS u (connection_id, object_id, target)
              CROSS JOIN LATERAL (
@@ -311,6 +313,7 @@ pub async fn put_back(
     .bind(&connections)
     .bind(&objects)
     .bind(&kinds)
+    .bind(Skip::TakenBack as i16)
     .execute(&mut *connection)
     .await?;
     sqlx::query(

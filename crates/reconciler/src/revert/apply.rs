@@ -106,6 +106,10 @@ async fn write(
     former_link::put_back(tx.connection(), work.organization, runs, &writing.links).await?;
     link::forget_hashes(tx.connection(), &writing.concerned).await?;
     review::close_of_run(tx.connection(), taken_back, &writing.reviews, now).await?;
+    // Later runs may have asked about what is not so any more.
+    let objects: Vec<Uuid> = writing.links.iter().map(|(key, _)| key.object.0).collect();
+    review::close_groundless(tx.connection(), work.connection, &objects, now).await?;
+    review::close_of_accounts(tx.connection(), work.organization, &writing.unmade, now).await?;
     if !writing.unmade.is_empty() {
         // Whatever another run has asked about it meanwhile is settled with it.
         review::close_of_accounts(tx.connection(), work.organization, &writing.unmade, now).await?;
