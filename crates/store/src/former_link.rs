@@ -3,7 +3,7 @@
 //! The first state that a run finds is what it was, and the last one that it writes is what it made of it.
 
 use domain::account::Kind;
-use domain::decision::{BroughtIn, LinkStatus, Skip};
+use domain::decision::{BroughtIn, LinkStatus};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
 use domain::undo::{LinkChange, LinkState};
 use sqlx::{FromRow, PgConnection};
@@ -180,17 +180,14 @@ pub async fn changed(
              SELECT f.* FROM former_link f
              WHERE f.run_id = $1 AND f.because_of = ANY ($3) AND f.because_of <> f.object_id
          )
-         -- Nobody gets back a record that was purged since.
-         SELECT f.connection_id, f.object_id, f.target, f.because_of, a.id AS account_id, f.status,
-             CASE WHEN a.id IS NULL AND f.account_id IS NOT NULL THEN 0::smallint ELSE f.brought_in END AS brought_in,
+         SELECT f.connection_id, f.object_id, f.target, f.because_of, f.account_id, f.status, f.brought_in,
              f.new_account_id, f.new_status, f.new_brought_in, l.account_id AS now_account_id, l.status AS now_status,
              l.brought_in AS now_brought_in
          FROM of_run f
          LEFT JOIN LATERAL (
              SELECT * FROM link
              WHERE connection_id = f.connection_id AND object_id = f.object_id AND target = f.target LIMIT 1
-         ) l ON true
-         LEFT JOIN LATERAL (SELECT id FROM account WHERE id = f.account_id LIMIT 1) a ON true",
+         ) l ON true",
     )
     .bind(run.0)
     .bind(id.0)
@@ -320,16 +317,14 @@ pub async fn put_back(
         "-- former_link.give_back
          INSERT INTO link (connection_id, object_id, target, organization_id, account_id, hash, status, skip,
              brought_in, linked_rule, linked_run, linked_page)
-         SELECT f.connection_id, f.object_id, f.target, $5, a.id, 0, f.status,
-             CASE WHEN a.id IS NULL AND f.account_id IS NOT NULL THEN $6 ELSE f.skip END,
-             CASE WHEN a.id IS NULL AND f.account_id IS NOT NULL THEN 0::smallint ELSE f.brought_in END, f.linked_rule, f.linked_run, f.linked_page
+         SELECT f.connection_id, f.object_id, f.target, $5, f.account_id, 0, f.status, f.skip, f.brought_in,
+             f.linked_rule, f.linked_run, f.linked_page
          FROM unnest($2::uuid[], $3::uuid[], $4::smallint[]) AS u (connection_id, object_id, target)
          CROSS JOIN LATERAL (
              SELECT * FROM former_link
              WHERE run_id = $1 AND connection_id = u.connection_id AND object_id = u.object_id AND target = u.target
              LIMIT 1
          ) f
-         LEFT JOIN LATERAL (SELECT id FROM account WHERE id = f.account_id LIMIT 1) a ON true
          WHERE f.status IS NOT NULL
          ON CONFLICT (connection_id, object_id, target) DO UPDATE
          SET account_id = excluded.account_id, hash = 0, status = excluded.status, skip = excluded.skip,
@@ -341,7 +336,6 @@ pub async fn put_back(
     .bind(&objects)
     .bind(&kinds)
     .bind(organization.0)
-    .bind(Skip::Purged as i16)
     .execute(connection)
     .await?;
     Ok(())

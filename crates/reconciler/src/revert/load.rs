@@ -264,8 +264,13 @@ fn created(done: &Done) -> Standing {
 }
 
 impl<'a> Unit<'a> {
-    /// Whether the run did nothing that could be taken back.
+    /// Whether the run did nothing that could be taken back. Of a record that was purged since nothing is left.
     pub fn is_empty(&self) -> bool {
+        let purged = self.account.is_none() && self.done.account.is_some();
+        purged || self.did_nothing()
+    }
+
+    fn did_nothing(&self) -> bool {
         self.change.made == Made::Untouched
             && self.change.fields.is_empty()
             && self.change.link.is_none()

@@ -175,17 +175,11 @@ async fn b4_a_record_that_was_purged_since_is_given_back_to_nobody() {
     let site = Site::shared().await;
     let world = World::with(AT_ONCE, "").await;
     hire_many(&world.tenant, 3);
-    let old = hire(&world.tenant, "ann", json!({}));
-    world.full().await;
-    world.tenant.soft_delete(&old).unwrap();
-    world.delta().await;
-    let new = hire(&world.tenant, "ann", json!({}));
-    let run = world.delta().await;
-    assert_eq!(counts(&run).overwritten, 1, "{run:#?}");
-    world.tenant.hard_delete(&new).unwrap();
-    world.full().await;
-    let account = world.account("ann").await;
-    assert_eq!(account.status(), AccountStatus::Deleted);
+    let ann = hire(&world.tenant, "ann", json!({}));
+    let run = world.full().await;
+    let back = world.revert(&run).await;
+    assert_eq!(tally(&back), [(Outcome::Removed, 4)], "{back:#?}");
+    let account = world.accounts_of("ann").await.remove(0);
     let purged = world
         .cli_json(&[
             "account",
@@ -197,12 +191,19 @@ async fn b4_a_record_that_was_purged_since_is_given_back_to_nobody() {
         .await;
     assert_eq!(purged["results"][0]["purged"], true, "{purged}");
 
-    let back = world.revert(&run).await;
-    assert_eq!(counts(&back).failed, 0, "{back:#?}");
-    let dangling = format!(
+    let forth = world.revert(&back).await;
+    assert_eq!(tally(&forth), [(Outcome::Updated, 3)], "{forth:#?}");
+    let links_to_nobody = format!(
         "SELECT count(*) FROM link WHERE organization_id = '{}' AND account_id IS NOT NULL
              AND NOT EXISTS (SELECT FROM account WHERE id = link.account_id)",
         world.organization
     );
-    assert_eq!(site.sql(&dangling).await.trim(), "0", "links to nobody");
+    assert_eq!(site.sql(&links_to_nobody).await.trim(), "0");
+    let again = world.full().await;
+    assert_eq!(
+        tally(&again),
+        [(Outcome::Added, 1), (Outcome::Unchanged, 3)],
+        "{again:#?}"
+    );
+    assert_ne!(world.account_by_object(&ann).await.id, account.id);
 }

@@ -125,19 +125,22 @@ async fn b4_a_revert_goes_on_where_a_killed_reconciler_left_it() {
         back.id
     );
     let mut last = -1;
-    until("the revert ends", async || {
-        let now: i64 = site.sql(&progress).await.trim().parse().unwrap();
-        if now > last {
-            last = now;
-            if world.get_run(&back.id).await.state() != RunState::Finished {
-                deaths += 1;
-                site.stack_mut().kill(Service::Reconciler, 1).unwrap();
-                site.stack_mut().spawn(Service::Reconciler, 1).unwrap();
+    loop {
+        // Each step has its own time: starting anew takes longer than the step.
+        let further = until("the revert gets further", async || {
+            let now: i64 = site.sql(&progress).await.trim().parse().unwrap();
+            if world.get_run(&back.id).await.state() == RunState::Finished {
+                return Some(None);
             }
-        }
-        (world.get_run(&back.id).await.state() == RunState::Finished).then_some(())
-    })
-    .await;
+            (now > last).then_some(Some(now))
+        })
+        .await;
+        let Some(now) = further else { break };
+        last = now;
+        deaths += 1;
+        site.stack_mut().kill(Service::Reconciler, 1).unwrap();
+        site.stack_mut().spawn(Service::Reconciler, 1).unwrap();
+    }
     assert!(deaths >= 2, "{deaths} deaths");
     let ended = world.ended(&back.id).await;
     assert_eq!(tally(&ended), [(Outcome::Removed, added)], "{ended:#?}");
