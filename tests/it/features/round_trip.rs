@@ -30,7 +30,7 @@ brake: {{ percent: 7, count: 9, from: 11 }}
 firstRun: apply
 ---
 kind: CustomField
-name: shoeSize
+name: badge
 type: number
 ---
 kind: Mapping
@@ -43,7 +43,8 @@ includeDisabled: true
 organizationalUnit: \"OU=Crew, it's\"
 fields:
   - {{ field: name, attribute: displayName, authority: onCreate, clear: false }}
-  - {{ field: shoeSize, attribute: employeeId, default: \"42\" }}
+  - {{ field: login, attribute: userPrincipalName.local }}
+  - {{ field: custom.badge, attribute: employeeId, default: \"42\" }}
 criteria:
   - - {{ attribute: department, operator: in, value: [Legal, \"on: call\"] }}
     - {{ attribute: accountEnabled, operator: isTrue }}
@@ -73,7 +74,7 @@ delta: {{ on: false, hours: 5 }}
 deprovision: {{ on: true, at: \"23:45\" }}
 ---
 kind: Settings
-mailTo: [it@contoso.com, \"'chief' <chief@contoso.com>\"]
+mailTo: [it@contoso.com, o'chief@contoso.com]
 mailOnCompletion: false
 passwords: {{ mode: predefined, predefined: {{ fromEnv: PREDEFINED_PASSWORD }}, mustChange: false, mail: false, policy: {{ length: 14, symbol: true }} }}
 "

@@ -57,7 +57,7 @@ async fn r3_d7_a_schedule_is_switched_from_the_command_line() {
     let audited = Site::shared()
         .await
         .sql(&format!(
-            "SELECT count(*) FROM audit_entry WHERE organization_id = '{}' AND action = 'schedule.update'",
+            "SELECT count(*) FROM audit WHERE organization_id = '{}' AND action = 'schedule.update'",
             world.organization
         ))
         .await;
