@@ -3,7 +3,7 @@
 //! The first state that a run finds is what it was, and the last one that it writes is what it made of it.
 
 use domain::account::Kind;
-use domain::decision::{BroughtIn, LinkStatus};
+use domain::decision::{BroughtIn, LinkStatus, Skip};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
 use domain::undo::{LinkChange, LinkState};
 use sqlx::{FromRow, PgConnection};
