@@ -2,7 +2,7 @@
 
 mod history;
 
-use contracts::v1::{NoticeKind, Outcome, ReviewState, Run, RunKind};
+use contracts::v1::{AccountStatus, NoticeKind, Outcome, ReviewState, Run, RunKind};
 use harness::browser::Browser;
 use harness::people::{hire, hire_many};
 use harness::runs::{counts, tally};
@@ -309,6 +309,81 @@ async fn d8_reviews_are_reached_from_the_bell_and_the_connection_and_decided_in_
         kept.iter()
             .all(|review| review.resolution_reason == "on parental leave")
     );
+}
+
+#[tokio::test]
+async fn d8_what_could_not_be_decided_is_told_by_name_with_the_list_which_is_a_file_too() {
+    let world = World::with("deletionMode: manual", "").await;
+    hire_many(&world.tenant, 6);
+    let ann = hire(&world.tenant, "ann", json!({ "displayName": FORMULA }));
+    let bob = hire(&world.tenant, "bob", json!({}));
+    world.full().await;
+    for id in [&ann, &bob] {
+        world.tenant.hard_delete(id).unwrap();
+    }
+    let account = world.account("ann").await.id;
+    let added = world
+        .cli_json(&["asset", "add", "--name", "Laptop 7", "--tag", "T-7"])
+        .await;
+    let asset = added["id"].as_str().unwrap();
+    world.cli_json(&["asset", "assign", asset, &account]).await;
+    world.full().await;
+    let open = world.reviews(ReviewState::Open).await;
+    assert_eq!(open.len(), 2, "{open:#?}");
+
+    let browser = Browser::signed_in(&world).await;
+    let list = browser.page("/reviews?connection=contoso").await;
+    assert!(
+        list.body.contains("href=\"/reviews.csv?connection=contoso\""),
+        "{}",
+        list.body
+    );
+    let file = browser.get("/reviews.csv?connection=contoso&cause=gone").await;
+    assert!(file.header("content-disposition").contains("reviews.csv"));
+    let lines: Vec<&str> = file.body.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", file.body);
+    let of_ann = lines
+        .iter()
+        .find(|line| line.contains("ann@contoso.com"))
+        .unwrap();
+    assert!(
+        of_ann.contains("1: Laptop 7 (T-7)") && of_ann.contains("'=HYPERLINK") && of_ann.contains(",delete,"),
+        "{of_ann}"
+    );
+    let none = browser.get("/reviews.csv?cause=disabled").await;
+    assert_eq!(none.body.lines().count(), 1, "{}", none.body);
+
+    let token = list.form_token();
+    let decide = async |verdict: &str, ids: &[&str]| {
+        let mut form: Vec<(&str, &str)> = ids.iter().map(|id| ("id", *id)).collect();
+        form.extend([
+            ("form_token", token.as_str()),
+            ("verdict", verdict),
+            ("reason", "left"),
+        ]);
+        browser.post("/reviews", &form).await
+    };
+    let nobody = decide("approve", &[]).await;
+    assert!(
+        nobody.status == StatusCode::BAD_REQUEST && nobody.body.contains("tick the boxes"),
+        "{}",
+        nobody.body
+    );
+    let ids: Vec<&str> = open.iter().map(|review| review.id.as_str()).collect();
+    let partly = decide("approve", &ids).await;
+    assert_eq!(partly.status, StatusCode::CONFLICT);
+    assert!(
+        partly.body.contains("1 done. 1 could not be done")
+            && partly.body.contains("ann@contoso.com: still holds 1 asset"),
+        "{}",
+        partly.body
+    );
+    assert_eq!(world.account("bob").await.status(), AccountStatus::Deleted);
+    assert_eq!(world.account("ann").await.status(), AccountStatus::Active);
+    let left = world.reviews(ReviewState::Open).await.remove(0);
+    let only = decide("deactivate", &[&left.id]).await;
+    assert_eq!(only.status, StatusCode::SEE_OTHER, "{}", only.body);
+    assert_eq!(world.account("ann").await.status(), AccountStatus::Deactivated);
 }
 
 #[tokio::test]

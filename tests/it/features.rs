@@ -12,6 +12,12 @@ mod assets_held;
 
 mod reviews;
 
+mod reviews_meanwhile;
+
+mod leavers_meanwhile;
+
+mod returning;
+
 mod system_log;
 
 mod purge;

@@ -117,6 +117,59 @@ fn r3_deltas_that_never_come_are_found_out_in_a_moment() {
     }
 }
 
+#[test]
+fn r3_a_hundred_connections_that_are_late_begin_over_a_minute() {
+    let schedule = schedule(Frequency::Daily);
+    let slot = utc("2026-06-02T00:00:00Z");
+    let now = slot + TimeDelta::hours(9);
+    let begin: Vec<i64> = (0..100)
+        .map(|n| {
+            let spread = Spread::of(ConnectionId(Uuid::from_u128(n)));
+            let due = schedule.due(Kind::Full, slot, spread);
+            let waits =
+                |due, objection, now| schedule.waits_until(Kind::Full, (slot, due), spread, objection, now);
+            assert_eq!(waits(due, None, due), None, "on time");
+            assert_eq!(waits(due, None, due + TimeDelta::seconds(60)), None, "nearly");
+            let gone = Some(Objection::Disconnected);
+            assert_eq!(waits(due, gone, now), None, "there is nothing to wait for");
+            let later = waits(due, None, now).unwrap_or(now);
+            assert_eq!(
+                waits(later, None, later + TimeDelta::hours(1)),
+                None,
+                "it waits once"
+            );
+            (later - now).num_seconds()
+        })
+        .collect();
+    assert!(begin.iter().all(|begin| (0..60).contains(begin)));
+    for second in 0..60 {
+        let at_once = begin.iter().filter(|begin| **begin == second).count();
+        assert!(at_once < 10, "{at_once} in second {second}");
+    }
+}
+
+#[test]
+fn b17_what_is_due_in_a_quarantine_waits_for_its_end() {
+    let schedule = schedule(Frequency::Monthly(1));
+    let slot = utc("2026-06-01T00:00:00Z");
+    let spread = Spread::of(ConnectionId(Uuid::from_u128(7)));
+    let quarantined = Some(Objection::Quarantined);
+    let mut due = schedule.due(Kind::Full, slot, spread);
+    let mut now = due;
+    for _ in 0..10 {
+        let later = schedule
+            .waits_until(Kind::Full, (slot, due), spread, quarantined, now)
+            .unwrap();
+        assert_eq!(later, now + LOOKED_AT_AGAIN);
+        (due, now) = (later, later + TimeDelta::hours(1));
+    }
+    assert_eq!(
+        schedule.waits_until(Kind::Full, (slot, due), spread, None, now),
+        None,
+        "it is free"
+    );
+}
+
 fn schedules() -> impl Strategy<Value = Schedule> {
     (frequencies(), 0..ZONES.len(), 0..(400 * 24 * 60_i64), 1..145_u32).prop_map(
         |(frequency, zone_index, start, hours)| {
