@@ -3,7 +3,7 @@
 use service::Clock;
 use store::decision_settle as contested;
 use store::run_plan::{self, New, State, Work};
-use store::{Store, Tx};
+use store::{Store, Tx, run_tally};
 
 use crate::end;
 use crate::error::Error;
@@ -21,7 +21,7 @@ pub async fn cancel(store: &Store, work: &Work, clock: &Clock) -> Result<(), Err
         "the run was cancelled before this was applied",
     )
     .await?;
-    run_plan::tally(tx.connection(), work.run).await?;
+    run_tally::tally(tx.connection(), work.run).await?;
     end::set_ended(&mut tx, work, State::Cancelled, None, clock).await?;
     tx.commit().await?;
     Ok(())
@@ -40,7 +40,7 @@ pub async fn fail(store: &Store, work: &Work, why: &str, clock: &Clock) -> Resul
         "the run failed before this was applied",
     )
     .await?;
-    run_plan::tally(tx.connection(), work.run).await?;
+    run_tally::tally(tx.connection(), work.run).await?;
     end::set_ended(&mut tx, work, State::Failed, Some(why), clock).await?;
     tx.commit().await?;
     tracing::error!(run.id = %work.run, why, "run failed");

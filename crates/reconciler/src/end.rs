@@ -9,7 +9,7 @@ use store::outbox::{self, Event};
 use store::run::Kind;
 use store::run_beside::Which;
 use store::run_plan::{self, State, Work};
-use store::{Store, Tx, decision, failed_record, link, review, run_page};
+use store::{Store, Tx, decision, failed_record, link, review, run_page, run_tally};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -47,7 +47,7 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
         after = (last.page, last.position);
         apply::write(&mut tx, work, &late, clock).await?;
     }
-    let failed = run_plan::tally(tx.connection(), work.run).await?;
+    let failed = run_tally::tally(tx.connection(), work.run).await?;
     // What a revert could not do says nothing of the directory's objects.
     if work.kind != Kind::Revert {
         if failed > 0 {

@@ -18,7 +18,7 @@ use store::revert::{self, Wanted};
 use store::run_page::{self, Page, Source};
 use store::run_partition::{self, Week};
 use store::run_plan::{self, New, Open, State, Work};
-use store::{Store, Tx};
+use store::{Store, Tx, run_tally};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -181,7 +181,7 @@ async fn settle(tx: &mut Tx, work: &Work, clock: &Clock) -> Result<State, Error>
         settle::spare_last_owner(tx, work).await?;
         contested::mark_late_of_revert(tx.connection(), work.run, work.organization).await?;
     }
-    run_plan::tally(tx.connection(), work.run).await?;
+    run_tally::tally(tx.connection(), work.run).await?;
     let state = run_plan::set_planned(tx.connection(), work.run, None, clock.now()).await?;
     if state == State::Planned {
         end::tell_ended(tx, work, clock).await?;

@@ -17,7 +17,7 @@ use store::decision::{self, Insert};
 use store::decision_settle::{self as contested, Place};
 use store::run_page::{self, Page, Source};
 use store::run_plan::{self, Open, State, Work};
-use store::{Store, Tx, account, asset, decision_removal, link, not_seen};
+use store::{Store, Tx, account, asset, decision_removal, link, not_seen, run_tally};
 use uuid::Uuid;
 
 use crate::end;
@@ -79,7 +79,7 @@ async fn settle_all(
     if any_account {
         contested::mark_late(tx.connection(), work.run, work.organization).await?;
     }
-    run_plan::tally(tx.connection(), work.run).await?;
+    run_tally::tally(tx.connection(), work.run).await?;
     let state = run_plan::set_planned(tx.connection(), work.run, note.as_deref(), clock.now()).await?;
     if state == State::Planned {
         end::tell_ended(tx, work, clock).await?;
