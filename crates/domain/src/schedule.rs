@@ -18,8 +18,8 @@ pub use spread::Spread;
 pub use timing::Timing;
 pub use zone::Zone;
 
-/// Steps of a search at most, where one time after the other has to be looked at.
-const MOST_STEPS: u32 = 100_000;
+/// Steps of a search at most, where one time after the other has to be looked at: more than there are hours in a year.
+const MOST_STEPS: u32 = 10_000;
 /// How late a run may be and still count as on time.
 const ON_TIME: TimeDelta = TimeDelta::seconds(60);
 

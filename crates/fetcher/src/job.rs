@@ -99,6 +99,7 @@ impl Job {
         Outcome {
             progress,
             unproved_reason: doubt,
+            repeats: totals.repeats,
             cursor,
             selection: kind::selection(),
             groups,

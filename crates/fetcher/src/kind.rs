@@ -219,7 +219,7 @@ mod tests {
                 soft_deleted: leave,
                 gone: leave,
                 out_of_scope: leave,
-                manual_deletion: false,
+                ..Policies::default()
             },
             brake: Brake {
                 percent: 10,

@@ -23,7 +23,7 @@ pub struct Filter {
     pub kinds: Vec<Kind>,
     /// In one of these states.
     pub states: Vec<State>,
-    /// Set off by this.
+    /// Set off by this: `cli`; `schedule` for any schedule, `schedule nightly` for one.
     pub trigger: Option<String>,
     /// Asked for at this time or later.
     pub from: Option<DateTime<Utc>>,
@@ -62,7 +62,8 @@ impl Filter {
         let mut sql = String::new();
         let asked = [
             (!self.kinds.is_empty(), "run.kind = ANY ($6)"),
-            (self.trigger.is_some(), "run.trigger = $8"),
+            // A schedule's runs name it: `schedule nightly`.
+            (self.trigger.is_some(), "(run.trigger = $8 OR starts_with(run.trigger, $8 || ' '))"),
             (self.from.is_some(), "run.created_at >= $9"),
             (self.to.is_some(), "run.created_at < $10"),
             (self.runs.is_some(), "run.id = ANY ($11)"),

@@ -38,7 +38,7 @@ struct Page {
     /// Its secrets, and when they expire.
     secrets: Vec<(&'static str, String)>,
     brake: String,
-    policies: [(&'static str, &'static str); 4],
+    policies: [(&'static str, &'static str); 5],
     mappings: Vec<(String, String)>,
     checks: Vec<Check>,
     tested: Option<Moment>,
@@ -102,6 +102,7 @@ pub async fn page(
             ("Soft-deleted", of.leavers.soft_deleted.key()),
             ("Gone", of.leavers.gone.key()),
             ("Out of scope", of.leavers.out_of_scope.key()),
+            ("Back again", of.leavers.returning.key()),
         ],
         mappings: mappings
             .iter()

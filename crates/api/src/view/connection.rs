@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::v1;
 use domain::expiry::{self, Source};
-use domain::leaver::Policy;
+use domain::leaver::{Policy, Returning};
 use domain::quarantine::{Health, Quarantine, reads_everything, test_shows};
 use domain::schedule::Kind;
 use store::connection::{Connection, DeletionMode, FirstRun};
@@ -220,6 +220,11 @@ pub fn document(connection: &Connection, credential: Option<&str>) -> v1::Connec
             soft_deleted: policy(connection.leavers.soft_deleted).into(),
             gone: policy(connection.leavers.gone).into(),
             out_of_scope: policy(connection.leavers.out_of_scope).into(),
+            returning: match connection.leavers.returning {
+                Returning::Reactivate => v1::ReturnAction::Reactivate,
+                Returning::Nothing => v1::ReturnAction::Nothing,
+            }
+            .into(),
         }),
         brake: Some(v1::Brake {
             percent: connection.brake.percent,

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::page;
 use crate::show::{self, escape};
 use crate::table::{Card, Column, Table};
-use crate::words::{self, CLOUDS, DELETION_MODES, FIRST_RUNS, word_of};
+use crate::words::{self, CLOUDS, DELETION_MODES, FIRST_RUNS, RETURN_ACTIONS, word_of};
 
 /// What to do.
 #[derive(Subcommand)]
@@ -244,6 +244,10 @@ fn card(connection: &v1::Connection) -> String {
         .line("Soft-deleted", words::leaver_action(leavers.soft_deleted()))
         .line("Gone", words::leaver_action(leavers.gone()))
         .line("Out of scope", words::leaver_action(leavers.out_of_scope()))
+        .line(
+            "Back again",
+            word_of(&RETURN_ACTIONS, leavers.returning()).unwrap_or_default(),
+        )
         .line(
             "Brake",
             format!(

@@ -156,6 +156,12 @@ pub(super) fn removals(removed: &Removed, console: Option<&str>) -> String {
     let mut text = Text::new();
     text.line("Their policies say so, and the brake let it. They were deactivated or deleted; deleting keeps the history.");
     text.line(&format!("Exactly who: rollcall log show {} --csv", removed.entry));
+    if removed.entries > 1 {
+        text.line(&format!(
+            "That is the first of {} lists; the others stand beside it: rollcall log list --kind removals",
+            removed.entries
+        ));
+    }
     text.link(console, &format!("log/{}", removed.entry));
     text.done()
 }

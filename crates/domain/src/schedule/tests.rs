@@ -1,3 +1,5 @@
+mod edges;
+
 use chrono::{Datelike, NaiveDateTime, Timelike, Weekday};
 use proptest::prelude::*;
 use uuid::Uuid;

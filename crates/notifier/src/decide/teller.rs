@@ -123,7 +123,11 @@ impl Teller {
         Ok(Some(Ended {
             connection: view.connection,
             run: EndedRun {
-                removed: removed.map(|(entry, records)| Removed { entry, records }),
+                removed: removed.map(|of| Removed {
+                    entry: of.entry,
+                    entries: of.entries,
+                    records: of.records,
+                }),
                 held_first,
                 ..as_told(view, ending, before)
             },
