@@ -6,6 +6,8 @@ SHELL := /bin/bash
 N ?= 100000
 # How long lives are soaked.
 TIME ?= 30m
+# How often a life that failed is tried to be made smaller.
+SHRINKS ?= 60
 
 .PHONY: help run demo test soak bench lint ci prerequisites
 
@@ -34,7 +36,7 @@ test: prerequisites ## all tests, on real PostgreSQL and NATS
 
 soak: prerequisites ## random weeks of directory life under faults for TIME=30m, from SEED=1 on; a failure is shrunk and printed
 	@cargo build --workspace --bins
-	@ROLLCALL_SOAK_TIME=$(TIME) ROLLCALL_SOAK_SEED=$(SEED) cargo test --package rollcall-tests --test it -- \
+	@ROLLCALL_SOAK_TIME=$(TIME) ROLLCALL_SOAK_SEED=$(SEED) ROLLCALL_SOAK_SHRINKS=$(SHRINKS) cargo test --package rollcall-tests --test it -- \
 		--exact simulation::lives::weeks_of_directory_life_end_as_the_oracle_says --nocapture
 
 bench: prerequisites ## the floors and Rollcall side by side; N=1000000 for a million users, RULES=--rules for many clauses and a group

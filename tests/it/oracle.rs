@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::account::{Account, Kind, Role, Status, fold};
 use domain::brake::Brake;
-use domain::decide::{Candidates, Holder, Known, Rules, decide, held_login, not_seen};
+use domain::decide::{Candidates, Holder, Known, Rules, decide, held_login, leavers_only, not_seen};
 use domain::decision::{Action, BroughtIn, Decision, LinkStatus, LoginKey, Outcome, Skip};
 use domain::field::Field;
 use domain::id::{AccountId, ConnectionId, MappingId, ObjectId};
@@ -180,7 +180,7 @@ impl Oracle {
         for observed in &reading.users {
             let id = self.fresh();
             let now = reading.brought_in.get(&observed.id).copied().unwrap_or_default();
-            let decision = self.decide(observed, &index, (id, now));
+            let decision = self.decide(observed, &index, (id, now), reading.leavers_only);
             decided.insert(observed.id, decision);
         }
         let mut gone = 0;
@@ -232,6 +232,7 @@ impl Oracle {
         observed: &ObservedUser<'_>,
         index: &Index,
         (new_account, now): (AccountId, BroughtIn),
+        leavers_alone: bool,
     ) -> Decided {
         let link = self.links.get(&observed.id);
         let known = Some(Known {
@@ -269,7 +270,12 @@ impl Oracle {
             holders: &holders,
             cuts: &cuts,
         };
-        own(&decide(observed, 1, known, candidates, &self.rules, new_account))
+        let decision = decide(observed, 1, known, candidates, &self.rules, new_account);
+        own(&if leavers_alone {
+            leavers_only(decision, known)
+        } else {
+            decision
+        })
     }
 
     /// Applies a plan to its end, or, of one that was broken off, what it had come to.
@@ -315,8 +321,7 @@ impl Oracle {
 
     fn remember(&mut self, one: &Decided) {
         let had_link = self.links.contains_key(&one.object);
-        let stays = matches!(one.skip, Some(Skip::Unproved | Skip::Cancelled))
-            || (one.skip == Some(Skip::NeverTouch) && had_link);
+        let stays = one.not_dealt_with() || (one.skip == Some(Skip::NeverTouch) && had_link);
         if stays {
             return;
         }
@@ -375,7 +380,7 @@ impl Oracle {
 
     /// Reviews whose cause has ended close; a held removal opens one.
     fn ask(&mut self, one: &Decided) {
-        if matches!(one.skip, Some(Skip::Unproved | Skip::Cancelled)) {
+        if one.not_dealt_with() {
             return;
         }
         let untouched = one.skip == Some(Skip::NeverTouch);
@@ -383,6 +388,13 @@ impl Oracle {
         self.reviews.retain(|(object, account, asked), _| {
             *object != one.object || (Some(*account) == one.account && Some(*asked) == cause)
         });
+        if one.outcome == Outcome::Removed {
+            // What has been done is not asked any more.
+            let (delete, account) = (one.action == Action::Delete, one.account);
+            self.reviews.retain(|(object, of, _), proposed| {
+                (*object, Some(*of)) != (one.object, account) || !delete && *proposed == Removal::Delete
+            });
+        }
         if one.outcome == Outcome::Held {
             let cause = one.cause.expect("a held removal has a cause") as u8;
             let account = one.account.expect("a held removal has an account");
@@ -415,6 +427,16 @@ impl Oracle {
             .filter(|account| account.status == Status::Active)
             .count();
         (accounts.len(), active)
+    }
+}
+
+impl Decided {
+    /// The run has left everything about the object as it was.
+    const fn not_dealt_with(&self) -> bool {
+        matches!(
+            self.skip,
+            Some(Skip::Unproved | Skip::Cancelled | Skip::LeaversOnly)
+        )
     }
 }
 

@@ -6,6 +6,7 @@ use domain::id::{ConnectionId, CredentialId, RunId, ScheduleId};
 use store::connection::{self, Connection};
 use store::run_view::{self, RunView};
 use store::schedule::{self, Stored};
+use store::schedule_slot::{self, InTheWay};
 use store::{
     Tx, connection_health, connection_status, connection_view, credential, credential_expiry, schedule_state,
 };
@@ -52,6 +53,33 @@ pub async fn connection_filter(
     Ok(Some(connection(tx, caller, name_or_id).await?.id))
 }
 
+/// The caller's schedule of this name or id, or a fault that names the ones there are.
+pub async fn schedule(tx: &mut Tx, caller: &Caller, name_or_id: &str) -> Result<Stored, Fault> {
+    const NAMED: i64 = 20;
+    if name_or_id.is_empty() {
+        return Err(Fault::invalid(
+            "schedule",
+            "is missing; give a schedule's name or id",
+        ));
+    }
+    let organization = caller.organization();
+    if let Some(found) = schedule::find_by_name(tx.connection(), organization, name_or_id).await? {
+        return Ok(found);
+    }
+    let there = schedule::list(tx.connection(), organization, None, None, NAMED).await?;
+    let hint = if there.is_empty() {
+        "; there is none yet: make one with rollcall apply -f FILE".to_owned()
+    } else {
+        let names: Vec<String> = there.into_iter().map(|stored| stored.name).collect();
+        format!("; there are: {} (see rollcall schedule list)", names.join(", "))
+    };
+    Err(Fault::NotFound {
+        what: "schedule",
+        name: name_or_id.to_owned(),
+        hint,
+    })
+}
+
 /// These connections with what goes with them, in the same order.
 pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Known>, Fault> {
     let ids: Vec<ConnectionId> = connections.iter().map(|connection| connection.id).collect();
@@ -62,12 +90,7 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
     let read = credential_expiry::of_credentials(tx.connection(), &used).await?;
     let mut facts = connection_view::of_connections(tx.connection(), &ids).await?;
     let schedules = schedule::of_connections(tx.connection(), &ids).await?;
-    let mut schedules = planned(tx, schedules, |id| {
-        connections
-            .iter()
-            .any(|connection| connection.id == id && connection.disconnected_at.is_none())
-    })
-    .await?;
+    let mut schedules = planned(tx, schedules).await?;
     let mut known = Vec::with_capacity(connections.len());
     for connection in connections {
         // One deleted in between is left out.
@@ -101,18 +124,20 @@ pub async fn known(tx: &mut Tx, connections: Vec<Connection>) -> Result<Vec<Know
 }
 
 /// These schedules with what comes next, in the same order.
-pub async fn planned(
-    tx: &mut Tx,
-    rows: Vec<Stored>,
-    is_connected: impl Fn(ConnectionId) -> bool,
-) -> Result<Vec<Planned>, Fault> {
+pub async fn planned(tx: &mut Tx, rows: Vec<Stored>) -> Result<Vec<Planned>, Fault> {
     let ids: Vec<ScheduleId> = rows.iter().map(|row| row.id).collect();
     let mut states = schedule_state::of_schedules(tx.connection(), &ids).await?;
+    let of: Vec<ConnectionId> = rows.iter().map(|row| row.connection).collect();
+    let known = schedule_slot::in_the_way(tx.connection(), &of).await?;
     let planned = rows.into_iter().map(|stored| {
         let state = states.iter().position(|state| state.schedule == stored.id);
         Planned {
             state: state.map(|index| states.swap_remove(index)),
-            connected: is_connected(stored.connection),
+            in_the_way: known
+                .iter()
+                .find(|known| known.connection() == stored.connection)
+                .cloned()
+                .unwrap_or_else(|| InTheWay::gone(stored.connection)),
             stored,
         }
     });

@@ -24,6 +24,12 @@ pub const LEAVER_ACTIONS: [(&str, v1::LeaverAction); 4] = [
     ("review", v1::LeaverAction::Review),
 ];
 
+/// What to do with someone who is back, in YAML.
+pub const RETURN_ACTIONS: [(&str, v1::ReturnAction); 2] = [
+    ("reactivate", v1::ReturnAction::Reactivate),
+    ("nothing", v1::ReturnAction::Nothing),
+];
+
 /// `firstRun` in YAML.
 pub const FIRST_RUNS: [(&str, v1::FirstRun); 2] =
     [("preview", v1::FirstRun::Preview), ("apply", v1::FirstRun::Apply)];

@@ -8,6 +8,7 @@
 
 mod clause;
 mod explain;
+mod folded;
 mod operator;
 mod pattern;
 mod value;

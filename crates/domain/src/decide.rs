@@ -13,7 +13,7 @@ use crate::attribute::Attribute;
 use crate::decision::{Action, BroughtIn, Decision, LinkStatus, LoginKey, Outcome, Skip};
 use crate::field::Field;
 use crate::id::{AccountId, ConnectionId, ObjectId};
-use crate::leaver::{self, Cause, Leaving, Policies};
+use crate::leaver::{self, Cause, Leaving, Policies, Returning};
 use crate::mapping::{FieldChange, Mapping, Target};
 use crate::never_touch::{Entry, NeverTouch};
 use crate::observed::{Completeness, Mention, ObservedUser, Presence};
@@ -253,6 +253,10 @@ fn unlinked<'a>(
     }
 }
 
+/// Why someone who is back stays out of use.
+const STAYS_AWAY: &str = "back, but the policy for returning is nothing: the record stays out of use until somebody asks for \
+                          them by hand (rollcall account sync)";
+
 /// An account that is there takes over what the directory says.
 fn update<'a>(
     observed: &'a ObservedUser<'_>,
@@ -286,19 +290,23 @@ fn update<'a>(
             would_be_empty(field, mapping),
         );
     }
+    let away = account.status != Status::Active && account.deactivated_for.is_some();
+    let back = enabled && away && rules.policies.returning == Returning::Reactivate;
+    // What stays deleted holds no login.
+    let holds_login = back || account.status != Status::Deleted;
     let decision = Decision {
         account: Some(account.id),
         account_version: account.version,
         rule: Some(rule),
-        login: new_login(account, &fields),
+        login: new_login(account, &fields).filter(|_| holds_login),
         fields,
         status: LinkStatus::Active,
+        reason: (enabled && away && !back).then_some(STAYS_AWAY.into()),
         ..blank
     };
     if !enabled {
         return leave(Cause::Disabled, account, rules.policies, decision);
     }
-    let back = account.status != Status::Active && account.deactivated_for.is_some();
     let changed = rule != Rule::ObjectId || !decision.fields.is_empty();
     match (back, changed) {
         (true, _) => Decision {

@@ -39,6 +39,16 @@ pub enum Policy {
     Review,
 }
 
+/// What is done when someone who left is back: enabled again, restored or in scope again (D3, D4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Returning {
+    /// The account can be used again.
+    #[default]
+    Reactivate,
+    /// It stays out of use until a person asks for them by hand; what the directory says of them is taken over.
+    Nothing,
+}
+
 /// A connection's policies, by cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Policies {
@@ -50,6 +60,8 @@ pub struct Policies {
     pub gone: Policy,
     /// For [`Cause::OutOfScope`].
     pub out_of_scope: Policy,
+    /// For those who come back.
+    pub returning: Returning,
     /// `deletionMode: manual`: a review for someone deleted proposes to delete (design §6).
     pub manual_deletion: bool,
 }
@@ -96,6 +108,7 @@ impl Default for Policies {
             soft_deleted: Policy::Deactivate,
             gone: Policy::Review,
             out_of_scope: Policy::Review,
+            returning: Returning::Reactivate,
             manual_deletion: false,
         }
     }
@@ -202,6 +215,26 @@ impl Policy {
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|policy| policy.key() == key)
+    }
+}
+
+impl Returning {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Reactivate, Self::Nothing];
+
+    /// The name in YAML.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Reactivate => "reactivate",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    /// The policy of this name.
+    #[must_use]
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|returning| returning.key() == key)
     }
 }
 

@@ -56,9 +56,11 @@ pub struct EndedRun {
 /// Removals that a run did by itself (D9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
-    /// The entry of the system log that says whom, with a CSV.
+    /// The first entry of the system log that says whom, with a CSV.
     pub entry: Uuid,
-    /// How many.
+    /// How many entries there are: so many records don't fit into one.
+    pub entries: u32,
+    /// How many records.
     pub records: u32,
 }
 

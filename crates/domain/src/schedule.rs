@@ -6,6 +6,7 @@ mod spread;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod waits;
 mod zone;
 
 use std::fmt;
@@ -16,10 +17,11 @@ pub use cron::{Cron, CronError};
 pub use frequency::{Frequency, day_key, day_of_key};
 pub use spread::Spread;
 pub use timing::Timing;
+pub use waits::{LOOKED_AT_AGAIN, TRIED_FIRST};
 pub use zone::Zone;
 
-/// Steps of a search at most, where one time after the other has to be looked at.
-const MOST_STEPS: u32 = 100_000;
+/// Steps of a search at most, where one time after the other has to be looked at: more than there are hours in a year.
+const MOST_STEPS: u32 = 10_000;
 /// How late a run may be and still count as on time.
 const ON_TIME: TimeDelta = TimeDelta::seconds(60);
 
@@ -283,9 +285,15 @@ impl Kind {
 }
 
 impl Passed {
-    /// Why a run comes although it is not its time, or for more times than one. `None`: it is on time.
+    /// Why a run comes although it is not its time, or for more times than one. `None`: it is on time. `waited`: the
+    /// connection was in quarantine meanwhile.
     #[must_use]
-    pub fn reason(&self) -> Option<String> {
+    pub fn reason(&self, waited: bool) -> Option<String> {
+        let why = match (waited, self.missed) {
+            (true, _) => "passed while the connection was in quarantine",
+            (false, 1) => "was missed while nobody ran",
+            (false, _) => "were missed while nobody ran",
+        };
         let more = if self.count >= MOST_STEPS {
             "more than "
         } else {
@@ -293,10 +301,8 @@ impl Passed {
         };
         match self.missed {
             0 => None,
-            1 => Some("makes up for 1 scheduled time that was missed while nobody ran".to_owned()),
-            missed => Some(format!(
-                "makes up for {more}{missed} scheduled times that were missed while nobody ran"
-            )),
+            1 => Some(format!("makes up for 1 scheduled time that {why}")),
+            missed => Some(format!("makes up for {more}{missed} scheduled times that {why}")),
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct Job {
     pub cursor: Option<DeltaCursor>,
     /// The last full reading.
     pub last_full: Option<LastFull>,
+    /// Why a delta reads everything while the connection is in quarantine.
+    pub quarantine: Option<&'static str>,
     /// Opens and seals delta links.
     pub directories: Arc<Directories>,
     /// The database.
@@ -97,6 +99,7 @@ impl Job {
         Outcome {
             progress,
             unproved_reason: doubt,
+            repeats: totals.repeats,
             cursor,
             selection: kind::selection(),
             groups,

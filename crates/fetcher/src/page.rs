@@ -15,6 +15,8 @@ pub const RECORDS: usize = 1_000;
 pub const BYTES: usize = 768 * 1024;
 /// Bytes of one encoded record; what is larger fails by itself instead of filling pages.
 pub const RECORD_BYTES: usize = 256 * 1024;
+/// Objects of a run whose repeats are looked for; thirty-two megabytes.
+const COMPARED: usize = 4_000_000;
 /// Characters of a reason that are kept.
 const REASON_CHARACTERS: usize = 1_000;
 /// Bytes of a name that a record which is too large keeps.
@@ -52,6 +54,9 @@ pub struct Packer {
     records: usize,
     object_ids: Vec<u8>,
     hashes: Vec<u8>,
+    /// The first half of every object's id so far: two of one run that differ in the rest only are as good as never there,
+    /// and would cost a look.
+    firsts: Vec<u64>,
     /// Users and unusable records, each behind its key and length.
     framed: Vec<u8>,
     user: Vec<u8>,
@@ -69,6 +74,7 @@ impl Packer {
             records: 0,
             object_ids: Vec::with_capacity(RECORDS * 16),
             hashes: Vec::with_capacity(RECORDS * 8),
+            firsts: Vec::new(),
             framed: Vec::with_capacity(BYTES),
             user: Vec::new(),
             message: Vec::with_capacity(BYTES),
@@ -146,6 +152,12 @@ impl Packer {
         }))
     }
 
+    /// Whether an object came more than once, or may have: there are too many to compare.
+    pub fn repeats(mut self) -> bool {
+        self.firsts.sort_unstable();
+        self.firsts.len() > COMPARED || self.firsts.windows(2).any(|two| two[0] == two[1])
+    }
+
     /// A message is of one source, and has so many records and bytes.
     fn make_room(&mut self, source: Source, bytes: usize) -> Result<Option<Message>, bus::CompressionError> {
         let full = self.records >= RECORDS || self.framed.len() + bytes > BYTES || self.source != source;
@@ -156,6 +168,9 @@ impl Packer {
 
     fn append(&mut self, id: ObjectId, user: &[u8]) {
         self.object_ids.extend_from_slice(id.0.as_bytes());
+        if self.firsts.len() <= COMPARED {
+            self.firsts.push(id.0.as_u64_pair().0);
+        }
         self.hashes.extend_from_slice(&observed::hash(user).to_le_bytes());
         frame(field::USERS, user, &mut self.framed);
         self.records += 1;
@@ -262,6 +277,21 @@ mod tests {
             observed::decode(ObjectId(Uuid::from_u128(2)), Completeness::Whole, &page.users[1]).unwrap();
         assert_eq!(second, user(2, "山田"));
         assert!(packer.flush().unwrap().is_none(), "nothing is left");
+    }
+
+    #[test]
+    fn an_object_that_came_twice_is_told() {
+        let pack = |numbers: &[u128]| {
+            let mut packer = Packer::new(RUN, 1);
+            for number in numbers {
+                packer.add(Source::Listing, &user(number << 64, "x")).unwrap();
+            }
+            packer.flush().unwrap();
+            packer.repeats()
+        };
+        assert!(!pack(&[]));
+        assert!(!pack(&[3, 1, 2]));
+        assert!(pack(&[3, 1, 2, 3]));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Totals {
     pub records: u32,
     /// Of the listing, repeats between neighbouring pages aside.
     pub listed: u64,
+    /// Whether an object came more than once, or may have.
+    pub repeats: bool,
 }
 
 /// One attempt's pages. Dropping it abandons what is on its way.
@@ -102,9 +104,10 @@ impl Pipeline {
         work.spawn(
             async move {
                 let totals = outlet.publish(messages).await?;
-                let listed = packing.join_next().await.transpose()?;
+                let (listed, repeats) = packing.join_next().await.transpose()?.unwrap_or((0, true));
                 Ok(Totals {
-                    listed: listed.unwrap_or(0),
+                    listed,
+                    repeats,
                     ..totals
                 })
             }
@@ -237,14 +240,14 @@ impl<E: Into<FetchError>> From<E> for Stop {
 }
 
 impl Packing {
-    /// Returns how many users were listed.
-    fn run(mut self, mut pages: mpsc::Receiver<Input>) -> u64 {
+    /// Returns how many users were listed, and whether any object may have come more than once.
+    fn run(mut self, mut pages: mpsc::Receiver<Input>) -> (u64, bool) {
         let packed = self.pack_all(&mut pages);
         if let Err(Stop::Failed(error)) = packed {
             // If the publisher is gone, its own error is the one that counts.
             drop(self.packed.blocking_send(Err(error)));
         }
-        self.listed
+        (self.listed, self.packer.repeats())
     }
 
     fn pack_all(&mut self, pages: &mut mpsc::Receiver<Input>) -> Result<(), Stop> {

@@ -12,14 +12,14 @@ use bus::{Bus, Headers, subjects};
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::bus::v1::RunRequested;
 use domain::id::{OrganizationId, RunId, ScheduleId};
-use domain::schedule::{Kind, Passed, Readiness, Spread, objection};
+use domain::schedule::{Kind, Objection, Passed, Spread, TRIED_FIRST, objection};
 use prost::Message;
 use service::Clock;
 use service::drain::Stopper;
 use service::telemetry::TraceContext;
 use store::run::{self, Run};
 use store::schedule::{self, Changed, Stored};
-use store::schedule_slot::{self, CameTo};
+use store::schedule_slot::{self, CameTo, InTheWay};
 use store::schedule_state::{self, Next, Slot, State};
 use store::{Store, StoreError, Tx};
 use tokio::time::MissedTickBehavior;
@@ -87,18 +87,23 @@ impl Scheduler {
                 self.plan_changed().await?;
             }
             let (mut claimed, more) = (false, look.due.len() >= usize::try_from(AT_ONCE).unwrap_or(1));
+            let mut all_started = Vec::new();
             for id in look.due {
                 match self.claim(id).await {
                     Ok(started) => {
                         claimed |= started.is_some();
-                        for started in started.into_iter().flatten() {
-                            self.wake(started).await;
-                        }
+                        all_started.extend(started.into_iter().flatten());
                     }
                     Err(error) => {
                         let error = &error as &dyn std::error::Error;
                         tracing::error!(error, schedule.id = %id, "a schedule could not be kept; trying again");
                     }
+                }
+            }
+            for started in all_started {
+                // Where the bus is away for one, it is for all; they are found without.
+                if !self.wake(started).await {
+                    break;
                 }
             }
             if !(look.changed || claimed && more) {
@@ -168,6 +173,16 @@ impl Scheduler {
 
     async fn claim_traced(&self, id: ScheduleId) -> Result<Option<Vec<Started>>, StoreError> {
         let mut tx = self.store.begin("schedule.claim").await?;
+        let started = self.claim_in(&mut tx, id).await?;
+        // Either way at once: whoever looks next is not to find it locked.
+        match started {
+            Some(_) => tx.commit().await?,
+            None => tx.rollback().await?,
+        }
+        Ok(started)
+    }
+
+    async fn claim_in(&self, tx: &mut Tx, id: ScheduleId) -> Result<Option<Vec<Started>>, StoreError> {
         let Some(mut state) = schedule_state::claim(tx.connection(), id).await? else {
             return Ok(None);
         };
@@ -186,18 +201,25 @@ impl Scheduler {
         let mut started = Vec::new();
         if set_back {
             tracing::warn!(schedule = stored.name, was = %state.planned_at, "the clock has been set back");
+            schedule_slot::delete_after(tx.connection(), stored.id, now + REMEMBERED).await?;
             for kind in Kind::ALL {
-                state.of_mut(kind).slot = next_slot(&mut tx, &stored, kind, now).await?;
+                state.of_mut(kind).slot = next_slot(tx, &stored, kind, now).await?;
             }
         } else {
-            let ready = schedule_slot::readiness(tx.connection(), stored.connection, now).await?;
+            let known = schedule_slot::in_the_way(tx.connection(), &[stored.connection]).await?;
+            let gone = InTheWay::gone(stored.connection);
+            let objection = objection(known.first().unwrap_or(&gone).readiness(now - TRIED_FIRST));
             for kind in Kind::ALL {
                 let Some(slot) = state.of(kind).slot.filter(|slot| slot.due <= now) else {
                     continue;
                 };
+                if let Some(due) = wait(tx, &stored, (kind, slot), objection, now).await? {
+                    state.of_mut(kind).slot = Some(Slot { due, ..slot });
+                    continue;
+                }
                 let full = started.first().copied().filter(|_| kind == Kind::Delta);
-                let hindrance = hindrance(&mut tx, ready, full, state.of(kind).run).await?;
-                let (last, run) = self.take(&mut tx, &stored, (kind, slot), hindrance, now).await?;
+                let hindrance = hindrance(tx, objection, full, state.of(kind).run).await?;
+                let (last, run) = self.take(tx, &stored, (kind, slot), hindrance, now).await?;
                 let next = state.of_mut(kind);
                 if let Some(run) = run {
                     next.run = Some(run);
@@ -206,12 +228,11 @@ impl Scheduler {
                         organization: stored.organization,
                     });
                 }
-                next.slot = next_slot(&mut tx, &stored, kind, last).await?;
+                next.slot = next_slot(tx, &stored, kind, last).await?;
             }
         }
         state.planned_at = now;
         schedule_state::put(tx.connection(), &state).await?;
-        tx.commit().await?;
         Ok(Some(started))
     }
 
@@ -234,6 +255,8 @@ impl Scheduler {
                 last: slot.at,
                 missed: 0,
             });
+        // Only what waited has come before, and is not over.
+        let waited = schedule_slot::has_come(tx.connection(), stored.id, kind, slot.at).await?;
         let run = RunId(self.clock.new_id());
         let taken = schedule_slot::Slot {
             schedule: stored.id,
@@ -247,7 +270,7 @@ impl Scheduler {
         schedule_slot::delete_before(tx.connection(), stored.id, kind, now - REMEMBERED).await?;
         let started = match &taken.came_to {
             CameTo::Run(run) if is_new => {
-                self.add_run(tx, stored, (*run, kind), passed.reason(), now)
+                self.add_run(tx, stored, (*run, kind), passed.reason(waited), now)
                     .await?;
                 Some(*run)
             }
@@ -268,7 +291,7 @@ impl Scheduler {
         reason: Option<String>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let by = format!("schedule {}", stored.name);
+        let by = format!("{}{}", run::OF_SCHEDULE, stored.name);
         let run = Run {
             id,
             organization: stored.organization,
@@ -294,8 +317,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Tells a fetcher of a run that is written down. One that is not told finds it by itself.
-    async fn wake(&self, started: Started) {
+    /// Tells a fetcher of a run that is written down. One that is not told finds it by itself. `false`: the bus is away.
+    async fn wake(&self, started: Started) -> bool {
         let message = RunRequested {
             run_id: started.run.0.as_bytes().to_vec(),
         };
@@ -309,24 +332,52 @@ impl Scheduler {
             .bus
             .publish(&subject, &id, &headers, message.encode_to_vec().into());
         match tokio::time::timeout(WAKE_LIMIT, Box::pin(published)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "no fetcher was woken");
             }
             Err(_) => tracing::warn!("the bus is away; no fetcher was woken"),
         }
+        false
     }
+}
+
+/// Until when the times of a kind that have come wait: for the end of a quarantine, which is written down, or for their turn
+/// among all that are late. `None`: they are seen to now.
+async fn wait(
+    tx: &mut Tx,
+    stored: &Stored,
+    (kind, slot): (Kind, Slot),
+    objection: Option<Objection>,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let spread = Spread::of(stored.connection);
+    let due = stored
+        .schedule
+        .waits_until(kind, (slot.at, slot.due), spread, objection, now);
+    if let (Some(_), Some(why)) = (due, objection) {
+        let waiting = schedule_slot::Slot {
+            schedule: stored.id,
+            kind,
+            at: slot.at,
+            claimed_at: now,
+            missed: 0,
+            came_to: CameTo::Skipped(why.to_string()),
+        };
+        schedule_slot::insert(tx.connection(), stored.organization, &waiting).await?;
+    }
+    Ok(due)
 }
 
 /// Why the times of a kind that have come start no run. `full` is a run that has just been started and does the same.
 async fn hindrance(
     tx: &mut Tx,
-    ready: Readiness,
+    objection: Option<Objection>,
     full: Option<Started>,
     last: Option<RunId>,
 ) -> Result<Option<String>, StoreError> {
-    if let Some(objection) = objection(ready) {
+    if let Some(objection) = objection {
         return Ok(Some(objection.to_string()));
     }
     if let Some(Started { run, .. }) = full {

@@ -1,6 +1,7 @@
 //! Applies a plan, set-wise, a few pages per transaction. Any number of copies may apply the same plan; a page that is
 //! being applied is locked, one that has been is marked in the same transaction.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -21,7 +22,8 @@ use store::run;
 use store::run_beside::{self, Which};
 use store::run_plan::{self, State, Work};
 use store::{
-    Inconsistent, Store, StoreError, Tx, account, asset, fields, former_account, link, review, run_page,
+    Inconsistent, Store, StoreError, Tx, account, asset, decision_removal, fields, former_account, link,
+    review, run_page,
 };
 use uuid::Uuid;
 
@@ -123,6 +125,7 @@ async fn step_aside(tx: &mut Tx, work: &Work, which: Which<'_>) -> Result<(), Er
 
 async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &Clock) -> Result<(), Error> {
     let now = clock.now();
+    let decisions = &*spare(tx, work, decisions).await?;
     let taken: Vec<Taken> = decisions
         .iter()
         .filter(|decision| decision.takes_from.is_some())
@@ -136,9 +139,10 @@ async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &Clock
         .collect();
     let by = Some((work.run, work.connection));
     link::supersede(tx.connection(), work.organization, by, &taken).await?;
-    review::close_superseded(tx.connection(), work.organization, &taken, now).await?;
     create(tx, work, decisions, now).await?;
     let moved = change(tx, work, decisions, now).await?;
+    // Accounts before reviews, as everywhere.
+    review::close_superseded(tx.connection(), work.organization, &taken, now).await?;
     let done: Vec<&Applicable> = decisions
         .iter()
         .filter(|decision| !moved.contains(&(decision.page, decision.position)))
@@ -146,6 +150,77 @@ async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &Clock
     // Reviews first: they ask the links what was known until now.
     write_reviews(tx, work, &done, clock).await?;
     write_links(tx, work, &done).await
+}
+
+/// What stands above all removals counts when they are applied, not only when they were planned: somebody may have said to
+/// keep a record since, and the other owners may have gone.
+async fn spare<'a>(
+    tx: &mut Tx,
+    work: &Work,
+    decisions: &'a [Applicable],
+) -> Result<Cow<'a, [Applicable]>, Error> {
+    let removals = || {
+        let of = |decision: &&Applicable| matches!(decision.outcome, Outcome::Removed | Outcome::Held);
+        decisions.iter().filter(of)
+    };
+    if removals().next().is_none() {
+        return Ok(Cow::Borrowed(decisions));
+    }
+    let objects: Vec<Uuid> = removals().map(|decision| decision.object.0).collect();
+    let kept = review::kept(tx.connection(), work.connection, &objects).await?;
+    let is_kept = |decision: &Applicable| {
+        let asked = decision.account.zip(decision.cause);
+        asked.is_some_and(|(account, cause)| kept.contains(&(decision.object, account, cause)))
+    };
+    let removed: Vec<Uuid> = removals()
+        .filter(|decision| decision.outcome == Outcome::Removed && !is_kept(decision))
+        .filter_map(|decision| decision.account)
+        .map(|id| id.0)
+        .collect();
+    let last_owner = last_owner(tx, work, &removed).await?;
+    let spared: Vec<((i32, i32), Skip)> = removals()
+        .filter_map(|decision| {
+            let last = decision.outcome == Outcome::Removed && last_owner == decision.account;
+            let why = match (is_kept(decision), last) {
+                (true, _) => Skip::Kept,
+                (false, true) => Skip::LastOwner,
+                (false, false) => return None,
+            };
+            Some(((decision.page, decision.position), why))
+        })
+        .collect();
+    if spared.is_empty() {
+        return Ok(Cow::Borrowed(decisions));
+    }
+    decision_removal::spare(tx.connection(), work.run, &spared).await?;
+    let spared: HashMap<(i32, i32), Skip> = spared.into_iter().collect();
+    let mut decisions = decisions.to_vec();
+    for decision in &mut decisions {
+        if let Some(why) = spared.get(&(decision.page, decision.position)) {
+            decision.outcome = Outcome::Skipped;
+            decision.action = Action::None;
+            decision.skip = Some(*why);
+            decision.reason = Some(why.to_string());
+            decision.hash = 0;
+            decision.waits_for_assets = false;
+        }
+    }
+    Ok(Cow::Owned(decisions))
+}
+
+/// Which of these accounts, all to be taken out of use, must stay because no other owner would be active (B12): the oldest
+/// of the owners.
+async fn last_owner(tx: &mut Tx, work: &Work, removed: &[Uuid]) -> Result<Option<AccountId>, Error> {
+    if account::active_owners_of(tx.connection(), removed)
+        .await?
+        .is_empty()
+    {
+        return Ok(None);
+    }
+    account::lock_owners(tx.connection(), work.organization).await?;
+    let owners = account::active_owners_of(tx.connection(), removed).await?;
+    let others = account::active_owners_but(tx.connection(), work.organization, &owners).await?;
+    Ok(owners.first().filter(|_| others == 0).map(|id| AccountId(*id)))
 }
 
 /// New accounts go in by COPY, and so do their links.
@@ -401,9 +476,15 @@ async fn write_reviews(
         .iter()
         .filter(|decision| decision.had_link && !decision.skip.is_some_and(Skip::leaves_all_as_it_is))
         .map(|decision| {
-            // Nothing is asked about whom nobody may touch, whatever the cause was.
-            let kept = decision.skip == Some(Skip::NeverTouch);
-            let status = if kept { LinkStatus::Active } else { decision.status };
+            // Nothing is asked about whom nobody may touch, whatever the cause was, nor where the policy for it now asks for
+            // nothing more.
+            let settled = matches!(decision.outcome, Outcome::Unchanged | Outcome::Updated);
+            let unasked = decision.skip == Some(Skip::NeverTouch) || settled && decision.cause.is_some();
+            let status = if unasked {
+                LinkStatus::Active
+            } else {
+                decision.status
+            };
             (decision.object, decision.account, status)
         })
         .collect();

@@ -53,6 +53,8 @@ pub struct Batch {
 struct Case<'a> {
     place: usize,
     link: Option<Row>,
+    /// It is as it was when it was left out: only the register may bring it in.
+    unchanged: bool,
     observed: Result<ObservedUser<'a>, observed::DecodeError>,
 }
 
@@ -199,12 +201,14 @@ impl Decider {
             let mut cases = Vec::with_capacity(found.len());
             for known in found {
                 match known.link {
-                    Some(Row { skip: Some(skip), .. }) if known.unchanged => {
+                    // Who is disabled comes in with an account that they match, and that may have come since.
+                    Some(Row { skip: Some(skip), .. }) if known.unchanged && skip != Skip::Disabled => {
                         left_out.insert(known.place, skip);
                     }
                     link => cases.push(Case {
                         place: known.place,
                         link,
+                        unchanged: known.unchanged,
                         observed: observed::decode(
                             ObjectId(batch.objects[known.place]),
                             batch.completeness(),
@@ -213,17 +217,20 @@ impl Decider {
                     }),
                 }
             }
-            let decided = self
-                .decide_cases(
-                    tx,
-                    (batch, work.kind),
-                    &cases,
-                    &hashes,
-                    (rules, of_kind),
-                    &mut insert,
-                )
-                .await?;
-            fates.push(Fates { left_out, decided });
+            let mut fate = Fates {
+                left_out,
+                decided: HashMap::new(),
+            };
+            self.decide_cases(
+                tx,
+                (batch, work.kind),
+                &cases,
+                &hashes,
+                (rules, of_kind),
+                (&mut insert, &mut fate),
+            )
+            .await?;
+            fates.push(fate);
         }
         self.push_unusable(batch, &mut insert);
         let counted = Fates::together(&fates);
@@ -248,7 +255,7 @@ impl Decider {
         Ok(())
     }
 
-    /// Answers what was decided at which place, of those that have a decision.
+    /// Decides them, and says what became of each.
     async fn decide_cases(
         &self,
         tx: &mut Tx,
@@ -256,8 +263,8 @@ impl Decider {
         cases: &[Case<'_>],
         hashes: &[i64],
         (rules, of_kind): (&RunRules, &Rules),
-        insert: &mut Insert,
-    ) -> Result<HashMap<usize, (Outcome, i32)>, Error> {
+        (insert, fate): (&mut Insert, &mut Fates),
+    ) -> Result<(), Error> {
         let linked: Vec<Uuid> = cases
             .iter()
             .filter_map(|case| case.link?.account)
@@ -279,7 +286,6 @@ impl Decider {
             BroughtIn::ByCriteria
         };
         let matches = Matches::find(tx, (batch, now), cases, (rules.organization, of_kind)).await?;
-        let mut decided = HashMap::new();
         for (index, case) in cases.iter().enumerate() {
             let linked = case
                 .link
@@ -318,14 +324,16 @@ impl Decider {
                 run::Kind::Deprovision => leavers_only(decision, known),
                 _ => decision,
             };
-            if says_something(&decision, case.link) {
+            if let Some(skip) = still_left_out(&decision, case) {
+                fate.left_out.insert(case.place, skip);
+            } else if says_something(&decision, case.link) {
                 self.metrics.count(&decision);
                 let position = position(case.place, of_kind.kind);
                 insert.push(batch.run, batch.number, position, &decision, case.link.is_some());
-                decided.insert(case.place, (decision.outcome, position));
+                fate.decided.insert(case.place, (decision.outcome, position));
             }
         }
-        Ok(decided)
+        Ok(())
     }
 
     fn push_unusable(&self, batch: &Batch, insert: &mut Insert) {
@@ -392,6 +400,14 @@ impl Fates {
         left_out.sort_unstable_by_key(|(place, _)| *place);
         Counted { left_out, uncounted }
     }
+}
+
+/// Why an object that is as it was is left out as it was: it needs no row.
+fn still_left_out(decision: &Decision<'_>, case: &Case<'_>) -> Option<Skip> {
+    let was = case.link.and_then(|link| link.skip);
+    decision
+        .skip
+        .filter(|skip| case.unchanged && was == Some(*skip) && decision.outcome == Outcome::Skipped)
 }
 
 /// An unchanged object needs no row, unless its link has something to remember.

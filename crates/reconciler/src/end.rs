@@ -9,7 +9,7 @@ use store::outbox::{self, Event};
 use store::run::Kind;
 use store::run_beside::Which;
 use store::run_plan::{self, State, Work};
-use store::{Store, Tx, decision, failed_record, link, run_page};
+use store::{Store, Tx, decision, failed_record, link, review, run_page};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -54,6 +54,11 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
             mark_conflicts(&mut tx, work).await?;
         }
         log::removals(&mut tx, work, clock).await?;
+        let complete = work.fetch.proved && !work.fetch.delta && work.kind != Kind::Manual;
+        // What failed is decided anew by the next run.
+        if complete && failed == 0 {
+            review::close_unasked(tx.connection(), work.connection, work.run, clock.now()).await?;
+        }
         let settles = match work.kind {
             // Who is no leaver was not decided on.
             Kind::Deprovision => Settles::Nobody,

@@ -16,25 +16,19 @@ use crate::error::Error;
 /// Records that are loaded at a time.
 const BATCH: i64 = 1_000;
 
-/// Notes what a run removed by itself, in the transaction that ends it. Nothing when it removed nobody.
+/// Notes what a run removed by itself, in the transaction that ends it: every record, in as many entries as it takes, of
+/// which one at a time is in memory. Nothing when it removed nobody.
 pub async fn removals(tx: &mut Tx, work: &Work, clock: &Clock) -> Result<(), Error> {
     if run_tally::removed(tx.connection(), work.run).await? == 0 {
         return Ok(());
     }
-    let mut csv = Csv::default();
-    let mut accounts = Vec::new();
-    let (mut deactivated, mut deleted) = (0_u32, 0_u32);
+    let mut part = Part::default();
     let mut after = (i32::MIN, i32::MIN);
     loop {
         let batch = decision::removed(tx.connection(), work.run, after, BATCH).await?;
         let Some(last) = batch.last() else { break };
         after = last.place();
         for removed in &batch {
-            if removed.action() == Some(Action::Delete) {
-                deleted += 1;
-            } else {
-                deactivated += 1;
-            }
             let line = Line {
                 account: &removed.account_id.to_string(),
                 object: &removed.object_id.to_string(),
@@ -45,26 +39,77 @@ pub async fn removals(tx: &mut Tx, work: &Work, clock: &Clock) -> Result<(), Err
                 name: removed.name.as_deref().unwrap_or_default(),
                 note: removed.reason.as_deref().unwrap_or_default(),
             };
-            if csv.push(&line) {
-                accounts.push(AccountId(removed.account_id));
+            if !part.csv.push(&line) {
+                let next = Part {
+                    number: part.number + 1,
+                    ..Part::default()
+                };
+                let full = std::mem::replace(&mut part, next);
+                full.write(tx, work, clock, true).await?;
+                part.csv.push(&line);
+            }
+            part.accounts.push(AccountId(removed.account_id));
+            if removed.action() == Some(Action::Delete) {
+                part.deleted += 1;
+            } else {
+                part.deactivated += 1;
             }
         }
     }
-    let entry = New {
-        id: clock.new_id(),
-        organization: work.organization,
-        at: clock.now(),
-        kind: Kind::Removals,
-        actor: "sync",
-        title: &format!("{deactivated} deactivated and {deleted} deleted by a run"),
-        connection: Some(work.connection),
-        run: Some(work.run),
-        records: deactivated + deleted,
-        accounts,
-        csv: &csv,
-    };
-    system_log::insert(tx.connection(), &entry).await?;
-    Ok(())
+    let several = part.number > 1;
+    part.write(tx, work, clock, several).await
+}
+
+/// An entry's worth of what a run removed.
+struct Part {
+    number: u32,
+    csv: Csv,
+    accounts: Vec<AccountId>,
+    deactivated: u32,
+    deleted: u32,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self {
+            number: 1,
+            csv: Csv::default(),
+            accounts: Vec::new(),
+            deactivated: 0,
+            deleted: 0,
+        }
+    }
+}
+
+impl Part {
+    async fn write(self, tx: &mut Tx, work: &Work, clock: &Clock, of_several: bool) -> Result<(), Error> {
+        let Self {
+            number,
+            deactivated,
+            deleted,
+            ..
+        } = self;
+        let part = if of_several {
+            format!(", part {number}")
+        } else {
+            String::new()
+        };
+        let entry = New {
+            id: clock.new_id(),
+            organization: work.organization,
+            at: clock.now(),
+            kind: Kind::Removals,
+            actor: "sync",
+            title: &format!("{deactivated} deactivated and {deleted} deleted by a run{part}"),
+            connection: Some(work.connection),
+            run: Some(work.run),
+            records: deactivated + deleted,
+            accounts: self.accounts,
+            csv: &self.csv,
+        };
+        system_log::insert(tx.connection(), &entry).await?;
+        Ok(())
+    }
 }
 
 /// One record that a person decided on.

@@ -46,7 +46,7 @@ pub async fn rules(tx: &mut Tx, known: &Known, work: &Work, open: Open) -> Resul
     {
         return Ok(rules);
     }
-    let rules = rules::load(tx, work.connection).await?;
+    let rules = load(tx, work).await?;
     if rules.fingerprint != open.rules_fingerprint {
         return Err(Error::Rules(
             "the mapping or the policies changed while the run was being decided; start it again".to_owned(),
@@ -55,10 +55,19 @@ pub async fn rules(tx: &mut Tx, known: &Known, work: &Work, open: Open) -> Resul
     Ok(known.put(work.run, rules))
 }
 
+async fn load(tx: &mut Tx, work: &Work) -> Result<RunRules, Error> {
+    let rules = rules::load(tx, work.connection).await?;
+    Ok(if work.kind == Kind::Manual {
+        rules.by_hand()
+    } else {
+        rules
+    })
+}
+
 async fn begin(tx: &mut Tx, known: &Known, work: &Work, now: DateTime<Utc>) -> Result<Open, Error> {
     // Its week is there, unless the clock that made its id goes by another week than ours.
     run_partition::ensure(tx.connection(), Week::of_run(work.run)).await?;
-    let rules = rules::load(tx, work.connection).await?;
+    let rules = load(tx, work).await?;
     let first = !run_plan::any_finished(tx.connection(), work.connection).await?;
     let careful = first && rules.first_run == FirstRun::Preview && !work.apply_first;
     let plan = New {
@@ -80,7 +89,7 @@ async fn begin(tx: &mut Tx, known: &Known, work: &Work, now: DateTime<Utc>) -> R
 }
 
 async fn begin_anew(tx: &mut Tx, known: &Known, work: &Work) -> Result<(), Error> {
-    let rules = rules::load(tx, work.connection).await?;
+    let rules = load(tx, work).await?;
     decision::delete_of_run(tx.connection(), work.run).await?;
     run_page::delete_of_run(tx.connection(), work.run).await?;
     run_plan::begin_anew(tx.connection(), work.run, work.fetch.attempt, rules.fingerprint).await?;

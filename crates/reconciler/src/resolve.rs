@@ -69,8 +69,7 @@ async fn resolve_all(
     word: &Word,
 ) -> Result<Vec<ReviewResolution>, Error> {
     let mut tx = store.begin("resolve.reviews").await?;
-    let open = review::lock_open(tx.connection(), word.organization, ids).await?;
-    let mut ground = Ground::load(&mut tx, word, &open).await?;
+    let (open, mut ground) = Ground::load(&mut tx, word, ids).await?;
     let mut results = HashMap::with_capacity(ids.len());
     let mut resolved: Vec<(&Open, Option<Removal>)> = Vec::new();
     let mut ended = Vec::new();
@@ -108,31 +107,34 @@ async fn resolve_all(
 }
 
 impl Ground {
-    async fn load(tx: &mut Tx, word: &Word, open: &[Open]) -> Result<Self, Error> {
+    /// With the reviews, those that are still open. Accounts before reviews, as everywhere.
+    async fn load(tx: &mut Tx, word: &Word, ids: &[Uuid]) -> Result<(Vec<Open>, Self), Error> {
+        let approves = word.verdict == Verdict::Approve;
+        let accounts = review::accounts_of_open(tx.connection(), word.organization, ids).await?;
+        let loaded = if approves {
+            account::lock_owners(tx.connection(), word.organization).await?;
+            account::load_for_update(tx.connection(), &accounts).await?
+        } else {
+            account::load(tx.connection(), &accounts).await?
+        };
+        let open = review::lock_open(tx.connection(), word.organization, ids).await?;
         let mut ground = Self {
-            accounts: HashMap::new(),
+            accounts: loaded.into_iter().map(|account| (account.id, account)).collect(),
             held: HashMap::new(),
             kept: HashMap::new(),
             owners: 0,
         };
-        let ids: Vec<Uuid> = open.iter().map(|review| review.account.0).collect();
-        let loaded = if word.verdict == Verdict::Approve {
-            account::load_for_update(tx.connection(), &ids).await?
-        } else {
-            account::load(tx.connection(), &ids).await?
-        };
-        ground.accounts = loaded.into_iter().map(|account| (account.id, account)).collect();
-        if word.verdict != Verdict::Approve {
-            return Ok(ground);
+        if !approves {
+            return Ok((open, ground));
         }
-        ground.held = asset::held_by(tx.connection(), &ids).await?;
+        ground.held = asset::held_by(tx.connection(), &accounts).await?;
         ground.owners = account::active_owners_but(tx.connection(), word.organization, &[]).await?;
         let connections: HashSet<ConnectionId> = open.iter().map(|review| review.connection).collect();
         for connection in connections {
             let kept = never_touch::of_connection(tx.connection(), word.organization, connection).await?;
             ground.kept.insert(connection, kept);
         }
-        Ok(ground)
+        Ok((open, ground))
     }
 
     /// What is done about one review, those before it counted in. A removal is done to the account at once.

@@ -7,7 +7,7 @@ use domain::account::Kind;
 use domain::brake::Brake;
 use domain::decide::Rules;
 use domain::id::{ConnectionId, OrganizationId, RunId};
-use domain::leaver::Policies;
+use domain::leaver::{Policies, Returning};
 use domain::mapping::Mapping;
 use domain::never_touch::NeverTouch;
 use store::connection::FirstRun;
@@ -110,6 +110,17 @@ pub async fn load(tx: &mut Tx, id: ConnectionId) -> Result<RunRules, Error> {
 }
 
 impl RunRules {
+    /// The same for a run that a person asked for by hand: whoever is named and is back can be used again, whatever the
+    /// policy says. What it remembers of them is as other runs remember it.
+    #[must_use]
+    pub fn by_hand(mut self) -> Self {
+        self.policies.returning = Returning::Reactivate;
+        for rules in &mut self.kinds {
+            rules.policies.returning = Returning::Reactivate;
+        }
+        self
+    }
+
     /// The hash to look an object up by. Never 0, which means "decide anew".
     pub fn mix(&self, hash: u64) -> u64 {
         match hash ^ self.fingerprint {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use domain::account::Account;
 use domain::brake::{self, Load};
 use domain::decide::{self, Rules};
+use domain::decision::Skip;
 use domain::id::AccountId;
 use domain::leaver::{self, Waiting};
 use domain::managers::Managers;
@@ -16,7 +17,7 @@ use store::decision::{self, Insert};
 use store::decision_settle::{self as contested, Place};
 use store::run_page::{self, Page, Source};
 use store::run_plan::{self, Open, State, Work};
-use store::{Store, Tx, account, asset, link};
+use store::{Store, Tx, account, asset, decision_removal, link, not_seen};
 use uuid::Uuid;
 
 use crate::end;
@@ -45,13 +46,12 @@ pub async fn settle(
     if decided != i64::from(work.fetch.pages) {
         return Ok(None);
     }
-    let state = settle_all(store, &mut tx, known, work, open, clock).await?;
+    let state = settle_all(&mut tx, known, work, open, clock).await?;
     tx.commit().await?;
     Ok(Some(state))
 }
 
 async fn settle_all(
-    store: &Store,
     tx: &mut Tx,
     known: &Known,
     work: &Work,
@@ -60,7 +60,7 @@ async fn settle_all(
 ) -> Result<State, Error> {
     let rules = plan::rules(tx, known, work, open).await?;
     let complete = work.fetch.proved && !work.fetch.delta;
-    compare(store, tx, work, complete).await?;
+    compare(tx, work, complete).await?;
     if complete {
         decide_not_seen(tx, work, open, &rules, clock).await?;
     }
@@ -87,18 +87,16 @@ async fn settle_all(
     Ok(state)
 }
 
-/// Everything seen is held against itself and, after a complete fetch, against the links: the two costly questions, asked
-/// side by side.
-async fn compare(store: &Store, tx: &mut Tx, work: &Work, complete: bool) -> Result<(), Error> {
-    let mut beside = store.connection().await?;
-    let repeats = run_page::repeats(&mut beside, work.run);
-    let repeats = if complete {
-        let not_seen = contested::find_not_seen(tx.connection(), work.run, work.connection);
-        tokio::try_join!(repeats, not_seen)?.0
-    } else {
-        repeats.await?
-    };
-    run_page::drop_repeats(tx.connection(), work.run, repeats).await?;
+/// Everything seen is held against itself, where the fetcher saw someone twice, and, after a complete fetch, against the
+/// links.
+async fn compare(tx: &mut Tx, work: &Work, complete: bool) -> Result<(), Error> {
+    if work.fetch.repeats {
+        let repeats = run_page::repeats(tx.connection(), work.run).await?;
+        run_page::drop_repeats(tx.connection(), work.run, repeats).await?;
+    }
+    if complete {
+        not_seen::find(tx.connection(), work.run, work.connection).await?;
+    }
     Ok(())
 }
 
@@ -113,7 +111,7 @@ async fn decide_not_seen(
     let mut after = 0;
     let mut number = 0;
     loop {
-        let batch = contested::not_seen(tx.connection(), after, BATCH).await?;
+        let batch = not_seen::batch(tx.connection(), after, BATCH).await?;
         if batch.is_empty() {
             return Ok(());
         }
@@ -236,7 +234,8 @@ async fn weigh_removals(
             .as_deref()
             .unwrap_or("the fetch did not prove its end");
         let dropped =
-            contested::drop_removals(tx.connection(), work.run, &format!("not removed: {why}")).await?;
+            decision_removal::drop_removals(tx.connection(), work.run, &format!("not removed: {why}"))
+                .await?;
         return Ok(Some(format!(
             "no removal was considered, because {why} ({dropped} were in sight)"
         )));
@@ -244,14 +243,14 @@ async fn weigh_removals(
     if !any_decision {
         return Ok(None);
     }
-    contested::keep(tx.connection(), work.run, work.connection).await?;
+    decision_removal::keep(tx.connection(), work.run, work.connection).await?;
     let brings_managers = |first: &Rules| Managers::of(&first.mappings).is_some();
     if work.fetch.delta && rules.kinds.first().is_some_and(brings_managers) {
         let why = "out of scope, but somebody in scope reports to them; the next full run decides";
-        contested::leave_managers(tx.connection(), work.run, work.connection, why).await?;
+        decision_removal::leave_managers(tx.connection(), work.run, work.connection, why).await?;
     }
     spare_last_owner(tx, work).await?;
-    let removals = contested::removals(tx.connection(), work.run).await?;
+    let removals = decision_removal::removals(tx.connection(), work.run).await?;
     if removals == 0 {
         return Ok(None);
     }
@@ -266,13 +265,13 @@ async fn weigh_removals(
         return Ok(None);
     };
     let why = format!("held by the brake: {tripped}");
-    contested::hold_removals(tx.connection(), work.run, &why).await?;
+    decision_removal::hold_removals(tx.connection(), work.run, &why).await?;
     Ok(Some(why))
 }
 
 /// Who still holds assets is deactivated only; the deletion waits for them (B6).
 async fn wait_for_assets(tx: &mut Tx, work: &Work) -> Result<(), Error> {
-    let holders = contested::holders_deleted(tx.connection(), work.run).await?;
+    let holders = decision_removal::holders_deleted(tx.connection(), work.run).await?;
     let ids: Vec<Uuid> = holders.iter().map(|holder| holder.account.0).collect();
     let held = asset::held_by(tx.connection(), &ids).await?;
     let waiting: Vec<(Place, bool, String)> = holders
@@ -287,21 +286,21 @@ async fn wait_for_assets(tx: &mut Tx, work: &Work) -> Result<(), Error> {
             ))
         })
         .collect();
-    contested::let_wait_for_assets(tx.connection(), work.run, &waiting).await?;
+    decision_removal::let_wait_for_assets(tx.connection(), work.run, &waiting).await?;
     Ok(())
 }
 
 /// The oldest of the owners stays, if the run would remove every active one (B12).
 pub async fn spare_last_owner(tx: &mut Tx, work: &Work) -> Result<(), Error> {
     if let Some(oldest) = last_owner(tx, work).await? {
-        contested::spare_last_owner(tx.connection(), work.run, oldest).await?;
+        decision_removal::spare(tx.connection(), work.run, &[(oldest, Skip::LastOwner)]).await?;
     }
     Ok(())
 }
 
 /// The decision that would remove the oldest of the owners, if the run removes every active one.
 pub async fn last_owner(tx: &mut Tx, work: &Work) -> Result<Option<Place>, Error> {
-    let removed = contested::owners_removed(tx.connection(), work.run).await?;
+    let removed = decision_removal::owners_removed(tx.connection(), work.run).await?;
     let Some((oldest, _)) = removed.first() else {
         return Ok(None);
     };

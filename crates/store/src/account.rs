@@ -332,6 +332,38 @@ pub async fn active_owners_but(
     .await?)
 }
 
+/// Lets nobody else take an owner out of use until the transaction ends, so that of two at a time one sees what the other
+/// has done. Before any account is locked.
+pub async fn lock_owners(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+) -> Result<(), StoreError> {
+    sqlx::query("-- account.lock_owners\nSELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+        .bind(format!("owners {organization}"))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Those of these accounts that are active owners, by age.
+pub async fn active_owners_of(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_scalar(
+        "-- account.active_owners_of
+         SELECT a.id FROM unnest($1::uuid[]) AS u (id)
+         CROSS JOIN LATERAL (
+             -- The limit keeps the planner from reading the whole table for a few of it.
+             SELECT id, role, status FROM account WHERE id = u.id LIMIT 1
+         ) a
+         WHERE a.role = 4 AND a.status = 1 ORDER BY a.id",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?)
+}
+
 /// Those of these ids that are the organization's, accounts and people.
 pub async fn of_organization(
     connection: &mut PgConnection,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::brake::Brake;
 use domain::id::{ConnectionId, CredentialId, OrganizationId, TenantId};
-use domain::leaver::{Policies, Policy};
+use domain::leaver::{Policies, Policy, Returning};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -170,15 +170,13 @@ pub async fn names(
     Ok(names)
 }
 
-/// How a connection is called, and whether it is one at present.
+/// How a connection is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     /// The connection.
     pub connection: ConnectionId,
     /// Its name.
     pub name: String,
-    /// Whether it is connected.
-    pub connected: bool,
 }
 
 /// The names of these connections.
@@ -187,17 +185,16 @@ pub async fn names_of(
     ids: impl IntoIterator<Item = ConnectionId>,
 ) -> Result<Vec<Named>, StoreError> {
     let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
-    let rows: Vec<(Uuid, String, bool)> = sqlx::query_as(
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(
         "-- connection.names_of
-         SELECT id, name, disconnected_at IS NULL FROM connection WHERE id = ANY($1)",
+         SELECT id, name FROM connection WHERE id = ANY($1)",
     )
     .bind(ids)
     .fetch_all(connection)
     .await?;
-    let named = |(id, name, connected)| Named {
+    let named = |(id, name)| Named {
         connection: ConnectionId(id),
         name,
-        connected,
     };
     Ok(rows.into_iter().map(named).collect())
 }
@@ -209,9 +206,9 @@ pub async fn insert(connection: &mut PgConnection, row: &Connection) -> Result<(
          INSERT INTO connection (id, organization_id, name, tenant_id, credential_id, cloud, login_url, graph_url,
              token_url, deletion_mode, leaver_disabled, leaver_soft_deleted, leaver_gone, leaver_out_of_scope,
              brake_percent, brake_count, brake_from, first_run, rules_changed_at, rules_changed_why,
-             disconnected_at, created_at, updated_at)
+             disconnected_at, created_at, updated_at, leaver_returning)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-             $23)",
+             $23, $24)",
     )
     .bind(row.id.0)
     .bind(row.organization.0)
@@ -236,6 +233,7 @@ pub async fn insert(connection: &mut PgConnection, row: &Connection) -> Result<(
     .bind(row.disconnected_at)
     .bind(row.created_at)
     .bind(row.updated_at)
+    .bind(row.leavers.returning.key())
     .execute(connection)
     .await?;
     Ok(())
@@ -249,7 +247,8 @@ pub async fn update(connection: &mut PgConnection, row: &Connection) -> Result<(
          SET tenant_id = $2, credential_id = $3, cloud = $4, login_url = $5, graph_url = $6, token_url = $7,
              deletion_mode = $8, leaver_disabled = $9, leaver_soft_deleted = $10, leaver_gone = $11,
              leaver_out_of_scope = $12, brake_percent = $13, brake_count = $14, brake_from = $15, first_run = $16,
-             rules_changed_at = $17, rules_changed_why = $18, disconnected_at = $19, updated_at = $20
+             rules_changed_at = $17, rules_changed_why = $18, disconnected_at = $19, updated_at = $20,
+             leaver_returning = $21
          WHERE id = $1",
     )
     .bind(row.id.0)
@@ -272,6 +271,7 @@ pub async fn update(connection: &mut PgConnection, row: &Connection) -> Result<(
     .bind(&row.rules_changed_why)
     .bind(row.disconnected_at)
     .bind(row.updated_at)
+    .bind(row.leavers.returning.key())
     .execute(connection)
     .await?;
     Ok(())
@@ -375,9 +375,9 @@ async fn select(
     let rows: Vec<Row> = sqlx::query_as(
         "-- connection.select
          SELECT id, organization_id, name, tenant_id, credential_id, cloud, login_url, graph_url, token_url,
-             deletion_mode, leaver_disabled, leaver_soft_deleted, leaver_gone, leaver_out_of_scope, brake_percent,
-             brake_count, brake_from, first_run, rules_changed_at, rules_changed_why, disconnected_at, created_at,
-             updated_at
+             deletion_mode, leaver_disabled, leaver_soft_deleted, leaver_gone, leaver_out_of_scope, leaver_returning,
+             brake_percent, brake_count, brake_from, first_run, rules_changed_at, rules_changed_why, disconnected_at,
+             created_at, updated_at
          FROM connection
          WHERE ($1::uuid IS NULL OR organization_id = $1)
            AND ($2::uuid IS NULL OR id = $2)
@@ -414,6 +414,7 @@ struct Row {
     leaver_soft_deleted: String,
     leaver_gone: String,
     leaver_out_of_scope: String,
+    leaver_returning: String,
     brake_percent: i32,
     brake_count: i32,
     brake_from: i32,
@@ -446,6 +447,7 @@ impl TryFrom<Row> for Connection {
                 soft_deleted: policy("leaver_soft_deleted", &row.leaver_soft_deleted)?,
                 gone: policy("leaver_gone", &row.leaver_gone)?,
                 out_of_scope: policy("leaver_out_of_scope", &row.leaver_out_of_scope)?,
+                returning: Returning::of_key(&row.leaver_returning).ok_or_else(|| bad("leaver_returning"))?,
                 manual_deletion: deletion_mode == Some(DeletionMode::Manual),
             },
             brake: Brake {

@@ -1,10 +1,7 @@
-//! What only the whole of a run's decisions tells: contested accounts and logins, removals to be weighed. Reads and
-//! writes `decision`.
+//! What only the whole of a run's decisions tells: contested accounts and logins. Reads and writes `decision`.
 
-use domain::account::Status;
-use domain::decision::{LinkStatus, LoginKey, Skip};
-use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
-use domain::leaver::Cause;
+use domain::decision::{LoginKey, Skip};
+use domain::id::{AccountId, ObjectId, OrganizationId, RunId};
 use domain::overwrite::Rule;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -226,210 +223,6 @@ pub async fn mark_late_of_revert(
     Ok(())
 }
 
-/// Removals and questions about records that a person said to keep, for this cause, become skipped.
-pub async fn keep(connection: &mut PgConnection, run: RunId, id: ConnectionId) -> Result<(), StoreError> {
-    sqlx::query(
-        "-- decision_settle.keep
-         UPDATE decision d SET outcome = 4, action = 0, skip = $3, reason = $4, hash = 0
-         FROM review v
-         WHERE d.run_id = $1 AND d.outcome IN (5, 6) AND v.connection_id = $2 AND v.object_id = d.object_id
-           AND v.account_id = d.account_id AND v.cause = d.cause AND v.state = 'kept'",
-    )
-    .bind(run.0)
-    .bind(id.0)
-    .bind(Skip::Kept as i16)
-    .bind(Skip::Kept.to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Out-of-scope removals, and questions about one, of people to whom somebody in scope reports, as far as the register
-/// knows, are left to the next full run, which knows who is whose manager. Answers how many.
-pub async fn leave_managers(
-    connection: &mut PgConnection,
-    run: RunId,
-    id: ConnectionId,
-    why: &str,
-) -> Result<u64, StoreError> {
-    let leaving: Vec<Uuid> = sqlx::query_scalar(
-        "-- decision_settle.out_of_scope
-         SELECT object_id FROM decision
-         WHERE run_id = $1 AND outcome IN (5, 6) AND cause = $2 AND object_id IS NOT NULL",
-    )
-    .bind(run.0)
-    .bind(Cause::OutOfScope as i16)
-    .fetch_all(&mut *connection)
-    .await?;
-    if leaving.is_empty() {
-        return Ok(0);
-    }
-    let done = sqlx::query(
-        "-- decision_settle.leave_managers
-         UPDATE decision SET outcome = 3, action = 0, cause = 0, hash = 0, link_status = $4, reason = $5
-         WHERE run_id = $1 AND outcome IN (5, 6) AND cause = $6 AND object_id::text IN (
-             SELECT a.reporting_to FROM account a
-             CROSS JOIN LATERAL (
-                 SELECT 1 FROM link WHERE account_id = a.id AND connection_id = $2 AND status = $4 LIMIT 1
-             ) l
-             WHERE a.reporting_to = ANY ($3) AND a.status = 1)",
-    )
-    .bind(run.0)
-    .bind(id.0)
-    .bind(leaving.iter().map(Uuid::to_string).collect::<Vec<_>>())
-    .bind(LinkStatus::Active as i16)
-    .bind(why)
-    .bind(Cause::OutOfScope as i16)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-/// The active owners that the run would remove by itself, by age.
-pub async fn owners_removed(
-    connection: &mut PgConnection,
-    run: RunId,
-) -> Result<Vec<(Place, Uuid)>, StoreError> {
-    let rows: Vec<(i32, i32, Uuid)> = sqlx::query_as(
-        "-- decision_settle.owners_removed
-         SELECT d.page, d.position, a.id FROM decision d JOIN account a ON a.id = d.account_id
-         WHERE d.run_id = $1 AND d.outcome = 5 AND a.role = 4 AND a.status = 1 ORDER BY a.id",
-    )
-    .bind(run.0)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(page, position, id)| ((page, position), id))
-        .collect())
-}
-
-/// Spares one record.
-pub async fn spare_last_owner(
-    connection: &mut PgConnection,
-    run: RunId,
-    place: Place,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "-- decision_settle.spare_last_owner
-         UPDATE decision SET outcome = 4, action = 0, skip = $4, reason = $5, hash = 0
-         WHERE run_id = $1 AND page = $2 AND position = $3",
-    )
-    .bind(run.0)
-    .bind(place.0)
-    .bind(place.1)
-    .bind(Skip::LastOwner as i16)
-    .bind(Skip::LastOwner.to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// A deletion that the run would carry out by itself, of someone who holds assets.
-#[derive(Clone, Debug)]
-pub struct Holder {
-    /// Where it stands.
-    pub place: Place,
-    /// The record.
-    pub account: AccountId,
-    /// Whether it can be used.
-    pub status: Status,
-}
-
-/// Deletions that the run would carry out by itself, of those who hold assets (B6).
-pub async fn holders_deleted(connection: &mut PgConnection, run: RunId) -> Result<Vec<Holder>, StoreError> {
-    let rows: Vec<(i32, i32, Uuid, i16)> = sqlx::query_as(
-        "-- decision_settle.holders_deleted
-         SELECT d.page, d.position, a.id, a.status FROM decision d
-         CROSS JOIN LATERAL (
-             SELECT id, status FROM account WHERE id = d.account_id LIMIT 1
-         ) a
-         WHERE d.run_id = $1 AND d.outcome = 5 AND d.action = 4
-           AND EXISTS (SELECT 1 FROM asset WHERE account_id = d.account_id)",
-    )
-    .bind(run.0)
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter()
-        .map(|(page, position, account, status)| {
-            Ok(Holder {
-                place: (page, position),
-                account: AccountId(account),
-                status: Status::of_number(status)
-                    .ok_or_else(|| Inconsistent::new("account", "status", account))?,
-            })
-        })
-        .collect()
-}
-
-/// These deletions wait for assets; `true`: the account is deactivated meanwhile, else nothing happens to it. The reason
-/// beside each goes before the one that it had.
-pub async fn let_wait_for_assets(
-    connection: &mut PgConnection,
-    run: RunId,
-    waiting: &[(Place, bool, String)],
-) -> Result<(), StoreError> {
-    if waiting.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "-- decision_settle.let_wait_for_assets
-         UPDATE decision d SET waits_for_assets = true, hash = 0, reason = concat_ws('; ', u.reason, d.reason),
-             outcome = CASE WHEN u.deactivates THEN 5 ELSE 6 END, action = CASE WHEN u.deactivates THEN 3 ELSE 4 END
-         FROM unnest($2::int[], $3::int[], $4::boolean[], $5::text[]) AS u (page, position, deactivates, reason)
-         WHERE d.run_id = $1 AND d.page = u.page AND d.position = u.position",
-    )
-    .bind(run.0)
-    .bind(waiting.iter().map(|((page, _), ..)| *page).collect::<Vec<_>>())
-    .bind(waiting.iter().map(|((_, position), ..)| *position).collect::<Vec<_>>())
-    .bind(waiting.iter().map(|(_, deactivates, _)| *deactivates).collect::<Vec<_>>())
-    .bind(waiting.iter().map(|(.., reason)| reason.as_str()).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// How many active records the run would remove by itself.
-pub async fn removals(connection: &mut PgConnection, run: RunId) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar(
-        "-- decision_settle.removals
-         SELECT count(*) FROM decision d JOIN account a ON a.id = d.account_id
-         WHERE d.run_id = $1 AND d.outcome = 5 AND a.status = 1",
-    )
-    .bind(run.0)
-    .fetch_one(connection)
-    .await?)
-}
-
-/// Holds every removal of the run. The reason that it had, such as the clause that does not hold, stays with it.
-pub async fn hold_removals(connection: &mut PgConnection, run: RunId, why: &str) -> Result<(), StoreError> {
-    sqlx::query(
-        "-- decision_settle.hold_removals
-         UPDATE decision SET outcome = 6, hash = 0, reason = concat_ws('; ', $2, reason)
-         WHERE run_id = $1 AND outcome = 5",
-    )
-    .bind(run.0)
-    .bind(why)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Drops every removal and every question about one: the fetch did not prove its end.
-pub async fn drop_removals(connection: &mut PgConnection, run: RunId, why: &str) -> Result<u64, StoreError> {
-    let done = sqlx::query(
-        "-- decision_settle.drop_removals
-         UPDATE decision SET outcome = 4, action = 0, skip = $2, hash = 0, reason = $3
-         WHERE run_id = $1 AND outcome IN (5, 6)",
-    )
-    .bind(run.0)
-    .bind(Skip::Unproved as i16)
-    .bind(why)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
 /// Whatever is not applied yet becomes skipped, because the run was ended.
 pub async fn drop_unapplied(connection: &mut PgConnection, run: RunId, why: &str) -> Result<(), StoreError> {
     sqlx::query(
@@ -447,7 +240,8 @@ pub async fn drop_unapplied(connection: &mut PgConnection, run: RunId, why: &str
     Ok(())
 }
 
-/// Records of a stored plan whose account has been written by others since, or whose login has been taken.
+/// Records of a stored plan whose account has been written by others since, that a person has said to keep, or whose login
+/// has been taken.
 pub async fn moved(
     connection: &mut PgConnection,
     run: RunId,
@@ -464,6 +258,9 @@ pub async fn moved(
              OR (d.account_version > 0 AND d.rule > 1 AND l.account_id IS NOT NULL)
              OR (d.outcome = 1 AND l.account_id IS NOT NULL)
              OR (d.outcome = 5 AND d.action = 4 AND EXISTS (SELECT 1 FROM asset WHERE account_id = d.account_id))
+             OR (d.outcome IN (5, 6) AND EXISTS (
+                 SELECT 1 FROM review v WHERE v.connection_id = r.connection_id AND v.object_id = d.object_id
+                     AND v.account_id = d.account_id AND v.cause = d.cause AND v.state = 'kept'))
              OR (d.outcome = 1 AND NOT d.late AND EXISTS (
                  SELECT 1 FROM account t WHERE t.organization_id = $2 AND t.login_key = d.login_key
                      AND t.domain_key = d.domain_key)))
@@ -473,77 +270,6 @@ pub async fn moved(
     .bind(organization.0)
     .fetch_all(connection)
     .await?)
-}
-
-/// Finds the linked objects that the run has not seen, and numbers them from 1 for [`not_seen`]. Answers how many.
-pub async fn find_not_seen(
-    connection: &mut PgConnection,
-    run: RunId,
-    id: ConnectionId,
-) -> Result<i64, StoreError> {
-    // Until the tables have been analyzed the planner believes them to be empty, and would compare each with each.
-    for setting in ["SET LOCAL work_mem = '128MB'", "SET LOCAL enable_nestloop = off"] {
-        sqlx::query(setting).execute(&mut *connection).await?;
-    }
-    sqlx::query(
-        "-- decision_settle.find_not_seen
-         CREATE TEMP TABLE not_seen (number bigint GENERATED ALWAYS AS IDENTITY, object_id uuid, account_id uuid,
-             status smallint) ON COMMIT DROP",
-    )
-    .execute(&mut *connection)
-    .await?;
-    let found = sqlx::query(
-        "-- decision_settle.fill_not_seen
-         INSERT INTO not_seen (object_id, account_id, status)
-         SELECT l.object_id, l.account_id, l.status FROM link l
-         WHERE l.connection_id = $2 AND l.account_id IS NOT NULL AND NOT EXISTS (
-             SELECT 1 FROM (
-                 SELECT unnest(seen) AS object_id FROM run_page WHERE run_id = $1
-                 -- Somebody who came after the listing had passed may have been imported by hand since.
-                 UNION ALL
-                 SELECT unnest(g.seen) FROM run_fetch f
-                 JOIN run_plan p ON p.connection_id = $2 AND (p.ended_at IS NULL OR p.ended_at >= f.started_at)
-                 JOIN run r ON r.id = p.run_id AND r.kind = 'manual'
-                 -- Not as a join, which would read the pages of all runs.
-                 CROSS JOIN LATERAL (SELECT seen FROM run_page WHERE run_id = p.run_id OFFSET 0) g
-                 WHERE f.run_id = $1
-             ) s
-             WHERE s.object_id = l.object_id)",
-    )
-    .bind(run.0)
-    .bind(id.0)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("SET LOCAL enable_nestloop = on")
-        .execute(connection)
-        .await?;
-    Ok(i64::try_from(found.rows_affected()).unwrap_or(i64::MAX))
-}
-
-/// One batch of what [`find_not_seen`] found, numbers above `after`.
-pub async fn not_seen(
-    connection: &mut PgConnection,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<crate::link::NotSeen>, StoreError> {
-    let rows: Vec<(Uuid, Uuid, i16)> = sqlx::query_as(
-        "-- decision_settle.not_seen
-         SELECT object_id, account_id, status FROM not_seen WHERE number > $1 ORDER BY number LIMIT $2",
-    )
-    .bind(after)
-    .bind(limit)
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter()
-        .map(|(object, account, status)| {
-            Ok(crate::link::NotSeen {
-                object: ObjectId(object),
-                account: AccountId(account),
-                status: domain::decision::LinkStatus::of_number(status)
-                    .ok_or_else(|| Inconsistent::new("link", "status", object))?,
-            })
-        })
-        .collect()
 }
 
 #[derive(FromRow)]

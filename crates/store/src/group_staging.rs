@@ -136,7 +136,7 @@ impl Staging {
                  member_kind smallint NOT NULL, removed boolean NOT NULL)",
             "CREATE TEMPORARY TABLE net_group (LIKE staged_group)",
             "CREATE TEMPORARY TABLE edge_change (group_id uuid NOT NULL, member_id uuid NOT NULL,
-                 member_kind smallint NOT NULL, removed boolean NOT NULL)",
+                 member_kind smallint NOT NULL, removed boolean NOT NULL, added boolean NOT NULL)",
         ] {
             sqlx::query(statement).execute(&mut connection).await?;
         }
@@ -295,9 +295,9 @@ async fn net_groups(tx: &mut PgConnection) -> Result<u32, StoreError> {
 async fn compare_all(tx: &mut PgConnection, of: ConnectionId) -> Result<(), StoreError> {
     sqlx::query(
         "-- group_staging.compare_all
-         INSERT INTO edge_change (group_id, member_id, member_kind, removed)
+         INSERT INTO edge_change (group_id, member_id, member_kind, removed, added)
          SELECT coalesce(new.group_id, old.group_id), coalesce(new.member_id, old.member_id),
-             coalesce(new.member_kind, old.member_kind), new.group_id IS NULL
+             coalesce(new.member_kind, old.member_kind), new.group_id IS NULL, old.group_id IS NULL
          FROM (
              SELECT last.group_id, last.member_id, last.member_kind
              FROM (
@@ -324,8 +324,9 @@ async fn compare_all(tx: &mut PgConnection, of: ConnectionId) -> Result<(), Stor
 async fn compare_changes(tx: &mut PgConnection, of: ConnectionId) -> Result<(), StoreError> {
     sqlx::query(
         "-- group_staging.compare_changes
-         INSERT INTO edge_change (group_id, member_id, member_kind, removed)
-         SELECT new.group_id, new.member_id, coalesce(nullif(new.member_kind, 0), old.member_kind, 0), new.removed
+         INSERT INTO edge_change (group_id, member_id, member_kind, removed, added)
+         SELECT new.group_id, new.member_id, coalesce(nullif(new.member_kind, 0), old.member_kind, 0), new.removed,
+             old.member_kind IS NULL
          FROM (
              SELECT DISTINCT ON (group_id, member_id) group_id, member_id, member_kind, removed
              FROM staged_edge ORDER BY group_id, member_id, seq DESC
@@ -344,8 +345,8 @@ async fn compare_changes(tx: &mut PgConnection, of: ConnectionId) -> Result<(), 
     .await?;
     sqlx::query(
         "-- group_staging.compare_gone
-         INSERT INTO edge_change (group_id, member_id, member_kind, removed)
-         SELECT old.group_id, old.member_id, old.member_kind, true
+         INSERT INTO edge_change (group_id, member_id, member_kind, removed, added)
+         SELECT old.group_id, old.member_id, old.member_kind, true, false
          FROM net_group
          CROSS JOIN LATERAL (
              SELECT group_id, member_id, member_kind FROM group_edge
@@ -376,16 +377,27 @@ async fn write_edges(tx: &mut PgConnection, of: ConnectionId) -> Result<u64, Sto
     .bind(of.0)
     .execute(&mut *tx)
     .await?;
-    let written = sqlx::query(
-        "-- group_staging.write_edges
+    let changed = sqlx::query(
+        "-- group_staging.change_edges
+         UPDATE group_edge SET member_kind = edge_change.member_kind FROM edge_change
+         WHERE connection_id = $1 AND group_edge.group_id = edge_change.group_id
+           AND group_edge.member_id = edge_change.member_id AND NOT edge_change.removed AND NOT edge_change.added",
+    )
+    .bind(of.0)
+    .execute(&mut *tx)
+    .await?;
+    // In the order of the members, whose index is the one that would be filled at random: nearly three times as fast as an
+    // upsert in any order. Nobody else writes them, as the mirror's row is locked.
+    let added = sqlx::query(
+        "-- group_staging.add_edges
          INSERT INTO group_edge (connection_id, group_id, member_id, member_kind)
-         SELECT $1, group_id, member_id, member_kind FROM edge_change WHERE NOT removed
-         ON CONFLICT (connection_id, group_id, member_id) DO UPDATE SET member_kind = excluded.member_kind",
+         SELECT $1, group_id, member_id, member_kind FROM edge_change WHERE NOT removed AND added
+         ORDER BY member_id, group_id",
     )
     .bind(of.0)
     .execute(tx)
     .await?;
-    Ok(removed.rows_affected() + written.rows_affected())
+    Ok(removed.rows_affected() + changed.rows_affected() + added.rows_affected())
 }
 
 /// Writes the groups that differ. Returns how many.

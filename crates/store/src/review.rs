@@ -1,5 +1,7 @@
 //! `review`: held and manual removals awaiting a person. Written by reconciler.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use domain::decision::LinkStatus;
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, ReviewId, RunId};
@@ -204,6 +206,43 @@ pub async fn close_obsolete(
     Ok(())
 }
 
+/// Closes open reviews of the gone about which a run, which knows of everybody who is there, had nothing to decide: the
+/// policy asks for nothing more, or it is done.
+pub async fn close_unasked(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    run: RunId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let asked: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "-- review.open_of_gone
+         SELECT v.id, v.account_id FROM review v
+         WHERE v.connection_id = $1 AND v.state = 'open' AND v.cause = 3 AND EXISTS (
+             SELECT 1 FROM link l
+             WHERE l.connection_id = $1 AND l.object_id = v.object_id AND l.account_id = v.account_id AND l.status = 4)",
+    )
+    .bind(id.0)
+    .fetch_all(&mut *connection)
+    .await?;
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let (reviews, accounts): (Vec<Uuid>, Vec<Uuid>) = asked.into_iter().unzip();
+    sqlx::query(
+        "-- review.close_unasked
+         UPDATE review v SET state = 'obsolete', resolved_at = $4
+         WHERE v.id = ANY($1) AND v.state = 'open' AND v.account_id <> ALL (ARRAY(
+             SELECT account_id FROM decision WHERE run_id = $3 AND account_id = ANY($2) AND outcome IN (2, 5, 6)))",
+    )
+    .bind(reviews)
+    .bind(accounts)
+    .bind(run.0)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Closes the open reviews that a run opened about these records: it was reverted.
 pub async fn close_of_run(
     connection: &mut PgConnection,
@@ -247,7 +286,53 @@ pub async fn close_of_accounts(
     Ok(())
 }
 
-/// Loads open reviews for this transaction alone.
+/// What a person said to keep of these objects: object, account and cause.
+pub async fn kept(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    objects: &[Uuid],
+) -> Result<HashSet<(ObjectId, AccountId, Cause)>, StoreError> {
+    if objects.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<(Uuid, Uuid, i16)> = sqlx::query_as(
+        "-- review.kept
+         SELECT v.object_id, v.account_id, v.cause FROM unnest($2::uuid[]) AS u (object_id)
+         CROSS JOIN LATERAL (
+             -- Not as a join, for which the planner may read the whole table.
+             SELECT * FROM review WHERE connection_id = $1 AND object_id = u.object_id AND state = 'kept' OFFSET 0
+         ) v",
+    )
+    .bind(id.0)
+    .bind(objects)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(object, account, cause)| {
+            let cause =
+                Cause::of_number(cause).ok_or_else(|| Inconsistent::new("review", "cause", object))?;
+            Ok((ObjectId(object), AccountId(account), cause))
+        })
+        .collect()
+}
+
+/// The accounts of those of these reviews that are open.
+pub async fn accounts_of_open(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    ids: &[Uuid],
+) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "-- review.accounts_of_open
+         SELECT DISTINCT account_id FROM review WHERE organization_id = $1 AND id = ANY($2) AND state = 'open'",
+    )
+    .bind(organization.0)
+    .bind(ids)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Loads open reviews for this transaction alone. Whoever writes their accounts, too, has locked those before.
 pub async fn lock_open(
     connection: &mut PgConnection,
     organization: OrganizationId,

@@ -107,6 +107,8 @@ pub struct Outcome {
     pub progress: Progress,
     /// Why the end is not proved; none when it is.
     pub unproved_reason: Option<String>,
+    /// Whether an object came more than once, or may have.
+    pub repeats: bool,
     /// Where the next delta begins; none where the tenant offers no delta.
     pub cursor: Option<Cursor>,
     /// The attributes that were selected.
@@ -278,7 +280,7 @@ pub async fn succeed(
              resource_units = $8, waits = $9, wait_ms = $10, proved = $11 IS NULL, unproved_reason = $11,
              cursor_key_id = $12, cursor_ciphertext = $13, cursor_taken_at = $14, selection = $15, groups = $16,
              groups_cursor_key_id = $17, groups_cursor_ciphertext = $18, groups_cursor_taken_at = $19,
-             groups_selection = $20, groups_version = $21, groups_whole = $22
+             groups_selection = $20, groups_version = $21, groups_whole = $22, repeats = $23
          WHERE run_id = $1 AND attempt = $2 AND holder = $3 AND state = 'fetching'",
     )
     .bind(hold.run.0)
@@ -303,6 +305,7 @@ pub async fn succeed(
     .bind(groups.map(|groups| &groups.selection))
     .bind(groups.map(|groups| groups.version))
     .bind(groups.map(|groups| groups.whole))
+    .bind(outcome.repeats)
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)

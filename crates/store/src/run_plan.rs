@@ -117,6 +117,8 @@ pub struct Fetch {
     pub pages: i32,
     /// Whether its end was proved.
     pub proved: bool,
+    /// Whether an object came more than once, or may have.
+    pub repeats: bool,
     /// Why not.
     pub unproved_reason: Option<String>,
     /// What went wrong.
@@ -156,7 +158,8 @@ pub async fn share_for_page(
         "-- run_plan.share_for_page
          SELECT r.id, r.organization_id, r.connection_id, r.kind, r.apply_first, r.traceparent,
              r.cancel_requested_at IS NOT NULL AS cancel_requested,
-             f.attempt, f.state, f.delta, f.pages, f.proved, f.unproved_reason, f.error,
+             f.attempt, f.state, f.delta, f.pages, f.proved, coalesce(f.repeats, true) AS repeats,
+             f.unproved_reason, f.error,
              p.attempt AS plan_attempt, p.state AS plan_state, p.rules_fingerprint,
              EXISTS (SELECT FROM run_page g WHERE g.run_id = $1 AND g.attempt = p.attempt AND g.number = $2)
                  AS decided
@@ -252,7 +255,8 @@ pub async fn work(connection: &mut PgConnection, id: RunId) -> Result<Option<Wor
          SELECT r.id, r.organization_id, r.connection_id, r.kind, r.apply_first, r.traceparent,
              r.cancel_requested_at IS NOT NULL AS cancel_requested,
              coalesce(f.attempt, 1) AS attempt, coalesce(f.state, 'fetched') AS state, coalesce(f.delta, true) AS delta,
-             coalesce(f.pages, 0) AS pages, coalesce(f.proved, true) AS proved, f.unproved_reason, f.error
+             coalesce(f.pages, 0) AS pages, coalesce(f.proved, true) AS proved,
+             coalesce(f.repeats, true) AS repeats, f.unproved_reason, f.error
          FROM run r LEFT JOIN run_fetch f ON f.run_id = r.id
          WHERE r.id = $1 AND (f.run_id IS NOT NULL OR r.reverts IS NOT NULL)",
     )
@@ -566,6 +570,7 @@ struct WorkRow {
     delta: bool,
     pages: i32,
     proved: bool,
+    repeats: bool,
     unproved_reason: Option<String>,
     error: Option<String>,
 }
@@ -588,6 +593,7 @@ impl TryFrom<WorkRow> for Work {
                 delta: row.delta,
                 pages: row.pages,
                 proved: row.proved,
+                repeats: row.repeats,
                 unproved_reason: row.unproved_reason,
                 error: row.error,
             },

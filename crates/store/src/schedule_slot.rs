@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use domain::id::{ConnectionId, OrganizationId, RunId, ScheduleId};
-use domain::schedule::{Kind, Readiness};
+use domain::schedule::{Kind, Objection, Readiness};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Inconsistent, StoreError, quarantine};
+use crate::{Inconsistent, StoreError};
 
 /// A time of a schedule that has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub enum CameTo {
     Skipped(String),
 }
 
-/// Writes a time down. `false`: it has been before.
+/// Writes a time down. `false`: it has been before, and did not wait for the end of a quarantine.
 pub async fn insert(
     connection: &mut PgConnection,
     organization: OrganizationId,
@@ -47,7 +47,11 @@ pub async fn insert(
     let done = sqlx::query(
         "-- schedule_slot.insert
          INSERT INTO schedule_slot (schedule_id, kind, slot, organization_id, claimed_at, missed, run_id, skipped)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (schedule_id, kind, slot) DO UPDATE
+         SET claimed_at = excluded.claimed_at, missed = excluded.missed, run_id = excluded.run_id,
+             skipped = excluded.skipped
+         WHERE schedule_slot.skipped = $9",
     )
     .bind(slot.schedule.0)
     .bind(slot.kind.key())
@@ -57,6 +61,7 @@ pub async fn insert(
     .bind(i32::try_from(slot.missed).unwrap_or(i32::MAX))
     .bind(run)
     .bind(skipped)
+    .bind(Objection::Quarantined.to_string())
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -99,6 +104,23 @@ pub async fn delete_before(
     Ok(())
 }
 
+/// Deletes a schedule's times behind `after`: a clock showed them that was far ahead.
+pub async fn delete_after(
+    connection: &mut PgConnection,
+    id: ScheduleId,
+    after: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "-- schedule_slot.delete_after
+         DELETE FROM schedule_slot WHERE schedule_id = $1 AND slot > $2",
+    )
+    .bind(id.0)
+    .bind(after)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// The last times of a schedule, the latest first.
 pub async fn last(
     connection: &mut PgConnection,
@@ -119,29 +141,74 @@ pub async fn last(
         .collect()
 }
 
-/// What may keep a connection's runs from coming; reads `connection`, `mapping`, `run_plan` and `connection_health`.
-pub async fn readiness(
+/// What may keep a connection's runs from coming.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct InTheWay {
+    #[sqlx(rename = "id")]
+    connection: Uuid,
+    connected: bool,
+    mapped: bool,
+    plan_waits: bool,
+    /// When it is tried again, where it is in quarantine.
+    pub next_try: Option<DateTime<Utc>>,
+}
+
+impl InTheWay {
+    /// The connection.
+    #[must_use]
+    pub const fn connection(&self) -> ConnectionId {
+        ConnectionId(self.connection)
+    }
+
+    /// Of one that is not there any more.
+    #[must_use]
+    pub const fn gone(connection: ConnectionId) -> Self {
+        Self {
+            connection: connection.0,
+            connected: false,
+            mapped: false,
+            plan_waits: false,
+            next_try: None,
+        }
+    }
+
+    /// What has to be known of it before it runs, at `now`.
+    #[must_use]
+    pub fn readiness(&self, now: DateTime<Utc>) -> Readiness {
+        Readiness {
+            connected: self.connected,
+            mapped: self.mapped,
+            plan_waits: self.plan_waits,
+            quarantined: self.next_try.is_some_and(|next_try| next_try > now),
+        }
+    }
+}
+
+/// What may keep the runs of these connections from coming; reads `connection`, `credential`, `mapping`, `run`, `run_plan` and
+/// `connection_health`. Where something about a connection in quarantine has changed since it was tried last, it may be tried
+/// at once.
+pub async fn in_the_way(
     connection: &mut PgConnection,
-    of: ConnectionId,
-    now: DateTime<Utc>,
-) -> Result<Readiness, StoreError> {
-    let quarantined = !quarantine::may_run(&mut *connection, of, now).await?;
-    let (connected, mapped, plan_waits) = sqlx::query_as(
-        "-- schedule_slot.readiness
-         SELECT EXISTS (SELECT FROM connection WHERE id = $1 AND disconnected_at IS NULL),
-             EXISTS (SELECT FROM mapping WHERE connection_id = $1 AND target <> 'groups'),
+    of: &[ConnectionId],
+) -> Result<Vec<InTheWay>, StoreError> {
+    let of: Vec<Uuid> = of.iter().map(|of| of.0).collect();
+    Ok(sqlx::query_as(
+        "-- schedule_slot.in_the_way
+         SELECT connection.id, connection.disconnected_at IS NULL AS connected,
+             EXISTS (SELECT FROM mapping WHERE mapping.connection_id = connection.id AND target <> 'groups') AS mapped,
              EXISTS (SELECT FROM run_plan JOIN run ON run.id = run_plan.run_id
-                     WHERE run_plan.state = 'planned' AND run_plan.connection_id = $1 AND run.kind <> 'preview')",
+                     WHERE run_plan.state = 'planned' AND run_plan.connection_id = connection.id
+                       AND run.kind <> 'preview' AND NOT run.dry_run) AS plan_waits,
+             (SELECT health.next_try_at FROM connection_health AS health
+              WHERE health.connection_id = connection.id
+                AND health.considered_at >= greatest(connection.updated_at, connection.released_at, credential.updated_at)
+             ) AS next_try
+         FROM connection LEFT JOIN credential ON credential.id = connection.credential_id
+         WHERE connection.id = ANY($1)",
     )
-    .bind(of.0)
-    .fetch_one(connection)
-    .await?;
-    Ok(Readiness {
-        connected,
-        mapped,
-        plan_waits,
-        quarantined,
-    })
+    .bind(of)
+    .fetch_all(connection)
+    .await?)
 }
 
 /// Whether a run waits, or goes on; reads `run`, `run_fetch` and `run_plan`.

@@ -148,20 +148,35 @@ pub async fn find(
     Ok(Some((Entry::try_from(row.entry)?, csv)))
 }
 
-/// What a run removed by itself: the entry's id, and how many records it is about.
-pub async fn removals_of(
-    connection: &mut PgConnection,
-    run: RunId,
-) -> Result<Option<(Uuid, u32)>, StoreError> {
-    let row: Option<(Uuid, i32)> = sqlx::query_as(
+/// What a run removed by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removals {
+    /// The first entry about it.
+    pub entry: Uuid,
+    /// How many entries there are.
+    pub entries: u32,
+    /// How many records they are about.
+    pub records: u32,
+}
+
+/// What a run removed by itself; none when it removed nobody.
+pub async fn removals_of(connection: &mut PgConnection, run: RunId) -> Result<Option<Removals>, StoreError> {
+    let rows: Vec<(Uuid, i32)> = sqlx::query_as(
         "-- system_log.removals_of
-         SELECT id, records FROM system_log WHERE run_id = $1 AND kind = $2",
+         SELECT id, records FROM system_log WHERE run_id = $1 AND kind = $2 ORDER BY id",
     )
     .bind(run.0)
     .bind(Kind::Removals as i16)
-    .fetch_optional(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(row.map(|(id, records)| (id, u32::try_from(records).unwrap_or_default())))
+    Ok(rows.first().map(|(entry, _)| Removals {
+        entry: *entry,
+        entries: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+        records: rows
+            .iter()
+            .map(|(_, records)| u32::try_from(*records).unwrap_or_default())
+            .fold(0, u32::saturating_add),
+    }))
 }
 
 /// Takes out of every entry what it says of these accounts; their ids stay.

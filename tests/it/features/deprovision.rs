@@ -1,7 +1,6 @@
 //! Deprovisions: runs that deal with leavers alone (D7).
 
-use std::time::Duration;
-
+use chrono::{DateTime, TimeDelta, Utc};
 use contracts::v1::{AccountStatus, ListRunsRequest, Outcome, RunKind, RunState};
 use harness::documents::CONNECTION;
 use harness::moved_clock::MovedClock;
@@ -131,7 +130,10 @@ async fn d7_the_nightly_toggle_is_its_own() {
              deprovision: {{ on: true, at: \"01:30\" }}\n"
         ))
         .await;
-    clock.advance(Duration::from_secs(24 * 3600 + 600));
+    let told = world.cli_json(&["schedule", "show", "nights"]).await;
+    let next: DateTime<Utc> = told["nextDeprovisionTime"].as_str().unwrap().parse().unwrap();
+    let left = next - clock.now() + TimeDelta::seconds(2);
+    clock.advance(left.to_std().unwrap());
     let run = until("a run comes by itself", async || {
         let request = world.call(ListRunsRequest::default());
         let runs = world.runs().list_runs(request).await.unwrap().into_inner().runs;

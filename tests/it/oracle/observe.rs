@@ -33,6 +33,8 @@ pub struct Told {
     pub seen: BTreeSet<ObjectId>,
     /// Who was asked for by name, by hand or as a manager.
     pub brought_in: BTreeMap<ObjectId, BroughtIn>,
+    /// Whether leavers alone are dealt with.
+    pub leavers_only: bool,
 }
 
 /// What one run read.
@@ -48,6 +50,8 @@ pub struct Reading {
     pub delta: bool,
     /// Who was brought in by hand or as a manager.
     pub brought_in: BTreeMap<ObjectId, BroughtIn>,
+    /// Whether leavers alone are dealt with.
+    pub leavers_only: bool,
 }
 
 impl Directory {
@@ -148,6 +152,7 @@ impl Directory {
             proved: told.proved,
             delta: told.delta,
             brought_in: told.brought_in.clone(),
+            leavers_only: told.leavers_only,
         }
     }
 
@@ -163,6 +168,7 @@ impl Directory {
             proved: true,
             delta: false,
             brought_in: BTreeMap::new(),
+            leavers_only: false,
         }
     }
 
@@ -190,6 +196,7 @@ impl Directory {
             proved: true,
             delta: true,
             brought_in: BTreeMap::new(),
+            leavers_only: false,
         }
     }
 

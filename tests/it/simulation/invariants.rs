@@ -114,36 +114,56 @@ fn check_links(register: &Register) {
     }
 }
 
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct End<'a> {
+    /// Its state; `applied` for a preview that was.
+    pub state: &'a str,
+    /// Whether it removed anybody by itself, without a person's word.
+    pub removed: bool,
+}
+
 /// Who is told of a run's end: exactly those notices that there are for it.
-pub async fn told(site: &Site, world: &World, run: RunId, state: &str) {
+pub async fn told(site: &Site, world: &World, run: RunId, end: End<'_>) {
     quiet(site, world).await;
+    let state = end.state;
     let asked = format!(
         "SELECT coalesce(string_agg(n.kind, ',' ORDER BY n.kind), '') || '|' ||
              (SELECT count(*) FROM outbox WHERE run_id = '{run}' AND subject LIKE 'rollcall.run.finished.%')
-         FROM notice n WHERE n.run_id = '{run}'"
+         FROM notice n WHERE n.run_id = '{run}' AND n.kind NOT LIKE 'connection\\_%'"
     );
     let found = site.sql(&asked).await;
     let (notices, events) = found.rsplit_once('|').expect("two columns");
     let plan = site
         .sql(&format!(
-            "SELECT run.kind, held > 0, failed > 0, delta FROM run_plan
+            "SELECT run.kind, held > 0, failed > failed_ignored, delta FROM run_plan
              JOIN run ON run.id = run_id LEFT JOIN run_fetch USING (run_id) WHERE run_id = '{run}'"
         ))
         .await;
     let plan: Vec<&str> = plan.split('|').collect();
-    let (full, held, failed) = (plan[3] == "f", plan[1] == "t", plan[2] == "t");
+    let (kind, held, failed) = (plan[0], plan[1] == "t", plan[2] == "t");
+    let always = match kind {
+        "manual" => false,
+        "revert" => true,
+        // A night on which nobody leaves is no news.
+        "deprovision" => end.removed,
+        _ => plan[3] == "f",
+    };
     let mut should = Vec::new();
     match state {
         "finished" | "applied" => {
-            if full || failed {
+            if always || failed {
                 should.push("run_finished");
             }
             if held {
                 should.push("reviews_waiting");
             }
+            if end.removed {
+                should.push("removed");
+            }
         }
         "failed" => should.push("run_failed"),
-        "cancelled" if plan[0] == "full" => should.push("run_finished"),
+        "cancelled" if kind == "full" => should.push("run_finished"),
         "planned" => should.push("preview_ready"),
         _ => {}
     }
@@ -151,7 +171,7 @@ pub async fn told(site: &Site, world: &World, run: RunId, state: &str) {
         should.push("preview_ready");
     }
     should.sort_unstable();
-    if state == "cancelled" && plan[0] == "preview" {
+    if state == "cancelled" && kind == "preview" {
         // It may have had its plan before, and somebody may have been told in time.
         assert!(
             matches!(notices, "" | "preview_ready"),
@@ -170,6 +190,30 @@ pub async fn told(site: &Site, world: &World, run: RunId, state: &str) {
     );
     let ends = if state == "applied" { "2" } else { "1" };
     assert_eq!(events, ends, "ends of run {run} that were told");
+    quarantine(site, world, run, state).await;
+}
+
+/// A connection that fails goes into quarantine and comes out of it in turns, each told once, and no run that went well
+/// begins one unless most of its records failed.
+async fn quarantine(site: &Site, world: &World, run: RunId, state: &str) {
+    let of = world.organization;
+    let told = site
+        .sql(&format!(
+            "SELECT count(*) FILTER (WHERE change = 'quarantined') - count(*) FILTER (WHERE change = 'recovered'),
+                 (SELECT count(*) FROM notice WHERE run_id = '{run}' AND kind = 'connection_quarantined'),
+                 (SELECT count(*) FROM notice WHERE run_id = '{run}' AND kind = 'connection_recovered'),
+                 (SELECT failed * 100 > (seen + gone) * 40 FROM run_plan WHERE run_id = '{run}')
+             FROM connection_health_change WHERE organization_id = '{of}'"
+        ))
+        .await;
+    let told: Vec<&str> = told.split('|').collect();
+    assert!(
+        matches!(told[0], "0" | "1"),
+        "quarantines without an end: {told:?}"
+    );
+    let bad = state == "failed" || told[3] == "t";
+    assert!(told[1] == "0" || bad, "run {run} {state} began a quarantine");
+    assert!(told[2] == "0" || !bad, "run {run} {state} ended a quarantine");
 }
 
 /// Waits until every event is published and taken up, and every mail is sent.

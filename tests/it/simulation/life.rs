@@ -90,6 +90,10 @@ pub enum Step {
     Approve(u8, u8),
     /// The n-th open review is rejected.
     Reject(u8),
+    /// The n-th open review's record is to be kept.
+    Keep(u8),
+    /// The n-th deleted account is removed for good.
+    Forget(u8),
     /// The n-th failed record is ignored.
     Ignore(u8),
     /// Somebody is imported by hand.
@@ -111,6 +115,8 @@ pub enum Kind {
     Delta,
     /// Everything, and nothing is applied.
     Preview,
+    /// Everything, and leavers alone are dealt with.
+    Deprovision,
 }
 
 /// What goes wrong during a run.
@@ -286,6 +292,8 @@ fn by_people() -> impl Strategy<Value = Step> {
         1 => Just(Step::MayTouch),
         4 => (one(), 0_u8..3).prop_map(|(a, b)| Step::Approve(a, b)),
         2 => one().prop_map(Step::Reject),
+        1 => one().prop_map(Step::Keep),
+        1 => one().prop_map(Step::Forget),
         1 => one().prop_map(Step::Ignore),
         2 => one().prop_map(Step::Import),
     ]
@@ -296,6 +304,7 @@ fn run() -> impl Strategy<Value = Step> {
         5 => Just(Kind::Full),
         6 => Just(Kind::Delta),
         2 => Just(Kind::Preview),
+        1 => Just(Kind::Deprovision),
     ];
     let troubles = prop_oneof![
         4 => Just(Vec::new()),

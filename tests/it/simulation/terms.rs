@@ -8,7 +8,7 @@ use domain::brake::Brake;
 use domain::criteria::{AttributeClause, Clause, Criteria, Filter, MembershipClause, Operator};
 use domain::decide::Rules;
 use domain::id::{ConnectionId, MappingId, ObjectId};
-use domain::leaver::{Policies, Policy};
+use domain::leaver::{Policies, Policy, Returning};
 use domain::mapping::Mapping;
 use domain::never_touch::{Entry, NeverTouch, Whom};
 use serde_json::Value;
@@ -115,6 +115,7 @@ impl Terms {
             soft_deleted,
             gone,
             out_of_scope,
+            returning: Returning::default(),
             manual_deletion: false,
         };
         let (nothing, deactivate) = (Policy::Nothing, Policy::Deactivate);

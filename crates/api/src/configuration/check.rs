@@ -7,7 +7,7 @@ use contracts::v1;
 use domain::brake::Brake;
 use domain::custom_field::{CustomField, CustomFields};
 use domain::id::TenantId;
-use domain::leaver::{Policies, Policy};
+use domain::leaver::{Policies, Policy, Returning};
 use secrecy::{ExposeSecret as _, SecretString};
 use store::connection::{DeletionMode, FirstRun};
 use store::settings::Settings;
@@ -432,6 +432,14 @@ fn leavers(document: &v1::Connection, problems: &mut Problems<'_>) -> Policies {
             Err(_) => problems.add(field, "is none of nothing, deactivate, delete and review"),
         }
     }
+    policies.returning = match v1::ReturnAction::try_from(written.returning) {
+        Ok(v1::ReturnAction::Unspecified | v1::ReturnAction::Reactivate) => Returning::Reactivate,
+        Ok(v1::ReturnAction::Nothing) => Returning::Nothing,
+        Err(_) => {
+            problems.add("leavers.returning", "is none of reactivate and nothing");
+            Returning::Reactivate
+        }
+    };
     policies
 }
 

@@ -13,6 +13,7 @@ mod fallout;
 mod passwords;
 mod properties;
 pub mod release;
+pub mod switch;
 mod write;
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ pub fn connection(connection: &Connection, credential: Option<&str>) -> Properti
             "leavers.outOfScope",
             connection.leavers.out_of_scope.key().to_owned(),
         ),
+        ("leavers.returning", connection.leavers.returning.key().to_owned()),
         ("brake.percent", connection.brake.percent.to_string()),
         ("brake.count", connection.brake.count.to_string()),
         ("brake.from", connection.brake.from.to_string()),

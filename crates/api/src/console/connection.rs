@@ -4,11 +4,17 @@ use askama::Template;
 use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::{Html, Redirect};
+use chrono::{DateTime, Utc};
 use contracts::v1;
 use domain::criteria::Criteria;
+use domain::expiry::Expiry;
+use domain::schedule::Kind;
+use serde::Deserialize;
+use store::credential::Credential;
+use store::credential_expiry::{self, Read};
 use store::mapping::{self, Target};
 use store::run_filter::Filter;
-use store::{review_list, run_view};
+use store::{review_list, run_view, schedule};
 
 use super::Console;
 use super::layout::{Layout, Section};
@@ -18,9 +24,10 @@ use super::run_actions::Press;
 use super::runs::Line;
 use super::session::Session;
 use super::words::{self, Moment};
-use crate::configuration::release;
+use crate::configuration::{release, switch};
 use crate::fault::Fault;
 use crate::lookup;
+use crate::view::connection::{said_by, unknown_expiry};
 
 const RUNS: i64 = 15;
 
@@ -31,13 +38,24 @@ struct Page {
     card: Card,
     domains: Vec<String>,
     cloud: String,
+    /// Its secrets, and when they expire.
+    secrets: Vec<(&'static str, String)>,
     brake: String,
-    policies: [(&'static str, &'static str); 4],
+    policies: [(&'static str, &'static str); 5],
     mappings: Vec<(String, String)>,
     checks: Vec<Check>,
     tested: Option<Moment>,
     waiting: u32,
     runs: Vec<Line>,
+    times: [(&'static str, Option<Moment>, Option<Moment>); 3],
+}
+
+/// What the form for the schedule brings.
+#[derive(Deserialize)]
+pub struct Switch {
+    form_token: String,
+    /// Which of its buttons: `on`, `off`, `deprovision-on` or `deprovision-off`.
+    what: String,
 }
 
 struct Check {
@@ -86,6 +104,7 @@ pub async fn page(
             .map(|status| status.verified_domains.clone())
             .unwrap_or_default(),
         cloud: of.graph_url.clone().unwrap_or_else(|| of.cloud.clone()),
+        secrets: known.credential.as_ref().map_or_else(Vec::new, secrets),
         brake: format!(
             "{} % or {} records, from {} linked up",
             of.brake.percent, of.brake.count, of.brake.from
@@ -95,6 +114,7 @@ pub async fn page(
             ("Soft-deleted", of.leavers.soft_deleted.key()),
             ("Gone", of.leavers.gone.key()),
             ("Out of scope", of.leavers.out_of_scope.key()),
+            ("Back again", of.leavers.returning.key()),
         ],
         mappings: mappings
             .iter()
@@ -118,6 +138,15 @@ pub async fn page(
         tested: status.map(|status| words::moment(status.tested_at, now)),
         waiting,
         runs: runs.iter().map(|run| Line::of(run, now)).collect(),
+        times: [
+            ("Full", known.facts.last_full, Kind::Full),
+            ("Delta", known.facts.last_delta, Kind::Delta),
+            ("Deprovision", known.facts.last_deprovision, Kind::Deprovision),
+        ]
+        .map(|(name, last, kind)| {
+            let told = |at: Option<DateTime<Utc>>| at.map(|at| words::moment(at, now));
+            (name, told(last), told(known.next(kind, now)))
+        }),
     })
 }
 
@@ -137,6 +166,66 @@ pub async fn release(
     let connection = release::release(&console.app, &session.caller, request).await?;
     // By its id, which needs no escaping, unlike its name.
     Ok(Redirect::to(&format!("/connections/{}", connection.id)))
+}
+
+/// Switches its schedule, or the nightly part of it, on or off.
+pub async fn switch_schedule(
+    State(console): State<Console>,
+    session: Session,
+    Path(name): Path<String>,
+    Form(form): Form<Switch>,
+) -> Result<Redirect, Problem> {
+    session.check_form(&form.form_token)?;
+    session.caller.must_be_admin("switching a schedule")?;
+    let (on, deprovision) = match form.what.as_str() {
+        "on" => (Some(true), None),
+        "off" => (Some(false), None),
+        "deprovision-on" => (None, Some(true)),
+        "deprovision-off" => (None, Some(false)),
+        _ => {
+            return Err(
+                Fault::invalid("what", "is none of on, off, deprovision-on and deprovision-off").into(),
+            );
+        }
+    };
+    let mut database = console.app.store.begin("console.switch_schedule").await?;
+    let found = lookup::connection(&mut database, &session.caller, &name).await?;
+    let schedules = schedule::of_connections(database.connection(), &[found.id]).await?;
+    database.commit().await?;
+    let Some(schedule) = schedules.first() else {
+        return Err(Fault::NotFound {
+            what: "schedule of the connection",
+            name,
+            hint: "; add a document of kind Schedule with rollcall apply -f FILE".to_owned(),
+        }
+        .into());
+    };
+    let request = v1::SwitchScheduleRequest {
+        schedule: schedule.id.to_string(),
+        on,
+        deprovision,
+        ..v1::SwitchScheduleRequest::default()
+    };
+    switch::switch(&console.app, &session.caller, request).await?;
+    Ok(Redirect::to(&format!("/connections/{}", found.id)))
+}
+
+/// When each secret of a credential expires.
+fn secrets((credential, read): &(Credential, Option<Read>)) -> Vec<(&'static str, String)> {
+    let secrets = credential_expiry::secrets(credential, read.as_ref());
+    let told = secrets.into_iter().map(|secret| {
+        let which = if secret.next {
+            "Next client secret"
+        } else {
+            "Client secret"
+        };
+        let end = match secret.expiry {
+            Some(Expiry { at, source }) => format!("until {}, {}", at.format("%Y-%m-%d"), said_by(source)),
+            None => unknown_expiry(read.as_ref()),
+        };
+        (which, end)
+    });
+    told.collect()
 }
 
 fn rows(number: usize) -> String {

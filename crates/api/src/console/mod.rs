@@ -10,6 +10,7 @@ mod notices;
 mod overview;
 mod respond;
 mod reviews;
+mod reviews_csv;
 mod run;
 mod run_actions;
 mod runs;
@@ -72,6 +73,7 @@ fn router(console: Console) -> Router {
         .route("/sign-out", post(sign_in::sign_out))
         .route("/connections/{name}", get(connection::page))
         .route("/connections/{name}/release", post(connection::release))
+        .route("/connections/{name}/schedule", post(connection::switch_schedule))
         .route("/runs", get(runs::page).post(run_actions::start))
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/live", get(run::live))
@@ -82,6 +84,7 @@ fn router(console: Console) -> Router {
         .route("/runs/{id}/apply", post(run_actions::apply))
         .route("/runs/{id}/revert", post(run_actions::revert))
         .route("/reviews", get(reviews::page).post(reviews::resolve))
+        .route("/reviews.csv", get(reviews::csv))
         .route("/log", get(log::page))
         .route("/log/{id}", get(log::entry))
         .route("/log/{id}/records.csv", get(log::csv))

@@ -54,8 +54,8 @@ pub struct Card {
     pub last_delta: Option<Moment>,
     /// The last run for leavers alone that was applied.
     pub last_deprovision: Option<Moment>,
-    /// When runs come by themselves, in words.
-    pub schedule: String,
+    /// When runs come by themselves.
+    pub schedule: Option<Scheduled>,
     /// When the next ones begin: full, delta, deprovision.
     pub next: [Option<Moment>; 3],
     /// Why the next delta will be full.
@@ -70,14 +70,28 @@ pub struct Card {
     pub can_run: bool,
 }
 
+/// A schedule, as a card or a page shows it.
+pub struct Scheduled {
+    /// What it says, in words.
+    pub told: String,
+    /// Whether full runs and deltas are on.
+    pub on: bool,
+    /// Whether it is said when they would come.
+    pub can_be_on: bool,
+    /// Whether nightly deprovisions are on.
+    pub deprovision: bool,
+    /// Why nothing comes at present.
+    pub waits: Option<String>,
+}
+
 /// A quarantine, as a card or a page shows it.
 pub struct Quarantined {
     /// When it began.
     pub since: Moment,
     /// Why, and what to do.
     pub reason: String,
-    /// When the connection is tried again.
-    pub next_try: String,
+    /// When the connection is tried again by itself, if it is.
+    pub next_try: Option<Moment>,
 }
 
 /// The page.
@@ -120,7 +134,7 @@ impl Card {
                 .unwrap_or_else(|| tenant_id.clone()),
             tenant_id,
             state: match condition {
-                _ if known.quarantine().is_some() && condition != Condition::Disconnected => Pill {
+                _ if known.quarantine().is_some() => Pill {
                     word: "In quarantine",
                     tone: "bad",
                 },
@@ -147,18 +161,21 @@ impl Card {
             last_full: known.facts.last_full.map(|at| words::moment(at, now)),
             last_delta: known.facts.last_delta.map(|at| words::moment(at, now)),
             last_deprovision: known.facts.last_deprovision.map(|at| words::moment(at, now)),
-            schedule: known.schedule_in_words(),
+            schedule: known.schedule.as_ref().map(|planned| Scheduled {
+                told: planned.stored.schedule.to_string(),
+                on: planned.stored.schedule.on,
+                can_be_on: planned.stored.schedule.full.is_some(),
+                deprovision: planned.stored.schedule.deprovision.on,
+                waits: planned.waits_because(now),
+            }),
             next: Kind::ALL.map(|kind| known.next(kind, now).map(|at| words::moment(at, now))),
             next_full: known.next_full_reason(now).unwrap_or_default(),
             trouble: (condition == Condition::Failing).then(|| trouble(known)),
-            quarantine: known
-                .quarantine()
-                .filter(|_| condition != Condition::Disconnected)
-                .map(|quarantine| Quarantined {
-                    since: words::moment(quarantine.since, now),
-                    reason: quarantine.why.text.clone(),
-                    next_try: quarantine.next_try.format("%Y-%m-%d %H:%M UTC").to_string(),
-                }),
+            quarantine: known.quarantine().map(|quarantine| Quarantined {
+                since: words::moment(quarantine.since, now),
+                reason: quarantine.why.text.clone(),
+                next_try: known.next_try(now).map(|at| words::moment(at, now)),
+            }),
             warnings: known.warnings(now),
             can_run: condition != Condition::Disconnected,
         }

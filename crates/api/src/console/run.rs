@@ -360,7 +360,7 @@ fn waits(of: &Waits) -> (String, String) {
         resource => format!("{} on {resource}", of.cause),
     };
     let told = format!(
-        "{} × · {} in all, {} the longest",
+        "{} ×, {} in all, {} the longest",
         words::thousands(of.count),
         lasted(of.total_ms),
         lasted(of.longest_ms)

@@ -43,7 +43,7 @@ struct Choice {
     name: &'static str,
     label: &'static str,
     /// Key, word, and whether it is chosen.
-    options: Vec<(&'static str, &'static str, bool)>,
+    options: Vec<(String, String, bool)>,
 }
 
 /// A run as a line of a table.
@@ -75,6 +75,7 @@ pub struct Which {
     connection: String,
     kind: String,
     state: String,
+    trigger: String,
     with: String,
     since: String,
     person: String,
@@ -87,6 +88,13 @@ const SINCE: [(&str, &str, u32); 4] = [
     ("7d", "The last week", 604_800),
     ("30d", "The last 30 days", 2_592_000),
     ("90d", "The last 90 days", 7_776_000),
+];
+/// What people ask for; an address may ask for anything else, such as `schedule nightly`.
+const TRIGGERS: [(&str, &str); 4] = [
+    ("schedule", "Schedule"),
+    ("console", "Console"),
+    ("cli", "Command line"),
+    ("api", "API"),
 ];
 const WITH: [(&str, &str); 2] = [("changes", "Changes"), ("failures", "Failures")];
 
@@ -128,6 +136,7 @@ impl Which {
                 .map(|state| view::run::state(state).into())
                 .into_iter()
                 .collect(),
+            trigger: self.trigger.clone(),
             since_seconds: since,
             with_failures: self.with == "failures",
             with_changes: self.with == "changes",
@@ -141,6 +150,7 @@ impl Which {
             ("connection", &self.connection),
             ("kind", &self.kind),
             ("state", &self.state),
+            ("trigger", &self.trigger),
             ("with", &self.with),
             ("since", &self.since),
             ("person", &self.person),
@@ -152,11 +162,15 @@ impl Which {
 
     fn choices(&self) -> Vec<Choice> {
         let choice = |name, label, all, asked: &str, options: Vec<(&'static str, &'static str)>| {
-            let options = std::iter::once(("", all)).chain(options);
+            let known = asked.is_empty() || options.iter().any(|(key, _)| *key == asked);
+            let other = (!known).then_some((asked, asked));
+            let options = std::iter::once(("", all)).chain(options).chain(other);
             Choice {
                 name,
                 label,
-                options: options.map(|(key, word)| (key, word, key == asked)).collect(),
+                options: options
+                    .map(|(key, word)| (key.to_owned(), word.to_owned(), key == asked))
+                    .collect(),
             }
         };
         let kinds = Kind::ALL.into_iter().map(|kind| (kind.key(), words::kind(kind)));
@@ -167,6 +181,13 @@ impl Which {
         vec![
             choice("kind", "Kind", "All", &self.kind, kinds.collect()),
             choice("state", "State", "All", &self.state, states.collect()),
+            choice(
+                "trigger",
+                "Set off by",
+                "Anything",
+                &self.trigger,
+                TRIGGERS.to_vec(),
+            ),
             choice("with", "Only with", "Anything", &self.with, WITH.to_vec()),
             choice("since", "Asked for in", "All time", &self.since, since.collect()),
         ]

@@ -2,13 +2,13 @@
 
 use contracts::v1;
 use contracts::v1::schedules_server::Schedules;
-use domain::schedule::objection;
 use store::schedule::{self, Stored};
 use store::{Tx, connection, schedule_slot};
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::configuration::switch::switch;
 use crate::fault::Fault;
 use crate::page::Page;
 use crate::{lookup, view};
@@ -38,6 +38,16 @@ impl Schedules for Service {
             get(&self.0, &caller, &request.get_ref().schedule).await?,
         ))
     }
+
+    async fn switch_schedule(
+        &self,
+        request: Request<v1::SwitchScheduleRequest>,
+    ) -> Result<Response<v1::Schedule>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(
+            switch(&self.0, &caller, request.into_inner()).await?,
+        ))
+    }
 }
 
 async fn list(
@@ -61,38 +71,21 @@ async fn list(
 }
 
 async fn get(app: &App, caller: &Caller, name_or_id: &str) -> Result<v1::Schedule, Fault> {
-    if name_or_id.is_empty() {
-        return Err(Fault::invalid(
-            "schedule",
-            "is missing; give a schedule's name or id",
-        ));
-    }
     let mut tx = app.store.begin("schedule.get").await?;
-    let found = schedule::find_by_name(tx.connection(), caller.organization(), name_or_id).await?;
-    let not_found = || Fault::NotFound {
-        what: "schedule",
-        name: name_or_id.to_owned(),
-        hint: "; list them with rollcall schedule list, or make one with rollcall apply -f FILE".to_owned(),
-    };
-    let found = found.ok_or_else(not_found)?;
+    let found = lookup::schedule(&mut tx, caller, name_or_id).await?;
     let last = schedule_slot::last(tx.connection(), found.id, LAST_TIMES).await?;
-    let ready = schedule_slot::readiness(tx.connection(), found.connection, app.clock.now()).await?;
     let message = messages(app, &mut tx, vec![found]).await?.pop();
     tx.commit().await?;
     Ok(v1::Schedule {
         last_times: last.iter().map(view::schedule::slot).collect(),
-        waits_because: objection(ready).map(|why| why.to_string()).unwrap_or_default(),
-        ..message.ok_or_else(not_found)?
+        ..message.ok_or(Fault::Internal("a schedule vanished while it was read"))?
     })
 }
 
 /// These schedules with what comes next, in the same order.
 async fn messages(app: &App, tx: &mut Tx, rows: Vec<Stored>) -> Result<Vec<v1::Schedule>, Fault> {
     let names = connection::names_of(tx.connection(), rows.iter().map(|row| row.connection)).await?;
-    let planned = lookup::planned(tx, rows, |id| {
-        names.iter().any(|of| of.connection == id && of.connected)
-    })
-    .await?;
+    let planned = lookup::planned(tx, rows).await?;
     let now = app.clock.now();
     let message = |planned: &view::schedule::Planned| {
         let of = names.iter().find(|of| of.connection == planned.stored.connection);

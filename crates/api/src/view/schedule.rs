@@ -1,14 +1,17 @@
 //! Schedules, and what comes next of them.
 
-use chrono::{DateTime, Utc, Weekday};
+use chrono::{DateTime, TimeDelta, Utc, Weekday};
 use contracts::v1;
 use contracts::v1::schedule::Frequency as Written;
-use domain::schedule::{Frequency, Kind, Spread, Timing};
+use domain::schedule::{Frequency, Kind, Objection, Spread, TRIED_FIRST, Timing, objection};
 use store::schedule::Stored;
-use store::schedule_slot::{CameTo, Slot};
+use store::schedule_slot::{CameTo, InTheWay, Slot};
 use store::schedule_state::State;
 
 use super::time;
+
+/// What has been due for so long should have begun.
+const OVERDUE: TimeDelta = TimeDelta::minutes(2);
 
 /// A schedule with what comes next.
 #[derive(Clone, Debug)]
@@ -17,16 +20,24 @@ pub struct Planned {
     pub stored: Stored,
     /// The fetcher's plan, unless it has none yet.
     pub state: Option<State>,
-    /// Whether its connection is connected.
-    pub connected: bool,
+    /// What may keep its runs from coming.
+    pub in_the_way: InTheWay,
 }
 
 impl Planned {
-    /// When the next run of this kind begins, seen at `now`.
+    /// When the next run of this kind begins, seen at `now`: the first that does not come too early for a quarantine.
     pub fn next(&self, kind: Kind, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        if !self.connected {
+        if self.objection(now) == Some(Objection::Disconnected) {
             return None;
         }
+        // What is due in a quarantine waits until its end.
+        let free = self.in_the_way.next_try.map(|next_try| next_try + TRIED_FIRST);
+        let due = self.due(kind, now)?;
+        Some(free.map_or(due, |free| due.max(free)))
+    }
+
+    /// When it begins if nothing is in its way.
+    fn due(&self, kind: Kind, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let planned = self
             .state
             .as_ref()
@@ -40,6 +51,40 @@ impl Planned {
         Some(schedule.due(kind, slot, Spread::of(self.stored.connection)))
     }
 
+    fn objection(&self, now: DateTime<Utc>) -> Option<Objection> {
+        objection(self.in_the_way.readiness(now))
+    }
+
+    /// Why nothing comes at present, seen at `now`.
+    pub fn waits_because(&self, now: DateTime<Utc>) -> Option<String> {
+        let schedule = &self.stored.schedule;
+        if !(schedule.on || schedule.deprovision.on) {
+            return None;
+        }
+        let why = match (self.objection(now), self.in_the_way.next_try) {
+            (Some(Objection::Quarantined), Some(next_try)) => format!(
+                "the connection is in quarantine; its next try is at {}",
+                next_try.format("%Y-%m-%d %H:%M UTC")
+            ),
+            (Some(why), _) => why.to_string(),
+            (None, _) if schedule.on && self.due(Kind::Full, now).is_none() => {
+                "its last time is over, so that no full run comes; give it a later start".to_owned()
+            }
+            (None, _) => {
+                let due = Kind::ALL
+                    .into_iter()
+                    .filter_map(|kind| self.due(kind, now))
+                    .min()
+                    .filter(|due| now - *due > OVERDUE)?;
+                format!(
+                    "no fetcher has come to what was due at {}; see that the service fetcher runs",
+                    due.format("%Y-%m-%d %H:%M UTC")
+                )
+            }
+        };
+        Some(why)
+    }
+
     /// The message, seen at `now`.
     pub fn message(&self, connection: &str, now: DateTime<Utc>) -> v1::Schedule {
         v1::Schedule {
@@ -49,6 +94,7 @@ impl Planned {
             next_delta_time: self.next(Kind::Delta, now).map(time),
             next_deprovision_time: self.next(Kind::Deprovision, now).map(time),
             update_time: Some(time(self.stored.updated_at)),
+            waits_because: self.waits_because(now).unwrap_or_default(),
             ..document(&self.stored, connection)
         }
     }

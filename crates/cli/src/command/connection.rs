@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::page;
 use crate::show::{self, escape};
 use crate::table::{Card, Column, Table};
-use crate::words::{self, CLOUDS, DELETION_MODES, FIRST_RUNS, word_of};
+use crate::words::{self, CLOUDS, DELETION_MODES, FIRST_RUNS, RETURN_ACTIONS, word_of};
 
 /// What to do.
 #[derive(Subcommand)]
@@ -245,6 +245,10 @@ fn card(connection: &v1::Connection) -> String {
         .line("Gone", words::leaver_action(leavers.gone()))
         .line("Out of scope", words::leaver_action(leavers.out_of_scope()))
         .line(
+            "Back again",
+            word_of(&RETURN_ACTIONS, leavers.returning()).unwrap_or_default(),
+        )
+        .line(
             "Brake",
             format!(
                 "{} %, {} records, from {} up",
@@ -303,12 +307,15 @@ fn checks(test: &v1::ConnectionTest) -> String {
     table.into_text("No checks were made.")
 }
 
-/// Why, since when, and when it ends or is tried again.
+/// Since when, when it is tried again, and why.
 fn quarantine(quarantine: &v1::Quarantine) -> String {
+    let next = match &quarantine.next_try_time {
+        Some(time) => format!("next try {}", show::time(Some(time))),
+        None => "no next try by itself, for no runs are scheduled".to_owned(),
+    };
     format!(
-        "since {}, next try {}: {}",
+        "since {}, {next}: {}",
         show::time(quarantine.since.as_ref()),
-        show::time(quarantine.next_try_time.as_ref()),
         quarantine.reason
     )
 }

@@ -1,8 +1,9 @@
 //! `schedule`: when runs come by themselves.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use contracts::v1;
 
+use crate::api::idempotency_key;
 use crate::command::Session;
 use crate::failure::Failure;
 use crate::page;
@@ -24,6 +25,35 @@ pub enum Command {
         /// Name or id
         name: String,
     },
+    /// Switch a schedule on: full runs, and the deltas between them
+    #[command(
+        after_help = "When runs come is written in its document of kind Schedule; see `rollcall apply --help`."
+    )]
+    On {
+        /// Name or id
+        name: String,
+        /// Switch this part instead
+        #[arg(long)]
+        only: Option<Part>,
+    },
+    /// Switch a schedule off: no full runs and no deltas; when they would come is kept
+    #[command(after_help = "Nightly deprovisions are a toggle of their own: --only deprovision.")]
+    Off {
+        /// Name or id
+        name: String,
+        /// Switch this part instead
+        #[arg(long)]
+        only: Option<Part>,
+    },
+}
+
+/// What of a schedule can be switched for itself.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Part {
+    /// The deltas between full runs
+    Delta,
+    /// The nightly runs that deal with leavers alone
+    Deprovision,
 }
 
 impl Command {
@@ -32,6 +62,8 @@ impl Command {
         match self {
             Self::List { connection } => list(session, &connection).await,
             Self::Show { name } => show_one(session, name).await,
+            Self::On { name, only } => switch(session, name, only, true).await,
+            Self::Off { name, only } => switch(session, name, only, false).await,
         }
     }
 }
@@ -64,6 +96,7 @@ async fn list(session: &Session, connection: &str) -> Result<(), Failure> {
             Column::Left("NEXT FULL"),
             Column::Left("NEXT DELTA"),
             Column::Left("NEXT DEPROVISION"),
+            Column::Left("WAITS BECAUSE"),
         ]);
         for schedule in &answer.schedules {
             table.row([
@@ -73,6 +106,7 @@ async fn list(session: &Session, connection: &str) -> Result<(), Failure> {
                 show::time(schedule.next_full_time.as_ref()),
                 show::time(schedule.next_delta_time.as_ref()),
                 show::time(schedule.next_deprovision_time.as_ref()),
+                schedule.waits_because.clone(),
             ]);
         }
         table.into_text(
@@ -92,13 +126,31 @@ async fn show_one(session: &Session, name: String) -> Result<(), Failure> {
     session.output.answer(&answer, card)
 }
 
+async fn switch(session: &Session, name: String, only: Option<Part>, on: bool) -> Result<(), Failure> {
+    let api = session.api().await?;
+    let switch = |part: bool| part.then_some(on);
+    let message = v1::SwitchScheduleRequest {
+        schedule: name,
+        on: switch(only.is_none()),
+        delta: switch(matches!(only, Some(Part::Delta))),
+        deprovision: switch(matches!(only, Some(Part::Deprovision))),
+        idempotency_key: idempotency_key(),
+    };
+    let answer = api
+        .call(message, async |request| {
+            api.schedules().switch_schedule(request).await
+        })
+        .await?;
+    session.output.answer(&answer, card)
+}
+
 fn card(schedule: &v1::Schedule) -> String {
     let mut text = Card::default()
         .line("Name", schedule.name.as_str())
         .line("Id", schedule.id.as_str())
         .line("Connection", schedule.connection.as_str())
         .line("When", schedule.description.as_str())
-        .line("Waits", schedule.waits_because.as_str())
+        .line("Waits because", schedule.waits_because.as_str())
         .line("Next full", show::time(schedule.next_full_time.as_ref()))
         .line("Next delta", show::time(schedule.next_delta_time.as_ref()))
         .line(

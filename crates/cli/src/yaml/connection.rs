@@ -2,7 +2,7 @@
 
 use contracts::v1;
 
-use crate::words::{CLOUDS, DELETION_MODES, FIRST_RUNS, LEAVER_ACTIONS};
+use crate::words::{CLOUDS, DELETION_MODES, FIRST_RUNS, LEAVER_ACTIONS, RETURN_ACTIONS};
 use crate::yaml::section::Section;
 
 /// Reads the document. What is not written stays unspecified: the defaults are api's.
@@ -33,6 +33,10 @@ fn leavers(section: &mut Section<'_>) -> v1::LeaverPolicies {
         soft_deleted: policy("softDeleted"),
         gone: policy("gone"),
         out_of_scope: policy("outOfScope"),
+        returning: section
+            .word("returning", &RETURN_ACTIONS)
+            .unwrap_or_default()
+            .into(),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_saphyr::FlowMap;
 
 use crate::words::{
     AUTHORITIES, CLOUDS, DELETION_MODES, FIELD_TYPES, FIRST_RUNS, IDENTIFIERS, LEAVER_ACTIONS, OPERATORS,
-    PASSWORD_MODES, ROLES, TARGETS, WEEKDAYS, word_of,
+    PASSWORD_MODES, RETURN_ACTIONS, ROLES, TARGETS, WEEKDAYS, word_of,
 };
 
 /// A YAML value whose keys keep their order.
@@ -110,6 +110,7 @@ fn of_leavers(leavers: &v1::LeaverPolicies) -> Keys {
         .word("softDeleted", word_of(&LEAVER_ACTIONS, leavers.soft_deleted()))
         .word("gone", word_of(&LEAVER_ACTIONS, leavers.gone()))
         .word("outOfScope", word_of(&LEAVER_ACTIONS, leavers.out_of_scope()))
+        .word("returning", word_of(&RETURN_ACTIONS, leavers.returning()))
 }
 
 fn of_brake(brake: &v1::Brake) -> Keys {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Truth;
+use super::folded;
 use super::operator::{Arity, Operator};
 use super::pattern::Pattern;
 use super::value::{Measure, Term};
@@ -232,13 +233,11 @@ impl AttributeClause {
         match &self.test {
             Test::Empty => false,
             Test::NotEmpty => true,
-            Test::Is(terms) => {
-                any(&|item| Term::observed(kind, item).is_some_and(|item| terms.contains(&item)))
-            }
-            Test::IsNot(term) => !any(&|item| Term::observed(kind, item).as_ref() == Some(term)),
-            Test::Begins(part) => any(&|item| crate::account::fold(item).starts_with(part.as_str())),
-            Test::Ends(part) => any(&|item| crate::account::fold(item).ends_with(part.as_str())),
-            Test::Holds(part) => any(&|item| crate::account::fold(item).contains(part.as_str())),
+            Test::Is(terms) => any(&|item| terms.iter().any(|term| term.is(item))),
+            Test::IsNot(term) => !any(&|item| term.is(item)),
+            Test::Begins(part) => any(&|item| folded::begins(item, part)),
+            Test::Ends(part) => any(&|item| folded::ends(item, part)),
+            Test::Holds(part) => any(&|item| folded::holds(item, part)),
             Test::Matches(pattern) => any(&|item| pattern.matches(item)),
             Test::Above(bound) => bound
                 .alike(value)

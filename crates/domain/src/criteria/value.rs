@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use uuid::Uuid;
 
+use super::folded;
 use crate::account::fold;
 use crate::attribute::Kind;
 
@@ -28,11 +29,11 @@ pub enum Measure {
 impl Eq for Measure {}
 
 impl Term {
-    /// What the directory says. `None`: it can't be compared.
-    pub fn observed(kind: Kind, text: &str) -> Option<Self> {
-        match kind {
-            Kind::Date => moment(text).map(Self::Moment),
-            _ => Some(Self::Folded(fold(text))),
+    /// Whether what the directory says is the same. What can't be compared is not.
+    pub fn is(&self, observed: &str) -> bool {
+        match self {
+            Self::Folded(folded) => folded::is(observed, folded),
+            Self::Moment(at) => moment(observed) == Some(*at),
         }
     }
 

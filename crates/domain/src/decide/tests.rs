@@ -65,6 +65,47 @@ pub(super) fn linked(account: &Account, status: LinkStatus) -> Known<'_> {
 }
 
 #[test]
+fn d3_who_is_back_is_reactivated_or_left_out_of_use_by_policy() {
+    let user = user(Presence::Present, Completeness::Whole);
+    for status in [Status::Deactivated, Status::Deleted] {
+        let away = account(status);
+        let known = Some(linked(&away, LinkStatus::Disabled));
+        let mut rules = rules();
+        let back = decide(&user, 42, known, Candidates::default(), &rules, NEW);
+        assert_eq!(
+            (back.outcome, back.action, back.status),
+            (Outcome::Updated, Action::Reactivate, LinkStatus::Active)
+        );
+        assert_eq!(back.login.is_some(), status == Status::Deleted);
+        rules.policies.returning = Returning::Nothing;
+        let left = decide(&user, 42, known, Candidates::default(), &rules, NEW);
+        assert_ne!(left.action, Action::Reactivate);
+        assert_eq!(
+            (left.status, left.account),
+            (LinkStatus::Active, Some(away.id)),
+            "the link follows"
+        );
+        assert_eq!(left.login, None);
+        assert!(left.reason.unwrap().contains("policy for returning"));
+    }
+}
+
+#[test]
+fn d6_what_stays_deleted_claims_no_login() {
+    let mut user = user(Presence::Present, Completeness::Whole);
+    user.attributes[Attribute::AccountEnabled as usize] = Mention::Value("false".into());
+    user.attributes[Attribute::UserPrincipalName as usize] = Mention::Value("anna@contoso.com".into());
+    let rules = rules();
+    for (status, claims) in [(Status::Deactivated, true), (Status::Deleted, false)] {
+        let away = account(status);
+        let known = Some(linked(&away, LinkStatus::Disabled));
+        let decision = decide(&user, 42, known, Candidates::default(), &rules, NEW);
+        assert_eq!(decision.outcome, Outcome::Updated);
+        assert_eq!(decision.login.is_some(), claims, "{status:?}");
+    }
+}
+
+#[test]
 fn someone_new_is_added_with_login_and_hash() {
     let (rules, user) = (rules(), user(Presence::Present, Completeness::Whole));
     let decision = decide(&user, 42, None, Candidates::default(), &rules, NEW);

@@ -133,6 +133,7 @@ fn only(cause: Cause, policy: Policy, manual_deletion: bool) -> Policies {
         soft_deleted: of(Cause::SoftDeleted),
         gone: of(Cause::Gone),
         out_of_scope: of(Cause::OutOfScope),
+        returning: Returning::Reactivate,
         manual_deletion,
     }
 }

@@ -244,7 +244,11 @@ fn d9_removals_by_itself_are_told_with_the_entry_that_says_whom() {
     let entry = uuid::Uuid::from_u128(7);
     let mut run = run(Asked::Delta, Ending::Finished);
     run.counts.removed = 2;
-    run.removed = Some(Removed { entry, records: 2 });
+    run.removed = Some(Removed {
+        entry,
+        entries: 1,
+        records: 2,
+    });
     let telling = tell(&run, MANNER);
     assert_eq!(kinds(&telling), [Kind::Removed], "of a delta, too");
     let notice = &telling.notices[0];

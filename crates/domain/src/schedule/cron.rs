@@ -73,6 +73,11 @@ impl Cron {
         }
     }
 
+    /// Whether it means each hour of a day: then it goes on while clocks show an hour for the second time.
+    pub(super) fn is_every_hour(&self) -> bool {
+        matches!(self.text.split(' ').nth(1), Some("*" | "*/1" | "0-23"))
+    }
+
     /// The first local time from this one on that it means.
     pub(super) fn at_or_after(&self, local: NaiveDateTime) -> Option<NaiveDateTime> {
         let mut minute = local.with_second(0)?.with_nanosecond(0)?;
@@ -145,5 +150,47 @@ mod tests {
             "0 2 * * mon-fri"
         );
         Cron::parse("0 2 29 2 *").unwrap();
+    }
+
+    fn times(text: &str, from: &str, count: usize) -> Vec<String> {
+        let cron = Cron::parse(text).unwrap();
+        let nanosecond = TimeDelta::nanoseconds(1);
+        let first = cron.at_or_after(from.parse().unwrap());
+        std::iter::successors(first, |last| cron.at_or_after(*last + nanosecond))
+            .take(count)
+            .map(|at| at.format("%a %Y-%m-%d %H:%M").to_string())
+            .collect()
+    }
+
+    #[test]
+    fn r3_where_both_days_are_given_either_is_enough() {
+        assert_eq!(
+            times("0 2 13 * fri", "2026-02-01T00:00:00", 5),
+            [
+                "Fri 2026-02-06 02:00",
+                "Fri 2026-02-13 02:00",
+                "Fri 2026-02-20 02:00",
+                "Fri 2026-02-27 02:00",
+                "Fri 2026-03-06 02:00",
+            ]
+        );
+        assert_eq!(
+            times("0 2 1,15 * 0", "2026-05-30T00:00:00", 4),
+            [
+                "Sun 2026-05-31 02:00",
+                "Mon 2026-06-01 02:00",
+                "Sun 2026-06-07 02:00",
+                "Sun 2026-06-14 02:00",
+            ]
+        );
+        // Sunday is 0 and 7.
+        assert_eq!(
+            times("0 2 * * 7", "2026-05-30T00:00:00", 2),
+            times("0 2 * * sun", "2026-05-30T00:00:00", 2)
+        );
+        assert_eq!(
+            times("59 23 29 2 *", "2026-02-01T00:00:00", 2),
+            ["Tue 2028-02-29 23:59", "Sun 2032-02-29 23:59"]
+        );
     }
 }

@@ -28,7 +28,12 @@ impl Spread {
     /// In whole seconds; `gap` is the time until the next run, if there is one.
     #[must_use]
     pub fn offset(self, gap: Option<TimeDelta>) -> TimeDelta {
-        let most = gap.map_or(LONGEST, |gap| LONGEST.min(gap / PART));
+        self.within(gap.map_or(LONGEST, |gap| LONGEST.min(gap / PART)))
+    }
+
+    /// In whole seconds, less than `most`.
+    #[must_use]
+    pub fn within(self, most: TimeDelta) -> TimeDelta {
         let seconds = u64::try_from(most.num_seconds()).unwrap_or(0);
         let part = u128::from(seconds) * u128::from(self.0) / (u128::from(u32::MAX) + 1);
         TimeDelta::seconds(i64::try_from(part).unwrap_or(0))

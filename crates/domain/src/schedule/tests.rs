@@ -1,3 +1,5 @@
+mod edges;
+
 use chrono::{Datelike, NaiveDateTime, Timelike, Weekday};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -258,7 +260,7 @@ fn r3_what_was_missed_is_counted() {
         missed: 0,
     };
     assert_eq!(passed(due), Some(on_time));
-    assert_eq!(on_time.reason(), None);
+    assert_eq!(on_time.reason(false), None);
     let late = passed(due + TimeDelta::hours(3)).unwrap();
     assert_eq!((late.count, late.missed), (1, 1));
     let week = passed(due + TimeDelta::days(7)).unwrap();
@@ -266,10 +268,18 @@ fn r3_what_was_missed_is_counted() {
     assert_eq!(week.last, first + TimeDelta::days(7));
     let more = passed(due + TimeDelta::days(7) + TimeDelta::hours(1)).unwrap();
     assert_eq!(
-        more.reason().unwrap(),
+        more.reason(false).unwrap(),
         "makes up for 8 scheduled times that were missed while nobody ran"
     );
-    assert!(late.reason().unwrap().contains("for 1 scheduled time that was"));
+    assert!(
+        late.reason(false)
+            .unwrap()
+            .contains("for 1 scheduled time that was missed")
+    );
+    assert_eq!(
+        more.reason(true).unwrap(),
+        "makes up for 8 scheduled times that passed while the connection was in quarantine"
+    );
 }
 
 #[test]
@@ -281,7 +291,7 @@ fn r3_years_of_minutes_are_counted_in_a_moment() {
         .passed(Kind::Full, utc("2026-01-02T00:00:00Z"), spread, now)
         .unwrap();
     assert_eq!(passed.last, utc("2026-06-01T00:00:00Z"));
-    assert!(passed.reason().unwrap().contains("more than"), "{passed:?}");
+    assert!(passed.reason(false).unwrap().contains("more than"), "{passed:?}");
 }
 
 #[test]

@@ -8,11 +8,14 @@ use super::{Frequency, Zone, day_key};
 
 /// Days that lie between two times at most, those of cron aside.
 const LONGEST_WAIT: usize = 70;
+/// By how much clocks are put back at most.
+const LONGEST_REPEAT: TimeDelta = TimeDelta::hours(3);
 
 /// When something is due.
 ///
 /// Local times are resolved once each: one that clocks show twice is the first of the two, one that they leave out is the
-/// moment in which they are put forward. Several that come to the same moment are one.
+/// moment in which they are put forward. Several that come to the same moment are one. Cron patterns of every hour go on while
+/// clocks show an hour for the second time: nobody who asks for each hour means to wait for two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timing {
     frequency: Frequency,
@@ -55,14 +58,38 @@ impl Timing {
             .local(after)
             .checked_add_signed(TimeDelta::nanoseconds(1))?;
         let mut local = self.at_or_after(shown.max(self.start))?;
-        loop {
+        let first = loop {
             let at = self.zone.instant(local)?;
             if at > after {
-                return Some(at);
+                break at;
             }
             // Clocks show it for the second time.
             local = self.at_or_after(local.checked_add_signed(TimeDelta::nanoseconds(1))?)?;
+        };
+        Some(self.repeated(after).map_or(first, |again| again.min(first)))
+    }
+
+    /// The first time after `after` that clocks show for the second time, where that counts.
+    fn repeated(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let Frequency::Cron(cron) = &self.frequency else {
+            return None;
+        };
+        if !cron.is_every_hour() {
+            return None;
         }
+        let from = self.zone.local(after.checked_sub_signed(LONGEST_REPEAT)?);
+        let until = self.zone.local(after.checked_add_signed(LONGEST_REPEAT)?);
+        if until - from >= LONGEST_REPEAT * 2 {
+            return None;
+        }
+        let mut local = cron.at_or_after(from.max(self.start))?;
+        while local <= until {
+            if let Some(again) = self.zone.second_instant(local).filter(|again| *again > after) {
+                return Some(again);
+            }
+            local = cron.at_or_after(local.checked_add_signed(TimeDelta::nanoseconds(1))?)?;
+        }
+        None
     }
 
     /// Whether this is one of the times.

@@ -69,6 +69,14 @@ impl Zone {
         }
         None
     }
+
+    /// When clocks show this there for the second time; none where they show it once.
+    pub(super) fn second_instant(self, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+        match self.0.from_local_datetime(&local) {
+            LocalResult::Ambiguous(_, second) => Some(second.to_utc()),
+            LocalResult::Single(_) | LocalResult::None => None,
+        }
+    }
 }
 
 impl fmt::Display for Zone {

@@ -130,7 +130,7 @@ impl World {
                 soft_deleted: policy,
                 gone: policy,
                 out_of_scope: policy,
-                manual_deletion: false,
+                ..Policies::default()
             },
             brake: Brake {
                 percent: 10,

@@ -147,6 +147,26 @@ fn d1_explicit_policies_win_over_the_shorthand() {
 }
 
 #[test]
+fn d3_the_policy_for_those_who_come_back_is_one_of_two() {
+    let with = |returning: i32| {
+        let document = v1::Connection {
+            leavers: Some(v1::LeaverPolicies {
+                returning,
+                ..v1::LeaverPolicies::default()
+            }),
+            ..connection()
+        };
+        let (wanted, violations, _) = checked(vec![Kind::Connection(document)]);
+        (wanted.connections[0].1.leavers.returning, violations)
+    };
+    assert_eq!(with(0), (Returning::Reactivate, vec![]));
+    assert_eq!(with(1), (Returning::Reactivate, vec![]));
+    assert_eq!(with(2), (Returning::Nothing, vec![]));
+    let (_, violations) = with(9);
+    assert_eq!(violations[0].path, "documents[0].connection.leavers.returning");
+}
+
+#[test]
 fn c15_a_cloud_or_both_addresses() {
     let cloud = |document| {
         let (wanted, violations, _) = checked(vec![Kind::Connection(document)]);

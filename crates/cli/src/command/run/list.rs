@@ -30,7 +30,7 @@ pub struct Args {
     /// Only in this state; may be given several times
     #[arg(long = "state", value_enum, value_name = "STATE")]
     states: Vec<State>,
-    /// Only those set off by this: api, cli, console
+    /// Only those set off by this: api, cli, console, schedule, or "schedule NAME" for one of several
     #[arg(long, value_name = "TRIGGER", default_value = "")]
     trigger: String,
     /// Only those asked for in the last so many minutes, hours, days or weeks: 30m, 12h, 7d, 2w
@@ -62,6 +62,8 @@ enum Kind {
     Delta,
     Preview,
     Manual,
+    Deprovision,
+    Revert,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,7 +83,7 @@ impl Args {
     fn request(&self) -> v1::ListRunsRequest {
         let time = |at: DateTime<Utc>| Timestamp {
             seconds: at.timestamp(),
-            nanos: 0,
+            nanos: i32::try_from(at.timestamp_subsec_nanos()).unwrap_or(0),
         };
         v1::ListRunsRequest {
             connection: self.connection.clone(),
@@ -106,6 +108,8 @@ impl Kind {
             Self::Delta => v1::RunKind::Delta,
             Self::Preview => v1::RunKind::Preview,
             Self::Manual => v1::RunKind::Manual,
+            Self::Deprovision => v1::RunKind::Deprovision,
+            Self::Revert => v1::RunKind::Revert,
         }
     }
 }
