@@ -236,7 +236,7 @@ fn changed<'a>(change: &Change<'a>, made: Made, now: Now<'a>) -> Undo<'a> {
     if link_kept {
         kept.push(Kept::Link);
     }
-    let mut displaced = !link_kept && change.displaced.iter().any(|link| link.is_as_left());
+    let mut displaced = !link_kept && change.displaced.iter().any(LinkChange::is_as_left);
     let gets_it_back = change.link.is_some_and(|link| link.gets_back(now.account));
     if !now.others.is_empty() && (displaced || link && gets_it_back) {
         // Nobody shares a record with somebody else.
