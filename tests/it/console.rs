@@ -1,115 +1,19 @@
 //! The console as a browser meets it: signing in, true pages, a safe file, and nothing for other sites.
 
-use contracts::v1::{NoticeKind, Outcome, ReviewState, Run, RunKind};
+mod history;
+
+use contracts::v1::{AccountStatus, NoticeKind, Outcome, ReviewState, Run, RunKind};
+use harness::browser::Browser;
 use harness::documents::CONNECTION;
 use harness::people::{hire, hire_many};
 use harness::runs::{counts, tally};
 use harness::world::World;
-use reqwest::header::{COOKIE, HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
-use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::StatusCode;
+use reqwest::header::{LOCATION, ORIGIN, SET_COOKIE};
 use serde_json::json;
 
 /// What a spreadsheet would run.
 const FORMULA: &str = "=HYPERLINK(\"http://evil.example\",\"Ann\")";
-
-/// A browser: it keeps its cookie, and follows nothing by itself.
-struct Browser {
-    http: Client,
-    console: String,
-    cookie: String,
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map(|value| value.to_str().unwrap())
-            .unwrap_or_default()
-    }
-
-    /// What the forms of this page bring back.
-    fn form_token(&self) -> String {
-        let (_, after) = self
-            .body
-            .split_once("name=\"form_token\" value=\"")
-            .expect("a form");
-        after.split('"').next().unwrap().to_owned()
-    }
-}
-
-impl Browser {
-    fn of(world: &World) -> Self {
-        let http = Client::builder().redirect(Policy::none()).build().unwrap();
-        Self {
-            http,
-            console: world.endpoints().console.clone(),
-            cookie: String::new(),
-        }
-    }
-
-    async fn signed_in(world: &World) -> Self {
-        let mut browser = Self::of(world);
-        let answer = browser.sign_in(&world.token).await;
-        assert_eq!(
-            (answer.status, answer.header("location")),
-            (StatusCode::SEE_OTHER, "/runs"),
-            "{}",
-            answer.body
-        );
-        browser
-    }
-
-    async fn sign_in(&mut self, token: &str) -> Answer {
-        let answer = self
-            .post("/sign-in", &[("token", token), ("next", "/runs")])
-            .await;
-        if let Some(cookie) = answer.headers.get(SET_COOKIE) {
-            let cookie = cookie.to_str().unwrap();
-            assert!(
-                cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
-                "{cookie}"
-            );
-            cookie.split(';').next().unwrap().clone_into(&mut self.cookie);
-        }
-        answer
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.send(self.http.get(format!("{}{path}", self.console))).await
-    }
-
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
-        self.send(self.form(path, form)).await
-    }
-
-    fn form(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
-        self.http.post(format!("{}{path}", self.console)).form(form)
-    }
-
-    async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.header(COOKIE, &self.cookie).send().await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        Answer {
-            status,
-            headers,
-            body: response.text().await.unwrap(),
-        }
-    }
-
-    /// A page that must be there.
-    async fn page(&self, path: &str) -> Answer {
-        let answer = self.get(path).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
-        answer
-    }
-}
 
 #[tokio::test]
 async fn only_a_known_token_signs_in_and_signing_out_ends_it() {
@@ -406,6 +310,81 @@ async fn d8_reviews_are_reached_from_the_bell_and_the_connection_and_decided_in_
         kept.iter()
             .all(|review| review.resolution_reason == "on parental leave")
     );
+}
+
+#[tokio::test]
+async fn d8_what_could_not_be_decided_is_told_by_name_with_the_list_which_is_a_file_too() {
+    let world = World::with("deletionMode: manual", "").await;
+    hire_many(&world.tenant, 6);
+    let ann = hire(&world.tenant, "ann", json!({ "displayName": FORMULA }));
+    let bob = hire(&world.tenant, "bob", json!({}));
+    world.full().await;
+    for id in [&ann, &bob] {
+        world.tenant.hard_delete(id).unwrap();
+    }
+    let account = world.account("ann").await.id;
+    let added = world
+        .cli_json(&["asset", "add", "--name", "Laptop 7", "--tag", "T-7"])
+        .await;
+    let asset = added["id"].as_str().unwrap();
+    world.cli_json(&["asset", "assign", asset, &account]).await;
+    world.full().await;
+    let open = world.reviews(ReviewState::Open).await;
+    assert_eq!(open.len(), 2, "{open:#?}");
+
+    let browser = Browser::signed_in(&world).await;
+    let list = browser.page("/reviews?connection=contoso").await;
+    assert!(
+        list.body.contains("href=\"/reviews.csv?connection=contoso\""),
+        "{}",
+        list.body
+    );
+    let file = browser.get("/reviews.csv?connection=contoso&cause=gone").await;
+    assert!(file.header("content-disposition").contains("reviews.csv"));
+    let lines: Vec<&str> = file.body.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", file.body);
+    let of_ann = lines
+        .iter()
+        .find(|line| line.contains("ann@contoso.com"))
+        .unwrap();
+    assert!(
+        of_ann.contains("1: Laptop 7 (T-7)") && of_ann.contains("'=HYPERLINK") && of_ann.contains(",delete,"),
+        "{of_ann}"
+    );
+    let none = browser.get("/reviews.csv?cause=disabled").await;
+    assert_eq!(none.body.lines().count(), 1, "{}", none.body);
+
+    let token = list.form_token();
+    let decide = async |verdict: &str, ids: &[&str]| {
+        let mut form: Vec<(&str, &str)> = ids.iter().map(|id| ("id", *id)).collect();
+        form.extend([
+            ("form_token", token.as_str()),
+            ("verdict", verdict),
+            ("reason", "left"),
+        ]);
+        browser.post("/reviews", &form).await
+    };
+    let nobody = decide("approve", &[]).await;
+    assert!(
+        nobody.status == StatusCode::BAD_REQUEST && nobody.body.contains("tick the boxes"),
+        "{}",
+        nobody.body
+    );
+    let ids: Vec<&str> = open.iter().map(|review| review.id.as_str()).collect();
+    let partly = decide("approve", &ids).await;
+    assert_eq!(partly.status, StatusCode::CONFLICT);
+    assert!(
+        partly.body.contains("1 done. 1 could not be done")
+            && partly.body.contains("ann@contoso.com: still holds 1 asset"),
+        "{}",
+        partly.body
+    );
+    assert_eq!(world.account("bob").await.status(), AccountStatus::Deleted);
+    assert_eq!(world.account("ann").await.status(), AccountStatus::Active);
+    let left = world.reviews(ReviewState::Open).await.remove(0);
+    let only = decide("deactivate", &[&left.id]).await;
+    assert_eq!(only.status, StatusCode::SEE_OTHER, "{}", only.body);
+    assert_eq!(world.account("ann").await.status(), AccountStatus::Deactivated);
 }
 
 #[tokio::test]

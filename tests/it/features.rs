@@ -12,6 +12,12 @@ mod assets_held;
 
 mod reviews;
 
+mod reviews_meanwhile;
+
+mod leavers_meanwhile;
+
+mod returning;
+
 mod system_log;
 
 mod purge;
@@ -75,3 +81,13 @@ mod deprovision;
 mod quarantine;
 
 mod expiry;
+
+mod run_history;
+
+mod run_log;
+
+mod run_changes;
+
+mod run_waits;
+
+mod run_retention;

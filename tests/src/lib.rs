@@ -8,6 +8,8 @@ pub mod site;
 
 pub mod world;
 
+pub mod browser;
+
 pub mod runs;
 
 pub mod register;

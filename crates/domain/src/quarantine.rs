@@ -20,8 +20,8 @@ const FIRST_WAIT: TimeDelta = TimeDelta::minutes(15);
 /// The longest wait.
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(24);
 
-/// Causes that no waiting mends.
-const LASTING: [&str; 15] = [
+/// Causes that no waiting mends, and that one call shows: a test tells whether they are over.
+pub const LASTING: [&str; 15] = [
     "wrong_secret",
     "expired_secret",
     "missing_credential",
@@ -90,8 +90,11 @@ pub enum Happened {
     Ran(Records),
     /// A run could not go on.
     Failed(Why),
-    /// A test went well.
-    TestPassed,
+    /// A test went well: a few small calls.
+    TestPassed {
+        /// Whether runs come by themselves. They show more than a test does.
+        runs_come: bool,
+    },
     /// A person ended the quarantine.
     Released,
 }
@@ -114,6 +117,8 @@ pub enum Scope {
     Whole,
     /// What had changed.
     Changes,
+    /// Everything, but leavers alone were decided on: what is wrong with the others does not show.
+    Leavers,
     /// Certain users, whom a person named: how many of them fail says nothing of the connection.
     Named,
 }
@@ -169,13 +174,13 @@ pub fn after(
 ) -> (Health, Option<Change>) {
     match happened {
         Happened::Released => (Health::Working, None),
-        Happened::TestPassed => match health {
-            // A test reads no records: it can't tell that they are better.
-            Health::Quarantined(quarantine) if quarantine.why.cause == RECORDS_FAILED => {
-                (Health::Quarantined(quarantine), None)
+        Happened::TestPassed { runs_come } => {
+            if health.cause().is_none_or(|cause| test_shows(cause, runs_come)) {
+                works(&health)
+            } else {
+                (health, None)
             }
-            health => works(&health),
-        },
+        }
         Happened::Ran(records) => match too_many_failed(records) {
             Some(why) => quarantined(health, why, now, jitter),
             None => match health {
@@ -200,7 +205,31 @@ pub fn after(
     }
 }
 
+/// Whether a test that goes well shows that this is over. Not that records do not fail any more: a test reads none. Nor, where
+/// a run may tell, that a whole run is spared what broke off those before: a few calls may well go through. Otherwise a
+/// connection that works for tests alone would recover and fail in turns, with a mail each time.
+#[must_use]
+pub fn test_shows(cause: &str, runs_come: bool) -> bool {
+    cause != RECORDS_FAILED && (!runs_come || LASTING.contains(&cause))
+}
+
+/// Why a delta of this connection reads everything; none: it need not. Those that fail need not be among what has changed.
+#[must_use]
+pub fn reads_everything(health: &Health) -> Option<&'static str> {
+    (health.cause() == Some(RECORDS_FAILED))
+        .then_some("the connection is in quarantine because records fail, and only reading everything shows whether they do")
+}
+
 impl Health {
+    /// Why it fails, if it does.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Working => None,
+            Self::Failing { why, .. } | Self::Quarantined(Quarantine { why, .. }) => Some(&why.cause),
+        }
+    }
+
     /// How often it failed in a row.
     #[must_use]
     pub const fn failures(&self) -> u32 {
@@ -251,7 +280,7 @@ fn wait(tries: u32, jitter: f64) -> TimeDelta {
 
 fn too_many_failed(records: Records) -> Option<Why> {
     let Records { seen, failed, scope } = records;
-    if scope == Scope::Named || seen < FAILED_FROM {
+    if matches!(scope, Scope::Named | Scope::Leavers) || seen < FAILED_FROM {
         return None;
     }
     (u64::from(failed) * 100 > u64::from(seen) * FAILED_PERCENT).then(|| Why {
@@ -268,7 +297,7 @@ fn shows_records(records: Records) -> bool {
     match records.scope {
         Scope::Whole => true,
         Scope::Changes => records.seen >= FAILED_FROM,
-        Scope::Named => false,
+        Scope::Named | Scope::Leavers => false,
     }
 }
 
@@ -336,8 +365,51 @@ mod tests {
             assert_eq!(change, None);
             health = next;
         }
-        let (health, change) = after(health, Happened::TestPassed, now, 0.0);
+        let (health, change) = after(health, Happened::TestPassed { runs_come: false }, now, 0.0);
         assert_eq!((health, change), (Health::Working, Some(Change::Recovered)));
+    }
+
+    #[test]
+    fn a_test_ends_what_it_shows_and_leaves_the_rest_to_the_runs_that_come() {
+        let ends = |cause, runs_come| {
+            let health = Health::Quarantined(Quarantine {
+                since: at(0),
+                why: Why {
+                    cause: String::from(cause),
+                    text: String::new(),
+                },
+                failures: 3,
+                tries: 1,
+                next_try: at(15),
+            });
+            after(health, Happened::TestPassed { runs_come }, at(15), 0.0).0 == Health::Working
+        };
+        for cause in LASTING {
+            assert!(ends(cause, true) && ends(cause, false), "{cause}");
+        }
+        for cause in ["throttled", "unreachable", "transient", "internal", "other"] {
+            assert!(!ends(cause, true) && ends(cause, false), "{cause}");
+        }
+        assert!(!ends(RECORDS_FAILED, true) && !ends(RECORDS_FAILED, false));
+    }
+
+    #[test]
+    fn a_connection_that_works_for_tests_alone_waits_longer_and_longer_and_tells_it_once() {
+        let (mut health, mut now, mut told) = (Health::Working, at(0), Vec::new());
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            for happened in [failed("throttled"), Happened::TestPassed { runs_come: true }] {
+                let (next, change) = after(health, happened, now, 0.0);
+                told.extend(change);
+                health = next;
+            }
+            if let Health::Quarantined(quarantine) = &health {
+                waits.push((quarantine.next_try - now).num_minutes());
+                now = quarantine.next_try;
+            }
+        }
+        assert_eq!(told, [Change::BeganToFail, Change::Quarantined]);
+        assert_eq!(waits, [15, 30, 60, 120, 240, 480]);
     }
 
     #[test]
@@ -358,15 +430,17 @@ mod tests {
         assert_eq!(run(20, 9, Scope::Changes), Some(Change::Quarantined));
         assert_eq!(run(19, 19, Scope::Whole), None);
         assert_eq!(run(100, 100, Scope::Named), None);
+        assert_eq!(run(100, 100, Scope::Leavers), None);
     }
 
     #[test]
     fn only_records_that_do_not_fail_end_a_quarantine_for_records() {
         let (health, _) = after(Health::Working, ran(100, 50, Scope::Whole), at(0), 0.0);
         for little in [
-            Happened::TestPassed,
+            Happened::TestPassed { runs_come: false },
             ran(2, 0, Scope::Changes),
             ran(100, 0, Scope::Named),
+            ran(100, 0, Scope::Leavers),
         ] {
             assert_eq!(after(health.clone(), little, at(5), 0.0), (health.clone(), None));
         }
@@ -376,6 +450,15 @@ mod tests {
                 (Health::Working, Some(Change::Recovered))
             );
         }
+    }
+
+    #[test]
+    fn a_delta_reads_everything_while_records_fail() {
+        let (health, _) = after(Health::Working, ran(100, 50, Scope::Whole), at(0), 0.0);
+        assert!(reads_everything(&health).is_some());
+        let (health, _) = after(Health::Working, failed("wrong_secret"), at(0), 0.0);
+        assert_eq!(reads_everything(&health), None);
+        assert_eq!(reads_everything(&Health::Working), None);
     }
 
     #[test]
@@ -392,7 +475,7 @@ mod tests {
             prop::sample::select(vec!["wrong_secret", "throttled", "internal", "disconnected"])
                 .prop_map(failed),
             (0_u32..50, 0_u32..50).prop_map(|(seen, bad)| ran(seen, bad.min(seen), Scope::Whole)),
-            Just(Happened::TestPassed),
+            any::<bool>().prop_map(|runs_come| Happened::TestPassed { runs_come }),
         ]
     }
 

@@ -19,7 +19,7 @@ use service::telemetry::{TraceContext, set_parent};
 use store::mapping::{self, Mapping};
 use store::run::{self, Run};
 use store::run_fetch::{self, Hold, Outcome, State};
-use store::{Store, StoreError, connection, delta_cursor, group_mirror, never_touch};
+use store::{Store, StoreError, connection, connection_health, delta_cursor, group_mirror, never_touch};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -164,6 +164,7 @@ impl Fetcher {
             &job.connection,
             job.last_full,
             job.groups.as_ref(),
+            job.quarantine,
             now,
         ) {
             Reading::Full(reason) => listing::read(&job, reason, &organization).await,
@@ -211,6 +212,10 @@ impl Fetcher {
                     }),
                 };
                 let last_full = run_fetch::last_full(&mut database, run.id).await?;
+                let health = connection_health::find(&mut database, run.connection).await?;
+                let quarantine = health
+                    .filter(|known| !known.released)
+                    .and_then(|known| domain::quarantine::reads_everything(&known.health));
                 drop(database);
                 let credential = directory::credential(&self.store, connection.credential).await?;
                 Ok(Some((
@@ -218,11 +223,12 @@ impl Fetcher {
                     mappings,
                     credential,
                     (cursor, groups),
-                    last_full,
+                    (last_full, quarantine),
                 )))
             })
             .await?;
-        let Some((connection, mappings, credential, (cursor, groups), last_full)) = found else {
+        let Some((connection, mappings, credential, (cursor, groups), (last_full, quarantine))) = found
+        else {
             return Err(FetchError::Missing { what: "connection" });
         };
         let graph = self.directories.open(&connection, credential.as_ref())?;
@@ -241,6 +247,7 @@ impl Fetcher {
             lease: Arc::clone(lease),
             cursor,
             last_full,
+            quarantine,
             directories: Arc::clone(&self.directories),
             store: self.store.clone(),
             bus: self.bus.clone(),

@@ -46,6 +46,8 @@ pub struct Job {
     pub cursor: Option<DeltaCursor>,
     /// The last full reading.
     pub last_full: Option<LastFull>,
+    /// Why a delta reads everything while the connection is in quarantine.
+    pub quarantine: Option<&'static str>,
     /// Opens and seals delta links.
     pub directories: Arc<Directories>,
     /// The database.

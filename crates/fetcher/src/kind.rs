@@ -46,13 +46,14 @@ pub fn selection() -> String {
     Attribute::ALL.map(Attribute::name).join(",")
 }
 
-/// Decides what a run of `kind` reads.
+/// Decides what a run of `kind` reads. `quarantine` is what it says against reading changes only.
 pub fn choose(
     kind: Kind,
     cursor: Option<DeltaCursor>,
     connection: &Connection,
     last_full: Option<LastFull>,
     groups: Option<&Wanted>,
+    quarantine: Option<&str>,
     now: DateTime<Utc>,
 ) -> Reading {
     match kind {
@@ -63,8 +64,10 @@ pub fn choose(
         Kind::Delta => match cursor {
             None => Reading::Full(Some(no_cursor(last_full))),
             Some(cursor) => {
-                let objection = objection(&cursor, connection, now);
-                match objection.or_else(|| groups.and_then(|groups| objection_of_groups(groups, now))) {
+                let objection = objection(&cursor, connection, now)
+                    .or_else(|| groups.and_then(|groups| objection_of_groups(groups, now)))
+                    .or_else(|| quarantine.map(str::to_owned));
+                match objection {
                     Some(reason) => Reading::Full(Some(reason)),
                     None => Reading::Delta(Box::new(Cursors {
                         users: cursor,
@@ -263,6 +266,7 @@ mod tests {
             &connection(),
             None,
             Some(groups),
+            None,
             noon(),
         ) {
             Reading::Full(reason) => reason.unwrap(),
@@ -320,7 +324,7 @@ mod tests {
     }
 
     fn reason(cursor: Option<DeltaCursor>, connection: &Connection, last: Option<LastFull>) -> String {
-        match choose(Kind::Delta, cursor, connection, last, None, noon()) {
+        match choose(Kind::Delta, cursor, connection, last, None, None, noon()) {
             Reading::Full(reason) => reason.unwrap(),
             Reading::Delta(_) => "delta".into(),
             Reading::Named => panic!("nobody was named"),
@@ -331,7 +335,7 @@ mod tests {
     fn a_good_cursor_makes_a_delta_but_only_of_a_delta() {
         assert_eq!(reason(Some(cursor()), &connection(), None), "delta");
         for kind in [Kind::Full, Kind::Preview] {
-            let reading = choose(kind, Some(cursor()), &connection(), None, None, noon());
+            let reading = choose(kind, Some(cursor()), &connection(), None, None, None, noon());
             assert_eq!(reading, Reading::Full(None));
         }
     }
@@ -395,6 +399,25 @@ mod tests {
             reason(Some(other), &connection(), None),
             "the selected attributes have changed"
         );
+    }
+
+    #[test]
+    fn b17_quarantine_may_ask_for_everything() {
+        let quarantine = Some("records fail");
+        let read = |kind| {
+            choose(
+                kind,
+                Some(cursor()),
+                &connection(),
+                None,
+                None,
+                quarantine,
+                noon(),
+            )
+        };
+        assert_eq!(read(Kind::Delta), Reading::Full(Some("records fail".into())));
+        assert_eq!(read(Kind::Full), Reading::Full(None));
+        assert_eq!(read(Kind::Manual), Reading::Named);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Connections in quarantine come back by themselves (B17): when the next try of one is due, or something about it has
-//! changed, it is tested. What that found is written down; the reconciler decides what it comes to.
+//! changed, it is tested. What that found is written down; the reconciler decides what it comes to. Where a test would not tell
+//! enough, the next scheduled run is the try, and there is nothing to do here.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use domain::id::ConnectionId;
+use futures::future::join_all;
 use service::Clock;
 use service::drain::Stopper;
 use store::connection_status::MadeBy;
@@ -45,16 +48,19 @@ impl Tries {
     async fn once(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let due = quarantine::due(&mut *self.store.connection().await?, now, MOST).await?;
-        for connection in due {
+        // Side by side: one that does not answer must not make the others late.
+        let tried = join_all(due.into_iter().map(|connection| self.attempt(connection))).await;
+        tried.into_iter().collect()
+    }
+
+    async fn attempt(&self, connection: ConnectionId) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let taken =
+            connection_try::take(&mut *self.store.connection().await?, connection, now, now + LEASE).await?;
+        if taken {
+            self.tests.check(connection, MadeBy::Quarantine).await?;
             let now = self.clock.now();
-            let taken =
-                connection_try::take(&mut *self.store.connection().await?, connection, now, now + LEASE)
-                    .await?;
-            if taken {
-                self.tests.check(connection, MadeBy::Quarantine).await?;
-                let now = self.clock.now();
-                connection_try::give_back(&mut *self.store.connection().await?, connection, now).await?;
-            }
+            connection_try::give_back(&mut *self.store.connection().await?, connection, now).await?;
         }
         Ok(())
     }

@@ -291,7 +291,7 @@ impl Scheduler {
         reason: Option<String>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let by = format!("schedule {}", stored.name);
+        let by = format!("{}{}", run::OF_SCHEDULE, stored.name);
         let run = Run {
             id,
             organization: stored.organization,

@@ -20,6 +20,19 @@ pub struct Known {
     pub considered_at: DateTime<Utc>,
     /// Whether a person has ended its quarantine since.
     pub released: bool,
+    /// Whether something about it has changed since, so that it may be tried at once.
+    pub changed: bool,
+}
+
+impl Known {
+    /// Until when its scheduled runs wait at least; none: they may come.
+    #[must_use]
+    pub fn held_until(&self) -> Option<DateTime<Utc>> {
+        match &self.health {
+            Health::Quarantined(quarantine) if !self.released && !self.changed => Some(quarantine.next_try),
+            Health::Quarantined(_) | Health::Working | Health::Failing { .. } => None,
+        }
+    }
 }
 
 /// When the health of a connection changed, for people to be told of.
@@ -62,8 +75,10 @@ pub async fn of_connections(
         "-- connection_health.of_connections
          SELECT health.connection_id, health.failures, health.quarantined_since, health.cause, health.reason,
              health.tries, health.next_try_at, health.considered_at,
-             coalesce(connection.released_at > health.considered_at, false) AS released
+             coalesce(connection.released_at > health.considered_at, false) AS released,
+             health.considered_at < greatest(connection.updated_at, credential.updated_at) AS changed
          FROM connection_health AS health JOIN connection ON connection.id = health.connection_id
+         LEFT JOIN credential ON credential.id = connection.credential_id
          WHERE health.connection_id = ANY($1)",
     )
     .bind(ids)
@@ -79,7 +94,8 @@ pub async fn find(connection: &mut PgConnection, id: ConnectionId) -> Result<Opt
     Ok(of_connections(connection, &[id]).await?.into_iter().next())
 }
 
-/// Writes down how a connection fares from `now` on.
+/// Writes down how a connection fares from `now` on. A release that has been heeded is over, also where the clock that it was
+/// made by is ahead.
 pub async fn put(
     connection: &mut PgConnection,
     id: ConnectionId,
@@ -103,7 +119,7 @@ pub async fn put(
         "-- connection_health.put
          INSERT INTO connection_health (connection_id, failures, quarantined_since, cause, reason, tries, next_try_at,
              considered_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         SELECT $1, $2, $3, $4, $5, $6, $7, greatest($8, released_at) FROM connection WHERE id = $1
          ON CONFLICT (connection_id) DO UPDATE
          SET failures = excluded.failures, quarantined_since = excluded.quarantined_since, cause = excluded.cause,
              reason = excluded.reason, tries = excluded.tries, next_try_at = excluded.next_try_at,
@@ -142,14 +158,24 @@ pub async fn insert_change(connection: &mut PgConnection, changed: &Changed) -> 
     Ok(())
 }
 
-/// What changed with this event.
-pub async fn change_of(connection: &mut PgConnection, event: EventId) -> Result<Option<Changed>, StoreError> {
+/// What changed with this event of a run, or with one before it of which nothing was told, because this one came so soon.
+pub async fn change_of(
+    connection: &mut PgConnection,
+    event: EventId,
+    run: RunId,
+) -> Result<Option<Changed>, StoreError> {
+    // Ids grow with time: those of a run's events are later than its own.
     let row: Option<ChangeRow> = sqlx::query_as(
         "-- connection_health_change.change_of
          SELECT id, organization_id, connection_id, run_id, change, reason, next_try_at, at
-         FROM connection_health_change WHERE id = $1",
+         FROM connection_health_change AS changed
+         WHERE id = $1
+            OR id > $2 AND id < $1 AND run_id = $2
+               AND NOT EXISTS (SELECT FROM notice WHERE notice.event_id = changed.id)
+         ORDER BY id DESC LIMIT 1",
     )
     .bind(event.0)
+    .bind(run.0)
     .fetch_optional(connection)
     .await?;
     Ok(row.map(Changed::try_from).transpose()?)
@@ -211,6 +237,7 @@ struct Row {
     next_try_at: Option<DateTime<Utc>>,
     considered_at: DateTime<Utc>,
     released: bool,
+    changed: bool,
 }
 
 impl TryFrom<Row> for Known {
@@ -239,6 +266,7 @@ impl TryFrom<Row> for Known {
             health,
             considered_at: row.considered_at,
             released: row.released,
+            changed: row.changed,
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::id::{ConnectionId, OrganizationId, RunId};
-use domain::quarantine::{Happened, Records, Scope, Why};
+use domain::quarantine::{Happened, LASTING, RECORDS_FAILED, Records, Scope, Why};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -11,35 +11,42 @@ use crate::connection_status::MadeBy;
 use crate::run::Kind;
 use crate::{Inconsistent, StoreError};
 
-/// Connections in quarantine whose next try is due, those that have waited longest first. Where records fail, a try without
-/// a run would tell nothing; one that was tried waits for the reconciler's word on that.
+/// Whether runs of `health.connection_id` come by themselves.
+const RUNS_COME: &str = "EXISTS (
+    SELECT FROM schedule JOIN schedule_state AS state ON state.schedule_id = schedule.id
+    WHERE schedule.connection_id = health.connection_id AND (state.full_due IS NOT NULL OR state.delta_due IS NOT NULL))";
+
+/// Connections in quarantine whose next try is due, those that have waited longest first; only where a test can end it (see
+/// `domain::quarantine::test_shows`). One that was tried waits for the reconciler's word on that.
 pub async fn due(
     connection: &mut PgConnection,
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<ConnectionId>, StoreError> {
-    let ids: Vec<Uuid> = sqlx::query_scalar(
+    let sql = format!(
         "-- quarantine.due
          SELECT health.connection_id
          FROM connection_health AS health
          JOIN connection ON connection.id = health.connection_id
          LEFT JOIN credential ON credential.id = connection.credential_id
          WHERE health.quarantined_since IS NOT NULL AND connection.disconnected_at IS NULL
-           AND health.cause <> $2
+           AND (health.cause = ANY($5) OR health.cause <> $2 AND NOT {RUNS_COME})
            AND (health.next_try_at <= $1
                 OR health.considered_at < greatest(connection.updated_at, credential.updated_at))
            AND NOT EXISTS (
                SELECT FROM connection_status AS status
                WHERE status.connection_id = health.connection_id AND status.made_by = $4
                  AND status.tested_at > health.considered_at)
-         ORDER BY health.next_try_at LIMIT $3",
-    )
-    .bind(now)
-    .bind(domain::quarantine::RECORDS_FAILED)
-    .bind(limit)
-    .bind(MadeBy::Quarantine.key())
-    .fetch_all(connection)
-    .await?;
+         ORDER BY health.next_try_at LIMIT $3"
+    );
+    let ids: Vec<Uuid> = sqlx::query_scalar(&sql)
+        .bind(now)
+        .bind(RECORDS_FAILED)
+        .bind(limit)
+        .bind(MadeBy::Quarantine.key())
+        .bind(&LASTING[..])
+        .fetch_all(connection)
+        .await?;
     Ok(ids.into_iter().map(ConnectionId).collect())
 }
 
@@ -63,8 +70,9 @@ pub async fn of_run(connection: &mut PgConnection, id: RunId) -> Result<Option<H
         // It reads nothing.
         Kind::Revert => return Ok(None),
         Kind::Manual => Scope::Named,
+        Kind::Deprovision => Scope::Leavers,
         _ if row.delta => Scope::Changes,
-        Kind::Full | Kind::Delta | Kind::Preview | Kind::Deprovision => Scope::Whole,
+        Kind::Full | Kind::Delta | Kind::Preview => Scope::Whole,
     };
     Ok(match &*row.state {
         "failed" => Some(Happened::Failed(Why {
@@ -100,11 +108,11 @@ pub async fn news(
     only: Option<ConnectionId>,
     limit: i64,
 ) -> Result<Vec<News>, StoreError> {
-    let rows: Vec<NewsRow> = sqlx::query_as(
+    let sql = format!(
         "-- quarantine.news
          SELECT health.connection_id, connection.organization_id,
              coalesce(connection.released_at > health.considered_at, false) AS released,
-             coalesce(status.passed, false) AS passed, coalesce(failed.cause, '') AS cause,
+             coalesce(status.passed, false) AS passed, {RUNS_COME} AS runs_come, coalesce(failed.cause, '') AS cause,
              coalesce(failed.message, '') AS message, coalesce(failed.next_step, '') AS next_step
          FROM connection_health AS health
          JOIN connection ON connection.id = health.connection_id
@@ -119,16 +127,18 @@ pub async fn news(
          WHERE ($1::uuid IS NULL OR health.connection_id = $1)
            AND (connection.released_at > health.considered_at
                 OR status.connection_id IS NOT NULL
-                   AND NOT (status.passed AND health.cause = $4 AND health.quarantined_since IS NOT NULL))
-         LIMIT $5",
-    )
-    .bind(only.map(|id| id.0))
-    .bind(MadeBy::Quarantine.key())
-    .bind(MadeBy::Person.key())
-    .bind(domain::quarantine::RECORDS_FAILED)
-    .bind(limit)
-    .fetch_all(connection)
-    .await?;
+                   AND (NOT status.passed OR health.cause = ANY($6) OR health.cause <> $4 AND NOT {RUNS_COME}))
+         LIMIT $5"
+    );
+    let rows: Vec<NewsRow> = sqlx::query_as(&sql)
+        .bind(only.map(|id| id.0))
+        .bind(MadeBy::Quarantine.key())
+        .bind(MadeBy::Person.key())
+        .bind(RECORDS_FAILED)
+        .bind(limit)
+        .bind(&LASTING[..])
+        .fetch_all(connection)
+        .await?;
     Ok(rows.into_iter().map(News::from).collect())
 }
 
@@ -150,6 +160,7 @@ struct NewsRow {
     organization_id: Uuid,
     released: bool,
     passed: bool,
+    runs_come: bool,
     cause: String,
     message: String,
     next_step: String,
@@ -160,7 +171,9 @@ impl From<NewsRow> for News {
         let happened = if row.released {
             Happened::Released
         } else if row.passed {
-            Happened::TestPassed
+            Happened::TestPassed {
+                runs_come: row.runs_come,
+            }
         } else {
             Happened::Failed(Why {
                 cause: row.cause,

@@ -170,6 +170,24 @@ pub async fn list(
         .collect()
 }
 
+/// Whom these reviews are about, as people call them.
+pub async fn names(
+    connection: &mut PgConnection,
+    organization: OrganizationId,
+    ids: &[Uuid],
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    Ok(sqlx::query_as(
+        "-- review_list.names
+         SELECT review.id, coalesce(account.upn, account.name, review.object_id::text)
+         FROM review LEFT JOIN account ON account.id = review.account_id
+         WHERE review.organization_id = $1 AND review.id = ANY($2)",
+    )
+    .bind(organization.0)
+    .bind(ids)
+    .fetch_all(connection)
+    .await?)
+}
+
 /// How many reviews of the organization are open, of one connection or of all.
 pub async fn open(
     connection: &mut PgConnection,

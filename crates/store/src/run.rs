@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use crate::{Inconsistent, StoreError};
 
+/// How the triggers of scheduled runs begin; the schedule's name follows.
+pub const OF_SCHEDULE: &str = "schedule ";
+
 /// A request for an execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {

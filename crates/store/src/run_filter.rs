@@ -56,7 +56,7 @@ impl Filter {
         }
     }
 
-    /// The condition, on the parameters $6 and up. What is not asked for stands nowhere in it, so that what is can go by its
+    /// The condition on `run` alone, with the parameters $6 and up. What is not asked for stands nowhere in it, so that what is can go by its
     /// index.
     pub(crate) fn condition(&self) -> String {
         let mut sql = String::new();
@@ -69,20 +69,27 @@ impl Filter {
             (self.runs.is_some(), "run.id = ANY ($11)"),
             (
                 self.with_failures,
-                "run.id IN (
+                // Not as a join, for which the planner may compare each with each.
+                "(run.id IN (
                      SELECT run_id FROM run_plan WHERE organization_id = $1 AND (failed > 0 OR state = 'failed')
-                     UNION ALL SELECT run_id FROM run_fetch WHERE state = 'failed')",
+                     UNION ALL SELECT run_id FROM run_fetch WHERE state = 'failed')) IS TRUE",
             ),
             (
                 self.with_changes,
-                "run.id IN (SELECT run_id FROM run_plan WHERE organization_id = $1 AND added + updated + removed > 0)",
+                "(run.id IN (
+                     SELECT run_id FROM run_plan WHERE organization_id = $1 AND added + updated + removed > 0)) IS TRUE",
             ),
         ];
         for (_, condition) in asked.into_iter().filter(|(asked, _)| *asked) {
             let _ = write!(sql, " AND {condition}");
         }
         if !self.states.is_empty() {
-            let _ = write!(sql, " AND {STATE} = ANY ($7)");
+            let _ = write!(
+                sql,
+                " AND (SELECT {STATE} FROM (VALUES (true)) AS one
+                     LEFT JOIN run_fetch AS fetched ON fetched.run_id = run.id
+                     LEFT JOIN run_plan AS plan ON plan.run_id = run.id) = ANY ($7)"
+            );
         }
         // Each parameter has its type, used or not.
         sql + " AND ($6::text[], $7::text[], $8::text, $9::timestamptz, $10::timestamptz, $11::uuid[]) IS NOT DISTINCT FROM

@@ -220,12 +220,16 @@ pub async fn list(
     before: Option<(DateTime<Utc>, RunId)>,
     limit: i64,
 ) -> Result<Vec<RunView>, StoreError> {
+    // First which, then all about them: else it is looked up for every run that the condition lets through.
     let sql = format!(
         "-- run_view.list\n{SELECT}
-         WHERE run.organization_id = $1 AND ($2::uuid IS NULL OR run.connection_id = $2)
-           AND ($3::timestamptz IS NULL OR (run.created_at, run.id) < ($3, $4)){}
-         ORDER BY run.created_at DESC, run.id DESC
-         LIMIT $5",
+         WHERE run.id = ANY (ARRAY(
+             SELECT run.id FROM run
+             WHERE run.organization_id = $1 AND ($2::uuid IS NULL OR run.connection_id = $2)
+               AND ($3::timestamptz IS NULL OR (run.created_at, run.id) < ($3, $4)){}
+             ORDER BY run.created_at DESC, run.id DESC
+             LIMIT $5))
+         ORDER BY run.created_at DESC, run.id DESC",
         which.condition()
     );
     let keys = |keys: Vec<&'static str>| (!keys.is_empty()).then_some(keys);

@@ -59,7 +59,7 @@ pub async fn overdue(
              SELECT plan.ended_at
              FROM run_plan AS plan
              JOIN run_fetch AS fetched ON fetched.run_id = plan.run_id AND NOT fetched.delta
-             JOIN run ON run.id = plan.run_id AND run.kind <> 'manual'
+             JOIN run ON run.id = plan.run_id AND run.kind NOT IN ('manual', 'deprovision')
              WHERE plan.connection_id = connection.id AND plan.state = 'finished'
              ORDER BY plan.ended_at DESC LIMIT 1
          ) AS last

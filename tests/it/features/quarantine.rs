@@ -6,12 +6,14 @@ use chrono::{DateTime, Utc};
 use contracts::v1::{Connection, NoticeKind, Quarantine, Run, RunKind, RunState};
 use entra_sim::{AppChange, Corruption, Effect, Fault, Operation};
 use harness::documents::CONNECTION;
+use harness::groups::{forbid_groups, join, security_group};
 use harness::moved_clock::MovedClock;
 use harness::people::{crowd, hire, hire_many, nobody};
 use harness::runs::counts;
 use harness::site::Site;
 use harness::wait::until;
 use harness::world::World;
+use local::stack::Service;
 use serde_json::json;
 
 fn answer(status: u16) -> Effect {
@@ -193,16 +195,30 @@ async fn b17_a_run_of_which_too_many_records_fail_quarantines() {
     assert_eq!(quarantine.cause, "records_failed");
     assert!(quarantine.reason.contains("9 of 20"), "{quarantine:#?}");
     world.notice(&run.id, NoticeKind::ConnectionQuarantined).await;
-    // That the connection can be reached says nothing of its records.
+    // Nothing is scheduled, and a test would not tell: so nothing tries it by itself, and that is said.
+    assert_eq!(quarantine.next_try_time, None, "{quarantine:#?}");
+    let shown = world.cli_run(&["connection", "show", CONNECTION]).await.stdout;
+    assert!(shown.contains("no next try by itself"), "{shown}");
+    // That the connection can be reached says nothing of its records; nor does a run for leavers, or for somebody.
     assert!(world.test_connection().await.passed);
+    world.run(RunKind::Deprovision).await;
+    let import = world.cli_run(&["import", "users", CONNECTION, &ids[0]]).await;
+    assert_eq!(import.code, 0, "{import:?}");
+    // Those that fail need not be among what has changed: a delta reads everything.
+    let next = world.connection().await.next_full_reason;
+    assert!(next.contains("records fail"), "{next}");
     let delta = world.delta().await;
-    assert!(counts(&delta).seen < 20);
-    assert!(world.connection().await.quarantine.is_some());
+    assert!(
+        counts(&delta).seen == 20 && delta.reason.contains("quarantine"),
+        "{delta:#?}"
+    );
+    assert_eq!(quarantined(&world).await.tries, 2);
 
     enabled("true");
-    let well = world.full().await;
-    assert_eq!(counts(&well).failed, 0, "{well:#?}");
+    let well = world.delta().await;
+    assert_eq!((counts(&well).seen, counts(&well).failed), (20, 0), "{well:#?}");
     free(&world).await;
+    assert_eq!(world.delta().await.reason, "", "changes are enough again");
 }
 
 #[tokio::test]
@@ -255,7 +271,14 @@ fn go_to(clock: &mut MovedClock, at: &prost_types::Timestamp) {
 #[tokio::test]
 async fn b17_tries_come_later_and_later_and_the_first_that_works_ends_it() {
     let mut clock = MovedClock::new();
-    let site = Site::start(clock.of(Site::builder())).await;
+    // Of each service two: none of them does what another one does.
+    let builder = clock.of(Site::builder());
+    let two = [Service::Fetcher, Service::Reconciler, Service::Notifier];
+    let site = Site::start(
+        two.into_iter()
+            .fold(builder, |builder, service| builder.copies(service, 2)),
+    )
+    .await;
     let world = World::bare(&site, nobody()).await;
     world.connect("", "").await;
     hire(&world.tenant, "ann", json!({}));
@@ -326,12 +349,89 @@ async fn b17_tries_come_later_and_later_and_the_first_that_works_ends_it() {
     site.stop().await;
 }
 
+#[tokio::test]
+async fn b17_where_a_test_does_not_tell_enough_scheduled_runs_are_the_tries() {
+    let mut clock = MovedClock::new();
+    let site = Site::start(clock.of(Site::builder())).await;
+    let world = World::bare(&site, nobody()).await;
+    world.connect("", "").await;
+    hire(&world.tenant, "ann", json!({}));
+    world.full().await;
+    world.mails_until(&site, 1).await;
+    let schedule = format!(
+        "kind: Schedule\nname: hourly\nconnection: {CONNECTION}\nfrequency: {{ hours: 1 }}\n\
+         start: \"2026-01-01T00:30\"\ntimeZone: UTC\n"
+    );
+    world.apply(&schedule).await;
+    until("the schedule is planned", async || {
+        world.connection().await.next_full_time.map(drop)
+    })
+    .await;
+    break_for_a_while(&world);
+    for _ in 0..3 {
+        failing_run(&world).await;
+    }
+    let first = quarantined(&world).await;
+    // A few calls go well: whether a run does, the next one tells.
+    world.tenant.clear_faults();
+    assert!(world.test_connection().await.passed);
+    break_for_a_while(&world);
+    let (_, next) = seconds(&first);
+    let since = seconds(&first).0;
+    assert!(next - since >= 15 * 60, "{first:#?}");
+    let connection = world.connection().await;
+    assert_eq!(
+        (
+            connection.next_full_time,
+            connection.quarantine.map(|of| of.tries)
+        ),
+        (first.next_try_time, Some(1)),
+        "no scheduled run comes before"
+    );
+    let card = world.cli_json(&["schedule", "show", "hourly"]).await;
+    assert_eq!(
+        card["nextFullTime"]
+            .as_str()
+            .map(|time| time.parse::<DateTime<Utc>>().unwrap()),
+        DateTime::<Utc>::from_timestamp(next, 0),
+        "{card:#}"
+    );
+
+    let mut last = first;
+    for (tries, minutes) in [(2, 30), (3, 60)] {
+        go_to(&mut clock, last.next_try_time.as_ref().unwrap());
+        let now = clock.now();
+        last = until("a scheduled run has tried it", async || {
+            let quarantine = world.connection().await.quarantine;
+            quarantine.filter(|now| now.tries == tries)
+        })
+        .await;
+        let next = DateTime::<Utc>::from_timestamp(seconds(&last).1, 0).unwrap();
+        assert!((next - now).num_minutes() >= minutes, "{last:#?}");
+    }
+    world.tenant.clear_faults();
+    go_to(&mut clock, last.next_try_time.as_ref().unwrap());
+    free(&world).await;
+    until("its recovery is told", async || {
+        (notices_of(&world, NoticeKind::ConnectionRecovered).await == 1).then_some(())
+    })
+    .await;
+    // The first full run, the first failure, the quarantine, and its end; of the tries there is nothing.
+    let mails = world.mails_until(&site, 4).await;
+    assert_eq!(mails.len(), 4, "{:#?}", subjects(&world, &site));
+    assert_eq!(notices_of(&world, NoticeKind::RunFailed).await, 3);
+    site.stop().await;
+}
+
 const TWO_PAGES: u32 = 1_500;
 
 /// Everyone is linked; then the directory refuses in this way, and nobody may leave the register for that.
-async fn nobody_leaves(fault: Fault, cause: &str) {
+async fn nobody_leaves(kind: RunKind, fault: Fault, cause: &str) {
     let world = World::of(crowd(TWO_PAGES), "", "includeDisabled: true").await;
     world.full().await;
+    if kind == RunKind::Delta {
+        hire_many(&world.tenant, 20);
+    }
     let active = async || {
         let accounts = world.accounts().await;
         accounts
@@ -342,7 +442,7 @@ async fn nobody_leaves(fault: Fault, cause: &str) {
     let before = active().await;
     assert!(before > 1_000, "{before}");
     world.tenant.fault(fault);
-    let run = world.run_to_end(RunKind::Full).await;
+    let run = world.run_to_end(kind).await;
     assert_eq!(run.state(), RunState::Failed, "{run:#?}");
     assert_eq!((counts(&run).removed, counts(&run).held), (0, 0), "{run:#?}");
     assert_eq!(active().await, before);
@@ -353,12 +453,13 @@ async fn nobody_leaves(fault: Fault, cause: &str) {
     world.tenant.clear_faults();
     let well = world.full().await;
     assert_eq!((counts(&well).removed, counts(&well).held), (0, 0), "{well:#?}");
-    assert_eq!(active().await, before);
+    assert_eq!(active().await, before + counts(&well).added as usize);
 }
 
 #[tokio::test]
 async fn b17_a_permission_that_goes_in_the_middle_of_a_listing_is_no_empty_directory() {
     nobody_leaves(
+        RunKind::Full,
         Fault::on("/v1.0/users", answer(403)).after(1),
         "missing_permission",
     )
@@ -367,14 +468,47 @@ async fn b17_a_permission_that_goes_in_the_middle_of_a_listing_is_no_empty_direc
 
 #[tokio::test]
 async fn b17_a_token_that_is_refused_in_the_middle_of_a_listing_is_no_empty_directory() {
-    nobody_leaves(Fault::on("/v1.0/users", answer(401)).after(1), "").await;
+    nobody_leaves(RunKind::Full, Fault::on("/v1.0/users", answer(401)).after(1), "").await;
+}
+
+#[tokio::test]
+async fn b17_a_permission_that_goes_before_a_delta_is_no_empty_directory() {
+    nobody_leaves(
+        RunKind::Delta,
+        Fault::on("/v1.0/users/delta*", answer(403)),
+        "missing_permission",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn b17_deleted_items_that_may_not_be_read_remove_nobody() {
     nobody_leaves(
+        RunKind::Full,
         Fault::on("/v1.0/directory/deletedItems*", answer(403)),
         "missing_permission",
     )
     .await;
+}
+
+#[tokio::test]
+async fn b17_groups_that_may_not_be_read_have_not_lost_their_members() {
+    let world = World::bare(Site::shared().await, nobody()).await;
+    let ids = hire_many(&world.tenant, 5);
+    let staff = security_group(&world.tenant, "staff");
+    join(&world.tenant, &staff, &ids);
+    let criteria = format!("criteria:\n  - - {{ operator: memberOf, value: {staff} }}\n");
+    world.connect("leavers: { outOfScope: delete }", &criteria).await;
+    let first = world.full().await;
+    assert_eq!(counts(&first).added, 5, "{first:#?}");
+    for kind in [RunKind::Full, RunKind::Delta] {
+        forbid_groups(&world.tenant);
+        let run = world.run_to_end(kind).await;
+        assert_eq!(run.state(), RunState::Failed, "{run:#?}");
+        assert_eq!((counts(&run).removed, counts(&run).held), (0, 0), "{run:#?}");
+        assert_eq!(quarantined(&world).await.cause, "missing_permission");
+    }
+    let accounts = world.accounts().await;
+    let active = |account: &&contracts::v1::Account| account.status() == contracts::v1::AccountStatus::Active;
+    assert_eq!(accounts.iter().filter(active).count(), 5);
 }

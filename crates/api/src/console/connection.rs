@@ -7,8 +7,11 @@ use axum::response::{Html, Redirect};
 use chrono::{DateTime, Utc};
 use contracts::v1;
 use domain::criteria::Criteria;
+use domain::expiry::Expiry;
 use domain::schedule::Kind;
 use serde::Deserialize;
+use store::credential::Credential;
+use store::credential_expiry::{self, Read};
 use store::mapping::{self, Target};
 use store::run_filter::Filter;
 use store::{review_list, run_view, schedule};
@@ -24,6 +27,7 @@ use super::words::{self, Moment};
 use crate::configuration::{release, switch};
 use crate::fault::Fault;
 use crate::lookup;
+use crate::view::connection::{said_by, unknown_expiry};
 
 const RUNS: i64 = 15;
 
@@ -34,6 +38,8 @@ struct Page {
     card: Card,
     domains: Vec<String>,
     cloud: String,
+    /// Its secrets, and when they expire.
+    secrets: Vec<(&'static str, String)>,
     brake: String,
     policies: [(&'static str, &'static str); 5],
     mappings: Vec<(String, String)>,
@@ -98,6 +104,7 @@ pub async fn page(
             .map(|status| status.verified_domains.clone())
             .unwrap_or_default(),
         cloud: of.graph_url.clone().unwrap_or_else(|| of.cloud.clone()),
+        secrets: known.credential.as_ref().map_or_else(Vec::new, secrets),
         brake: format!(
             "{} % or {} records, from {} linked up",
             of.brake.percent, of.brake.count, of.brake.from
@@ -201,6 +208,24 @@ pub async fn switch_schedule(
     };
     switch::switch(&console.app, &session.caller, request).await?;
     Ok(Redirect::to(&format!("/connections/{}", found.id)))
+}
+
+/// When each secret of a credential expires.
+fn secrets((credential, read): &(Credential, Option<Read>)) -> Vec<(&'static str, String)> {
+    let secrets = credential_expiry::secrets(credential, read.as_ref());
+    let told = secrets.into_iter().map(|secret| {
+        let which = if secret.next {
+            "Next client secret"
+        } else {
+            "Client secret"
+        };
+        let end = match secret.expiry {
+            Some(Expiry { at, source }) => format!("until {}, {}", at.format("%Y-%m-%d"), said_by(source)),
+            None => unknown_expiry(read.as_ref()),
+        };
+        (which, end)
+    });
+    told.collect()
 }
 
 fn rows(number: usize) -> String {

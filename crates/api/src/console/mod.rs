@@ -10,6 +10,7 @@ mod notices;
 mod overview;
 mod respond;
 mod reviews;
+mod reviews_csv;
 mod run;
 mod run_actions;
 mod runs;
@@ -83,6 +84,7 @@ fn router(console: Console) -> Router {
         .route("/runs/{id}/apply", post(run_actions::apply))
         .route("/runs/{id}/revert", post(run_actions::revert))
         .route("/reviews", get(reviews::page).post(reviews::resolve))
+        .route("/reviews.csv", get(reviews::csv))
         .route("/log", get(log::page))
         .route("/log/{id}", get(log::entry))
         .route("/log/{id}/records.csv", get(log::csv))

@@ -90,8 +90,8 @@ pub struct Quarantined {
     pub since: Moment,
     /// Why, and what to do.
     pub reason: String,
-    /// When the connection is tried again.
-    pub next_try: String,
+    /// When the connection is tried again by itself, if it is.
+    pub next_try: Option<Moment>,
 }
 
 /// The page.
@@ -134,7 +134,7 @@ impl Card {
                 .unwrap_or_else(|| tenant_id.clone()),
             tenant_id,
             state: match condition {
-                _ if known.quarantine().is_some() && condition != Condition::Disconnected => Pill {
+                _ if known.quarantine().is_some() => Pill {
                     word: "In quarantine",
                     tone: "bad",
                 },
@@ -171,14 +171,11 @@ impl Card {
             next: Kind::ALL.map(|kind| known.next(kind, now).map(|at| words::moment(at, now))),
             next_full: known.next_full_reason(now).unwrap_or_default(),
             trouble: (condition == Condition::Failing).then(|| trouble(known)),
-            quarantine: known
-                .quarantine()
-                .filter(|_| condition != Condition::Disconnected)
-                .map(|quarantine| Quarantined {
-                    since: words::moment(quarantine.since, now),
-                    reason: quarantine.why.text.clone(),
-                    next_try: quarantine.next_try.format("%Y-%m-%d %H:%M UTC").to_string(),
-                }),
+            quarantine: known.quarantine().map(|quarantine| Quarantined {
+                since: words::moment(quarantine.since, now),
+                reason: quarantine.why.text.clone(),
+                next_try: known.next_try(now).map(|at| words::moment(at, now)),
+            }),
             warnings: known.warnings(now),
             can_run: condition != Condition::Disconnected,
         }

@@ -1,7 +1,11 @@
 //! Removals that await a person.
 
+use std::collections::HashMap;
+
 use askama::Template;
+use axum::body::Body;
 use axum::extract::{Query, RawForm, State};
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use contracts::v1;
 use domain::account::Role;
@@ -10,10 +14,12 @@ use domain::id::{ReviewId, RunId};
 use domain::leaver::Cause;
 use serde::Deserialize;
 use store::review_list::{self, Filter, Review, State as Stage};
+use uuid::Uuid;
 
 use super::Console;
 use super::layout::{Layout, Section};
 use super::respond::{Problem, page as render};
+use super::reviews_csv;
 use super::session::Session;
 use super::words::{self, Moment};
 use crate::fault::Fault;
@@ -32,8 +38,10 @@ struct Page {
     connection: String,
     cause: String,
     run: String,
+    query: String,
     next: String,
     first: bool,
+    told: Option<Told>,
 }
 
 /// A cause that the list can be narrowed to.
@@ -78,7 +86,52 @@ pub async fn page(
     session: Session,
     Query(which): Query<Which>,
 ) -> Result<Html<String>, Problem> {
-    let layout = Layout::load(&console, &session, Section::Reviews).await?;
+    show(&console, &session, which, None).await
+}
+
+/// What was decided, when not all of it could be done.
+struct Told {
+    done: usize,
+    left: Vec<String>,
+}
+
+impl Which {
+    async fn filter(&self, console: &Console, session: &Session) -> Result<Filter, Fault> {
+        let mut tx = console.app.store.begin("console.reviews_of").await?;
+        let connection = lookup::connection_filter(&mut tx, &session.caller, &self.connection).await?;
+        tx.commit().await?;
+        Ok(Filter {
+            organization: session.caller.organization(),
+            connection,
+            run: match self.run.as_str() {
+                "" => None,
+                run => Some(lookup::parse::<RunId>("run", run)?),
+            },
+            state: Stage::Open,
+            cause: review_cause(&self.cause)?,
+        })
+    }
+
+    /// The same list, in an address.
+    fn query(&self) -> String {
+        let asked = [
+            ("connection", &self.connection),
+            ("cause", &self.cause),
+            ("run", &self.run),
+        ];
+        url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(asked.into_iter().filter(|(_, value)| !value.is_empty()))
+            .finish()
+    }
+}
+
+async fn show(
+    console: &Console,
+    session: &Session,
+    which: Which,
+    told: Option<Told>,
+) -> Result<Html<String>, Problem> {
+    let layout = Layout::load(console, session, Section::Reviews).await?;
     let list = format!(
         "console reviews of {} {} {}",
         which.run, which.connection, which.cause
@@ -88,19 +141,10 @@ pub async fn page(
         let [at, id] = parts else { return None };
         Some((at.parse().ok()?, id.parse::<ReviewId>().ok()?))
     })?;
-    let mut tx = console.app.store.begin("console.reviews").await?;
-    let filter = Filter {
-        organization: session.caller.organization(),
-        connection: lookup::connection_filter(&mut tx, &session.caller, &which.connection).await?,
-        run: match which.run.as_str() {
-            "" => None,
-            run => Some(lookup::parse::<RunId>("run", run)?),
-        },
-        state: Stage::Open,
-        cause: review_cause(&which.cause)?,
-    };
-    let mut reviews = review_list::list(tx.connection(), filter, after, paging.limit()).await?;
-    tx.commit().await?;
+    let filter = which.filter(console, session).await?;
+    let mut connection = console.app.store.connection().await?;
+    let mut reviews = review_list::list(&mut connection, filter, after, paging.limit()).await?;
+    drop(connection);
     let next = paging.cut(&mut reviews, |review| {
         vec![review.created_at.to_rfc3339(), review.id.to_string()]
     });
@@ -114,15 +158,35 @@ pub async fn page(
             told: cause.to_string(),
             chosen: which.cause == cause.key(),
         }),
+        query: which.query(),
         connection: which.connection,
         cause: which.cause,
         run: which.run,
         next,
         first: after.is_none(),
+        told,
     })
 }
 
-/// Approves or rejects the chosen ones. All of it is told when one could not be resolved.
+/// The same list as a file, all of it.
+pub async fn csv(
+    State(console): State<Console>,
+    session: Session,
+    Query(which): Query<Which>,
+) -> Result<Response, Problem> {
+    let filter = which.filter(&console, &session).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"reviews.csv\"",
+        ),
+    ];
+    let stream = reviews_csv::stream(console.app.store.clone(), filter);
+    Ok((headers, Body::from_stream(stream)).into_response())
+}
+
+/// Decides on the chosen ones. Whatever could not be done is told with the list.
 pub async fn resolve(
     State(console): State<Console>,
     session: Session,
@@ -136,35 +200,67 @@ pub async fn resolve(
     let one = |wanted: &str| all(wanted).pop().unwrap_or_default();
     session.check_form(&one("form_token"))?;
     session.caller.must_be_admin("deciding on reviews")?;
-    let verdict = match one("verdict").as_str() {
-        "approve" => v1::ReviewState::Approved,
-        "reject" => v1::ReviewState::Rejected,
-        "keep" => v1::ReviewState::Kept,
-        _ => return Err(Fault::invalid("verdict", "is none of approve, reject and keep").into()),
+    let (verdict, action) = match one("verdict").as_str() {
+        "approve" => (v1::ReviewState::Approved, v1::LeaverAction::Unspecified),
+        "deactivate" => (v1::ReviewState::Approved, v1::LeaverAction::Deactivate),
+        "reject" => (v1::ReviewState::Rejected, v1::LeaverAction::Unspecified),
+        "keep" => (v1::ReviewState::Kept, v1::LeaverAction::Unspecified),
+        _ => {
+            let problem = "is none of approve, deactivate, reject and keep";
+            return Err(Fault::invalid("verdict", problem).into());
+        }
     };
+    let chosen = all("id");
+    if chosen.is_empty() {
+        let problem = "is nobody; tick the boxes of those that you decide on, then go back to it";
+        return Err(Fault::invalid("The choice", problem).into());
+    }
     let request = v1::ResolveReviewsRequest {
-        review_ids: all("id"),
+        review_ids: chosen,
+        action: action.into(),
         reason: one("reason"),
         ..v1::ResolveReviewsRequest::default()
     };
     let answer = resolve_reviews(&console.app, &session.caller, request, verdict).await?;
-    let left: Vec<String> = answer
-        .results
-        .into_iter()
-        .filter(|result| !result.resolved)
-        .map(|result| format!("{}: {}", result.review_id, result.message))
-        .collect();
+    let which = Which {
+        connection: one("connection"),
+        cause: one("cause"),
+        run: one("run"),
+        page: String::new(),
+    };
+    let (done, left): (Vec<_>, Vec<_>) = answer.results.into_iter().partition(|result| result.resolved);
     if left.is_empty() {
-        let back = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(["connection", "cause", "run"].map(|name| (name, one(name))))
-            .finish();
-        return Ok(Redirect::to(&format!("/reviews?{back}")).into_response());
+        return Ok(Redirect::to(&format!("/reviews?{}", which.query())).into_response());
     }
-    Err(Fault::Precondition {
-        reason: "NOT_RESOLVED",
-        message: left.join("\n"),
-    }
-    .into())
+    let told = Told {
+        done: done.len(),
+        left: by_name(&console, &session, left).await?,
+    };
+    let page = show(&console, &session, which, Some(told)).await?;
+    Ok((StatusCode::CONFLICT, page).into_response())
+}
+
+/// What could not be done, each with whom it is about.
+async fn by_name(
+    console: &Console,
+    session: &Session,
+    left: Vec<v1::ReviewResolution>,
+) -> Result<Vec<String>, Problem> {
+    let ids: Vec<Uuid> = left
+        .iter()
+        .filter_map(|result| result.review_id.parse().ok())
+        .collect();
+    let mut connection = console.app.store.connection().await?;
+    let names = review_list::names(&mut connection, session.caller.organization(), &ids).await?;
+    let names: HashMap<String, String> = names
+        .into_iter()
+        .map(|(id, name)| (id.to_string(), name))
+        .collect();
+    let told = |result: v1::ReviewResolution| {
+        let whom = names.get(&result.review_id).unwrap_or(&result.review_id);
+        format!("{whom}: {}", result.message)
+    };
+    Ok(left.into_iter().map(told).collect())
 }
 
 impl Line {
@@ -189,7 +285,7 @@ impl Line {
 }
 
 /// `2: Laptop (T-1), Phone`; nothing for nothing.
-fn holds(review: &Review) -> String {
+pub(super) fn holds(review: &Review) -> String {
     if review.held_count == 0 {
         return String::new();
     }

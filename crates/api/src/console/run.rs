@@ -123,7 +123,7 @@ pub async fn page(
             && run.cancel_requested.is_none()
             && (!run.state.has_ended() || run.state == Stage::Planned),
         can_apply: admin && run.state == Stage::Planned,
-        can_revert: admin && run.state == Stage::Finished,
+        can_revert: admin && run.state == Stage::Finished && !run.details_pruned,
         reverts: run.reverts.map(|id| id.to_string()).unwrap_or_default(),
         reverted_by: run.reverted_by.iter().map(ToString::to_string).collect(),
         revert_reason: run.revert_reason.clone().unwrap_or_default(),
@@ -360,7 +360,7 @@ fn waits(of: &Waits) -> (String, String) {
         resource => format!("{} on {resource}", of.cause),
     };
     let told = format!(
-        "{} × · {} in all, {} the longest",
+        "{} ×, {} in all, {} the longest",
         words::thousands(of.count),
         lasted(of.total_ms),
         lasted(of.longest_ms)

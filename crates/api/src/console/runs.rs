@@ -91,10 +91,10 @@ const SINCE: [(&str, &str, u32); 4] = [
 ];
 /// What people ask for; an address may ask for anything else, such as `schedule nightly`.
 const TRIGGERS: [(&str, &str); 4] = [
-    ("schedule", "A schedule"),
-    ("console", "The console"),
-    ("cli", "The command line"),
-    ("api", "The API"),
+    ("schedule", "Schedule"),
+    ("console", "Console"),
+    ("cli", "Command line"),
+    ("api", "API"),
 ];
 const WITH: [(&str, &str); 2] = [("changes", "Changes"), ("failures", "Failures")];
 

@@ -337,3 +337,104 @@ async fn n5_the_failed_ones_come_as_a_file_that_runs_nothing() {
     assert!(page.body.contains("two users claim it"));
     assert!(browser.get(&format!("/runs/{run}")).await.body.contains("= 1"));
 }
+
+#[tokio::test]
+async fn b17_a_quarantine_says_why_and_when_and_an_admin_ends_it() {
+    let world = world().await;
+    let id = world.connected().await;
+    let quarantine = format!(
+        "INSERT INTO connection_health (connection_id, failures, quarantined_since, cause, reason, tries, next_try_at, \
+         considered_at) VALUES ('{id}', 1, now() - interval '2 hours', 'wrong_secret', 'The client secret is wrong.', 3, \
+         now() + interval '30 minutes', now() + interval '1 second')"
+    );
+    world.database.sql(&quarantine).await.unwrap();
+    let mut viewer = Browser::signed_in(&world, &world.viewer_secret).await;
+    for path in ["/", "/connections/contoso"] {
+        let page = viewer.get(path).await.body;
+        assert!(
+            page.contains("In quarantine")
+                && page.contains("2 hours ago")
+                && page.contains("The client secret is wrong."),
+            "{path}: {page}"
+        );
+        assert!(!page.contains("/release"), "{path}: a viewer only looks");
+    }
+    let page = viewer.get("/connections/contoso").await;
+    assert!(page.body.contains("in 29 minutes"), "{}", page.body);
+    let form = format!("form_token={}", page.form_token());
+    let refused = viewer.post("/connections/contoso/release", &form).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+
+    let mut admin = Browser::signed_in(&world, &world.admin_secret).await;
+    let page = admin.get("/connections/contoso").await;
+    assert!(
+        page.body.contains("/connections/contoso/release"),
+        "{}",
+        page.body
+    );
+    let foreign = admin
+        .post("/connections/contoso/release", "form_token=guess")
+        .await;
+    assert_eq!(foreign.status, StatusCode::CONFLICT);
+    let form = format!("form_token={}", page.form_token());
+    let released = admin.post("/connections/contoso/release", &form).await;
+    assert_eq!(
+        (released.status, released.header(header::LOCATION)),
+        (StatusCode::SEE_OTHER, &*format!("/connections/{id}"))
+    );
+    let page = admin.get(&format!("/connections/{id}")).await.body;
+    assert!(!page.contains("quarantine"), "{page}");
+    let audit = "SELECT actor, action, subject FROM audit WHERE action = 'connection.release'";
+    assert_eq!(
+        world.database.sql(audit).await.unwrap().trim(),
+        "token ann|connection.release|contoso"
+    );
+}
+
+#[tokio::test]
+async fn b17_what_only_a_run_would_show_is_not_tried_where_none_is_scheduled() {
+    let world = world().await;
+    let id = world.connected().await;
+    let quarantine = format!(
+        "INSERT INTO connection_health (connection_id, failures, quarantined_since, cause, reason, tries, next_try_at, \
+         considered_at) VALUES ('{id}', 1, now(), 'records_failed', '9 of 20 records failed.', 1, \
+         now() + interval '30 minutes', now() + interval '1 second')"
+    );
+    world.database.sql(&quarantine).await.unwrap();
+    let mut viewer = Browser::signed_in(&world, &world.viewer_secret).await;
+    let page = viewer.get("/connections/contoso").await.body;
+    assert!(page.contains("Nothing tries it by itself"), "{page}");
+}
+
+#[tokio::test]
+async fn b9_a_connection_shows_when_its_secrets_expire() {
+    let world = world().await;
+    world.connected().await;
+    let mut viewer = Browser::signed_in(&world, &world.viewer_secret).await;
+    let page = viewer.get("/connections/contoso").await.body;
+    assert!(page.contains("unknown: enter it as expires"), "{page}");
+    let entered = "UPDATE credential SET expires_on = '2031-01-31', next_expires_on = '2033-01-31', \
+                   next_secret_id = gen_random_uuid(), next_secret_key_id = secret_key_id, \
+                   next_secret_ciphertext = secret_ciphertext";
+    world.database.sql(entered).await.unwrap();
+    let page = viewer.get("/connections/contoso").await.body;
+    assert!(
+        page.contains("until 2031-01-31, as it was entered")
+            && page.contains("Next client secret")
+            && page.contains("until 2033-01-31, as it was entered"),
+        "{page}"
+    );
+    let read = "INSERT INTO credential_expiry (credential_id, looked_at, secret_id, expires_at) \
+                SELECT id, now(), secret_id, now() + interval '6 days 1 hour' FROM credential";
+    world.database.sql(read).await.unwrap();
+    world
+        .database
+        .sql("UPDATE credential SET next_secret_key_id = NULL, next_secret_ciphertext = NULL")
+        .await
+        .unwrap();
+    let page = viewer.get("/connections/contoso").await.body;
+    assert!(
+        page.contains("as the directory tells") && page.contains("expires in 6 days"),
+        "{page}"
+    );
+}

@@ -18,6 +18,8 @@ const OFTEN: Duration = Duration::from_millis(300);
 const SELDOM: Duration = Duration::from_secs(2);
 /// After so long without news the run is sent again, so that the watcher knows that it is watched.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// While it waits it is sent so often: the seconds that are left go down.
+const COUNT_DOWN: Duration = Duration::from_secs(1);
 
 /// Sends the run whenever it has changed, the last time when it has ended. Ends early with a fault, or when nobody
 /// listens any more.
@@ -46,7 +48,16 @@ async fn follow(
     loop {
         let run = lookup::run(app, caller, id).await?;
         let changed = sent.as_ref().is_none_or(|(last, _)| *last != run);
-        if changed || sent.as_ref().is_some_and(|(_, at)| at.elapsed() >= SIGN_OF_LIFE) {
+        let (again, seldom) = if run
+            .waiting
+            .as_ref()
+            .is_some_and(|waiting| waiting.until.is_some())
+        {
+            (COUNT_DOWN, COUNT_DOWN)
+        } else {
+            (SIGN_OF_LIFE, SELDOM)
+        };
+        if changed || sent.as_ref().is_some_and(|(_, at)| at.elapsed() >= again) {
             let over = run.state.has_ended();
             if to.send(Ok(run.clone())).await.is_err() || over {
                 return Ok(());
@@ -56,7 +67,7 @@ async fn follow(
         pause = if changed {
             OFTEN
         } else {
-            (pause * 3 / 2).min(SELDOM)
+            (pause * 3 / 2).min(seldom)
         };
         let next = async {
             match &mut ended {

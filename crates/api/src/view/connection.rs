@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contracts::v1;
 use domain::expiry::{self, Source};
 use domain::leaver::{Policy, Returning};
-use domain::quarantine::{Health, Quarantine};
+use domain::quarantine::{Health, Quarantine, reads_everything, test_shows};
 use domain::schedule::Kind;
 use store::connection::{Connection, DeletionMode, FirstRun};
 use store::connection_health;
@@ -67,12 +67,29 @@ impl Known {
         }
     }
 
-    /// Its quarantine, unless a person has just ended it.
+    /// Its quarantine, unless a person has just ended it, or the connection.
     pub fn quarantine(&self) -> Option<&Quarantine> {
-        match self.health.as_ref().filter(|known| !known.released)?.health {
-            Health::Quarantined(ref quarantine) => Some(quarantine),
-            Health::Working | Health::Failing { .. } => None,
+        let known = self.health.as_ref().filter(|known| !known.released)?;
+        match &known.health {
+            Health::Quarantined(quarantine) if self.connection.disconnected_at.is_none() => Some(quarantine),
+            Health::Quarantined(_) | Health::Working | Health::Failing { .. } => None,
         }
+    }
+
+    /// When a connection in quarantine is tried by itself: by a test where that tells enough, else by the next scheduled run.
+    /// None: by nothing, for runs come by hand alone.
+    pub fn next_try(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let quarantine = self.quarantine()?;
+        let runs = [Kind::Full, Kind::Delta].map(|kind| self.next(kind, now));
+        let run = runs.into_iter().flatten().min();
+        if test_shows(&quarantine.why.cause, run.is_some()) {
+            let held = self
+                .health
+                .as_ref()
+                .and_then(connection_health::Known::held_until);
+            return Some(held.map_or(now, |held| held.max(now)));
+        }
+        run
     }
 
     /// What is wrong, or will be, although it works.
@@ -115,8 +132,11 @@ impl Known {
                 .unwrap_or("its mappings changed");
             return Some(format!("{why} ({})", changed.format("%Y-%m-%d %H:%M UTC")));
         }
-        (now - cursor.taken_at > CURSOR_LIFE)
-            .then(|| "the last delta link is more than 7 days old".to_owned())
+        if now - cursor.taken_at > CURSOR_LIFE {
+            return Some("the last delta link is more than 7 days old".to_owned());
+        }
+        let health = self.health.as_ref().filter(|known| !known.released)?;
+        reads_everything(&health.health).map(str::to_owned)
     }
 
     /// When its next run of this kind begins by itself.
@@ -160,19 +180,19 @@ impl Known {
             next_deprovision_time: self.next(Kind::Deprovision, now).map(time),
             linked: self.facts.linked,
             update_time: Some(time(self.connection.updated_at)),
-            quarantine: self.quarantine().map(quarantine),
+            quarantine: self.quarantine().map(|of| quarantine(of, self.next_try(now))),
             warnings: self.warnings(now),
             ..document(&self.connection, self.facts.credential.as_deref())
         }
     }
 }
 
-fn quarantine(quarantine: &Quarantine) -> v1::Quarantine {
+fn quarantine(quarantine: &Quarantine, next_try: Option<DateTime<Utc>>) -> v1::Quarantine {
     v1::Quarantine {
         since: Some(time(quarantine.since)),
         cause: quarantine.why.cause.clone(),
         reason: quarantine.why.text.clone(),
-        next_try_time: Some(time(quarantine.next_try)),
+        next_try_time: next_try.map(time),
         tries: quarantine.tries,
     }
 }
@@ -269,12 +289,10 @@ pub fn credential(credential: &Credential, read: Option<&Read>, now: DateTime<Ut
     v1::Credential {
         expire_time: end(false).map(|expiry| time(expiry.at)),
         next_expire_time: end(true).map(|expiry| time(expiry.at)),
-        expiry_note: match (end(false).map(|expiry| expiry.source), read) {
-            (Some(Source::Read), _) => "as the directory tells".to_owned(),
-            (Some(Source::Entered), _) => "as it was entered".to_owned(),
-            (None, _) if credential.secret.is_none() => String::new(),
-            (None, Some(read)) if !read.note.is_empty() => read.note.clone(),
-            (None, _) => UNKNOWN_EXPIRY.to_owned(),
+        expiry_note: match end(false) {
+            Some(expiry) => said_by(expiry.source).to_owned(),
+            None if credential.secret.is_none() => String::new(),
+            None => unknown_expiry(read),
         },
         warnings: expiry::warnings(&credential.name, &secrets, now)
             .iter()
@@ -284,8 +302,21 @@ pub fn credential(credential: &Credential, read: Option<&Read>, now: DateTime<Ut
     }
 }
 
+/// Where an expiry is known from.
+pub const fn said_by(source: Source) -> &'static str {
+    match source {
+        Source::Read => "as the directory tells",
+        Source::Entered => "as it was entered",
+    }
+}
+
 /// What is said of a secret whose end nobody knows.
-const UNKNOWN_EXPIRY: &str = "unknown: enter it as expires, or grant the app Application.Read.All";
+pub fn unknown_expiry(read: Option<&Read>) -> String {
+    match read {
+        Some(read) if !read.note.is_empty() => read.note.clone(),
+        _ => "unknown: enter it as expires, or grant the app Application.Read.All".to_owned(),
+    }
+}
 
 /// The names of clouds, as the table has them.
 pub const CLOUDS: [(&str, v1::Cloud); 5] = [

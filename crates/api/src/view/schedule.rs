@@ -25,7 +25,7 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// When the next run of this kind begins, seen at `now`.
+    /// When the next run of this kind begins, seen at `now`: the first that does not come too early for a quarantine.
     pub fn next(&self, kind: Kind, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if self.objection(now) == Some(Objection::Disconnected) {
             return None;

@@ -307,12 +307,15 @@ fn checks(test: &v1::ConnectionTest) -> String {
     table.into_text("No checks were made.")
 }
 
-/// Why, since when, and when it ends or is tried again.
+/// Since when, when it is tried again, and why.
 fn quarantine(quarantine: &v1::Quarantine) -> String {
+    let next = match &quarantine.next_try_time {
+        Some(time) => format!("next try {}", show::time(Some(time))),
+        None => "no next try by itself, for no runs are scheduled".to_owned(),
+    };
     format!(
-        "since {}, next try {}: {}",
+        "since {}, {next}: {}",
         show::time(quarantine.since.as_ref()),
-        show::time(quarantine.next_try_time.as_ref()),
         quarantine.reason
     )
 }

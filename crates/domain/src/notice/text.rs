@@ -475,13 +475,14 @@ impl Text {
     fn quarantine(&mut self, connection: &str, health: &Health) {
         let next = health.next_try.map_or_else(String::new, |at| {
             format!(
-                " It is tried again by itself at {} UTC, then less and less often.",
+                " From {} UTC on it is tried again by itself, by a test or, where a test does not tell enough, by the \
+                 next scheduled run; then less and less often.",
                 at.format("%Y-%m-%d %H:%M")
             )
         });
         self.line(&format!(
             "The connection is in quarantine: its scheduled runs wait.{next} It recovers with the first success: of a \
-             try, of a run that you start, or of a test.",
+             try, or of a run that you start.",
         ));
         self.line(&format!(
             "To end it by hand: rollcall connection release {}",

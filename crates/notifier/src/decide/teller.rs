@@ -12,7 +12,7 @@ use service::Clock;
 use service::telemetry::{TraceContext, set_parent};
 use store::delivery::{Addressee, Mailing};
 use store::notice::About;
-use store::run::Kind;
+use store::run::{Kind, OF_SCHEDULE};
 use store::run_view::{RunView, State};
 use store::{
     Store, StoreError, Tx, connection_health, delivery, earlier_runs, inbox, recipient, review_list,
@@ -25,8 +25,6 @@ use crate::metrics::{KIND, Metrics};
 
 /// Failed records are mailed again after so long, even when they go on failing.
 const QUIET: TimeDelta = TimeDelta::hours(24);
-/// What sets off runs that nobody asks for.
-const SCHEDULE: &str = "schedule";
 
 /// As many of those whose removals wait are named in a notice.
 const NAMED: i64 = 10;
@@ -138,8 +136,8 @@ impl Teller {
 
     async fn before(&self, tx: &mut Tx, event: &Event, view: &RunView) -> Result<Before, StoreError> {
         let (of, run) = (view.connection, view.id);
-        let changed = connection_health::change_of(tx.connection(), event.id).await?;
-        let just_a_try = view.trigger == SCHEDULE
+        let changed = connection_health::change_of(tx.connection(), event.id, run).await?;
+        let just_a_try = view.trigger.starts_with(OF_SCHEDULE)
             && changed.is_none()
             && connection_health::find(tx.connection(), of)
                 .await?

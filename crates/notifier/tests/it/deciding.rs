@@ -210,3 +210,58 @@ async fn a_mails_id_is_made_once_with_its_row() {
     let (id, message_id) = ids.split_once('|').unwrap();
     assert_eq!(message_id, format!("<{id}@contoso.com>"));
 }
+
+#[tokio::test]
+async fn b17_a_quarantine_is_told_by_a_later_event_where_its_own_came_too_late() {
+    let world = World::new().await;
+    world.mail_to(&["ops@contoso.com"]).await;
+    let planned = world
+        .end(Run {
+            kind: "preview",
+            plan: Some("finished"),
+            ..FINISHED
+        })
+        .await;
+    world.quarantine(&planned).await;
+    world.hand.advance(Duration::from_secs(5));
+    let applied = world.publish(planned.run).await;
+    assert_eq!(world.teller().tell(&planned).await.unwrap().notices, []);
+    let told = world.teller().tell(&applied).await.unwrap();
+    assert_eq!((told.notices.len(), told.deliveries), (2, 1));
+    assert!(world.sql(NOTICES).await.contains("connection_quarantined|"));
+    // And not once more.
+    world.hand.advance(Duration::from_secs(5));
+    let again = world.publish(planned.run).await;
+    world.teller().tell(&again).await.unwrap();
+    assert_eq!(
+        world
+            .sql("SELECT count(*) FROM notice WHERE kind = 'connection_quarantined'")
+            .await,
+        "1"
+    );
+}
+
+#[tokio::test]
+async fn b17_what_a_schedule_tries_in_quarantine_is_no_news_and_what_a_person_tries_is() {
+    let world = World::new().await;
+    world.mail_to(&["ops@contoso.com"]).await;
+    let broken = Run {
+        kind: "delta",
+        ..BROKEN
+    };
+    let first = world.end(broken).await;
+    world.quarantine(&first).await;
+    let told = world.teller().tell(&first).await.unwrap();
+    assert_eq!((told.notices.len(), told.deliveries), (2, 1));
+    for (trigger, notices) in [("schedule nightly", 0), ("cli", 1)] {
+        let event = world.end(broken).await;
+        world
+            .sql(&format!(
+                "UPDATE run SET trigger = '{trigger}' WHERE id = '{}'",
+                event.run
+            ))
+            .await;
+        let told = world.teller().tell(&event).await.unwrap();
+        assert_eq!((told.notices.len(), told.deliveries), (notices, 0), "{trigger}");
+    }
+}

@@ -185,6 +185,23 @@ impl World {
         }
     }
 
+    /// The connection is in quarantine from this event on.
+    pub async fn quarantine(&self, event: &Event) {
+        let now = self.clock.now();
+        self.sql(&format!(
+            "INSERT INTO connection_health (connection_id, failures, quarantined_since, cause, reason, tries, next_try_at,
+                 considered_at)
+             VALUES ('{CONNECTION}', 1, '{now}', 'wrong_secret', 'The client secret is wrong.', 1,
+                 '{now}'::timestamptz + interval '15 minutes', '{now}');
+             INSERT INTO connection_health_change (id, organization_id, connection_id, run_id, change, reason, next_try_at,
+                 at)
+             VALUES ('{}', '{ORGANIZATION}', '{CONNECTION}', '{}', 'quarantined', 'The client secret is wrong.',
+                 '{now}'::timestamptz + interval '15 minutes', '{now}')",
+            event.id, event.run
+        ))
+        .await;
+    }
+
     pub async fn mail_to(&self, addresses: &[&str]) {
         self.sql(&format!(
             "INSERT INTO settings (organization_id, mail_to) VALUES ('{ORGANIZATION}', '{{{}}}')

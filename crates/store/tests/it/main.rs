@@ -6,4 +6,5 @@ mod groups;
 mod partitions;
 mod progress;
 mod retention;
+mod run_lists;
 mod world;

@@ -13,14 +13,24 @@ use crate::words;
 
 /// How often a line is printed while nothing but the numbers change.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// How soon a line may follow another when the run begins to wait.
+const WAIT_AFTER: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(120);
 
 /// Where progress is shown.
 pub enum Screen {
     /// A bar that moves.
     Bar(ProgressBar),
-    /// Lines: what was said last, in which state, and when.
-    Lines(Option<(RunState, String, Instant)>),
+    /// Lines, and the one that was said last.
+    Lines(Option<Said>),
+}
+
+/// A line that was said.
+pub struct Said {
+    state: RunState,
+    waits: bool,
+    line: String,
+    at: Instant,
 }
 
 /// How far a run is: `done` of `all`, 0 when nobody knows, and the rest in words.
@@ -55,13 +65,15 @@ impl Screen {
         match self {
             Self::Bar(bar) => draw(bar, run, &position),
             Self::Lines(last) => {
-                let line = line(run, &position);
-                let due = last.as_ref().is_none_or(|(state, said, at)| {
-                    *state != run.state() || (*said != line && at.elapsed() >= LINE_EVERY)
-                });
-                if due {
-                    eprintln!("{line}");
-                    *last = Some((run.state(), line, Instant::now()));
+                let said = Said {
+                    state: run.state(),
+                    waits: !run.waiting_for.is_empty(),
+                    line: line(run, &position),
+                    at: Instant::now(),
+                };
+                if last.as_ref().is_none_or(|last| said.is_due_after(last)) {
+                    eprintln!("{}", said.line);
+                    *last = Some(said);
                 }
             }
         }
@@ -72,6 +84,15 @@ impl Screen {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl Said {
+    /// Whether it is worth a line after this one.
+    fn is_due_after(&self, last: &Self) -> bool {
+        let passed = self.at.saturating_duration_since(last.at);
+        let begins_to_wait = self.waits && !last.waits && passed >= WAIT_AFTER;
+        self.state != last.state || begins_to_wait || self.line != last.line && passed >= LINE_EVERY
     }
 }
 
@@ -201,6 +222,31 @@ mod tests {
             told.ends_with(", waiting 12 s for Graph: 429 with Retry-After on /users"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn lines_are_few_but_a_wait_is_told_soon() {
+        let start = Instant::now();
+        let said = |state, waits, line: &str, seconds| Said {
+            state,
+            waits,
+            line: line.to_owned(),
+            at: start + Duration::from_secs(seconds),
+        };
+        let last = said(RunState::Fetching, false, "1 of 9", 0);
+        for (next, due) in [
+            (said(RunState::Planning, false, "1 of 9", 0), true),
+            (said(RunState::Fetching, false, "2 of 9", 4), false),
+            (said(RunState::Fetching, false, "2 of 9", 5), true),
+            (said(RunState::Fetching, false, "1 of 9", 60), false),
+            (said(RunState::Fetching, true, "waiting 9 s", 0), false),
+            (said(RunState::Fetching, true, "waiting 8 s", 1), true),
+        ] {
+            assert_eq!(next.is_due_after(&last), due, "{}", next.line);
+        }
+        let waiting = said(RunState::Fetching, true, "waiting 8 s", 1);
+        let later = said(RunState::Fetching, true, "waiting 7 s", 2);
+        assert!(!later.is_due_after(&waiting));
     }
 
     #[test]
