@@ -2,14 +2,15 @@
 //! before, by the pure rules of `domain`, and with none of the services' code. No pages, no messages, no transactions: a run
 //! is one function.
 
+mod candidates;
 pub mod observe;
 pub mod register;
 mod settle;
 pub mod undo;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::account::{Account, Kind, Role, Status, fold};
+use domain::account::{Account, Kind, Role, Status};
 use domain::brake::Brake;
 use domain::decide::{Candidates, Holder, Known, Rules, decide, held_login, leavers_only, not_seen};
 use domain::decision::{Action, BroughtIn, Decision, LinkStatus, LoginKey, Outcome, Skip};
@@ -22,6 +23,7 @@ use domain::observed::{ObservedUser, Presence};
 use domain::overwrite::{Keys, Rule};
 use uuid::Uuid;
 
+use candidates::Index;
 pub use observe::{Directory, Reading, Told};
 use register::Register;
 
@@ -574,43 +576,4 @@ fn own(decision: &Decision<'_>) -> Decided {
 /// The login that an account holds; a deleted one holds none.
 fn login_of(account: &Account) -> Option<LoginKey> {
     held_login(account).filter(|_| account.status != Status::Deleted)
-}
-
-/// Accounts by the folded values that any overwrite rule looks at: asking the rules about every account for every user
-/// would take minutes.
-struct Index(HashMap<String, Vec<AccountId>>);
-
-impl Index {
-    fn of(accounts: &BTreeMap<AccountId, Account>) -> Self {
-        let mut by_value: HashMap<String, Vec<AccountId>> = HashMap::new();
-        for account in accounts.values() {
-            for field in [Field::Upn, Field::LookupGuid, Field::Login, Field::Email] {
-                if let Some(value) = account.value(field) {
-                    by_value.entry(fold(value)).or_default().push(account.id);
-                }
-            }
-        }
-        Self(by_value)
-    }
-
-    /// At least every account that a rule could hit.
-    fn candidates(&self, keys: &Keys, accounts: &BTreeMap<AccountId, Account>) -> Vec<Account> {
-        let asked = [
-            &keys.on_premises_upn,
-            &keys.lookup_guid,
-            &keys.on_premises_sam,
-            &keys.login,
-            &keys.email,
-        ];
-        let mut ids: Vec<AccountId> = asked
-            .into_iter()
-            .flatten()
-            .filter_map(|value| self.0.get(value))
-            .flatten()
-            .copied()
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids.iter().filter_map(|id| accounts.get(id)).cloned().collect()
-    }
 }
