@@ -217,7 +217,7 @@ fn changed<'a>(change: &Change<'a>, made: Made, now: Now<'a>) -> Undo<'a> {
     if link_kept {
         kept.push(Kept::Link);
     }
-    let displaced = !link_kept && change.displaced.iter().any(|link| link.is_as_left());
+    let displaced = !link_kept && change.displaced.iter().any(LinkChange::is_as_left);
     let (outcome, action) = told(now.account, standing, !fields.is_empty());
     let any = !fields.is_empty() || standing.is_some() || link || displaced || change.review_open;
     let (outcome, action) = match (any, kept.is_empty()) {
