@@ -2,8 +2,9 @@
 
 mod history;
 
-use contracts::v1::{AccountStatus, NoticeKind, Outcome, ReviewState, Run, RunKind};
+use contracts::v1::{AccountStatus, NoticeKind, Outcome, ReviewState, Run, RunKind, RunState};
 use harness::browser::Browser;
+use harness::documents::CONNECTION;
 use harness::people::{hire, hire_many};
 use harness::runs::{counts, tally};
 use harness::world::World;
@@ -421,13 +422,38 @@ async fn n7_the_system_log_is_read_and_its_list_loaded() {
     assert_eq!(foreign.status, StatusCode::NOT_FOUND);
 }
 
+/// From the list of decisions: its plan is shown first, and applied like any other.
+async fn one_record_is_taken_back(world: &World, browser: &Browser, run: &str, object: &str) {
+    let page = browser.page(&format!("{run}/changes")).await;
+    let field = format!("name=\"object\" value=\"{object}\"");
+    assert!(page.body.contains(&field), "{}", page.body);
+    let token = page.form_token();
+    let form = [
+        ("form_token", token.as_str()),
+        ("object", object),
+        ("what", "plan"),
+    ];
+    let answer = browser.send(browser.form(&format!("{run}/revert"), &form)).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    let plan = answer.header("location").to_owned();
+    let id = plan.strip_prefix("/runs/").unwrap();
+    assert_eq!(tally(&world.ended(id).await), [(Outcome::Removed, 1)]);
+    let form = [("form_token", token.as_str())];
+    let answer = browser.send(browser.form(&format!("{plan}/apply"), &form)).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    assert_eq!(world.ended(id).await.state(), RunState::Finished);
+    assert_eq!(world.accounts_of("ann").await[0].status(), AccountStatus::Deleted);
+}
+
 #[tokio::test]
 async fn b4_a_run_is_reverted_from_its_page() {
     let world = World::start().await;
-    hire(&world.tenant, "ann", json!({}));
+    let ann = hire(&world.tenant, "ann", json!({}));
+    hire(&world.tenant, "bob", json!({}));
     let run = world.full().await;
     let browser = Browser::signed_in(&world).await;
     let path = format!("/runs/{}", run.id);
+    one_record_is_taken_back(&world, &browser, &path, &ann).await;
     let page = browser.page(&path).await;
     assert!(page.body.contains("Revert this run"), "{}", page.body);
     let token = page.form_token();
@@ -448,8 +474,11 @@ async fn b4_a_run_is_reverted_from_its_page() {
         .strip_prefix("/runs/")
         .unwrap()
         .to_owned();
-    assert_eq!(tally(&world.ended(&plan).await), [(Outcome::Removed, 1)]);
-    assert_eq!(world.account("ann").await.name, "Ann");
+    assert_eq!(
+        tally(&world.ended(&plan).await),
+        [(Outcome::Unchanged, 1), (Outcome::Removed, 1)]
+    );
+    assert_eq!(world.account("bob").await.name, "Bob");
     let answer = browser.send(browser.form(&revert, &form("do"))).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     let back = answer
@@ -457,7 +486,10 @@ async fn b4_a_run_is_reverted_from_its_page() {
         .strip_prefix("/runs/")
         .unwrap()
         .to_owned();
-    assert_eq!(tally(&world.ended(&back).await), [(Outcome::Removed, 1)]);
+    assert_eq!(
+        tally(&world.ended(&back).await),
+        [(Outcome::Unchanged, 1), (Outcome::Removed, 1)]
+    );
 
     let page = browser.page(&format!("/runs/{back}")).await;
     for part in [
@@ -476,4 +508,78 @@ async fn b4_a_run_is_reverted_from_its_page() {
     );
     let answer = browser.send(browser.form(&revert, &form("else"))).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn r4_the_connection_s_page_tells_last_and_next_and_switches_the_schedule() {
+    let world = World::start().await;
+    hire(&world.tenant, "ann", json!({}));
+    world.full().await;
+    let browser = Browser::signed_in(&world).await;
+    let path = format!("/connections/{CONNECTION}");
+    let page = browser.page(&path).await.body;
+    assert!(page.contains("runs come by hand"), "{page}");
+    world
+        .apply(&format!(
+            "kind: Schedule\nname: nightly\nconnection: {CONNECTION}\nfrequency: daily\n\
+             start: \"2199-03-31T02:30\"\ntimeZone: Europe/Berlin\n"
+        ))
+        .await;
+    let page = browser.page(&path).await;
+    let press = async |what: &str| {
+        let form =
+            [("form_token", &*page.form_token()), ("what", what)].map(|(key, value)| (key, value.to_owned()));
+        let form: Vec<(&str, &str)> = form.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        browser
+            .send(browser.form(&format!("{path}/schedule"), &form))
+            .await
+    };
+    for told in [
+        "daily at 02:30 from 2199-03-31 on",
+        "2199-03-31",
+        "never",
+        "not by itself",
+        "Switch runs off",
+    ] {
+        assert!(page.body.contains(told), "{told}: {}", page.body);
+    }
+    let answer = press("off").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    let off = browser.page(answer.header("location")).await.body;
+    assert!(
+        off.contains("Switch runs on") && !off.contains("2199-03-31"),
+        "{off}"
+    );
+    press("on").await;
+    let answer = press("deprovision-on").await;
+    let on = browser.page(answer.header("location")).await.body;
+    for told in [
+        "Switch runs off",
+        "Switch deprovision off",
+        "leavers nightly at 03:00",
+    ] {
+        assert!(on.contains(told), "{told}: {on}");
+    }
+    assert_eq!(press("else").await.status, StatusCode::BAD_REQUEST);
+    let overview = browser.page("/").await.body;
+    for told in [
+        "daily at 02:30",
+        "Next full run",
+        "Next delta",
+        "Next deprovision",
+    ] {
+        assert!(overview.contains(told), "{told}: {overview}");
+    }
+
+    // What keeps it from running is said on both.
+    world
+        .cli_run(&["connection", "disconnect", CONNECTION, "--yes"])
+        .await;
+    for path in ["/", path.as_str()] {
+        let body = browser.page(path).await.body;
+        assert!(
+            body.contains("Waits because the connection is disconnected"),
+            "{body}"
+        );
+    }
 }

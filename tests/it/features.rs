@@ -72,6 +72,10 @@ mod managers;
 
 mod schedules;
 
+mod schedule_switch;
+
+mod round_trip;
+
 mod deprovision;
 
 mod quarantine;

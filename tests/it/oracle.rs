@@ -5,6 +5,7 @@
 pub mod observe;
 pub mod register;
 mod settle;
+pub mod undo;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -76,7 +77,30 @@ pub struct Done {
 pub struct Plan {
     /// In numbers and outcomes.
     pub done: Done,
+    /// What it was told.
+    told: Extent,
     decided: BTreeMap<ObjectId, Decided>,
+}
+
+/// How much of the directory a run read, for all that is known when it is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// What has changed.
+    Changes,
+    /// Some, as a whole.
+    Some,
+    /// Everybody.
+    Everybody,
+}
+
+impl Plan {
+    /// The plan of a preview, which may be applied late: it says nothing of those for whom nothing changes.
+    pub fn of_preview(self) -> Self {
+        Self {
+            told: Extent::Changes,
+            ..self
+        }
+    }
 }
 
 /// One decision, with everything its own.
@@ -96,6 +120,8 @@ struct Decided {
     login: Option<LoginKey>,
     role: Option<Role>,
     fields: Vec<(Field, Option<String>)>,
+    /// Nothing changes, whenever it is applied.
+    aside: bool,
 }
 
 impl Oracle {
@@ -202,7 +228,11 @@ impl Oracle {
             }
         }
         settle::settle(self, &mut decided, reading);
-        for one in decided.values() {
+        for one in decided.values_mut() {
+            let was = self.links.get(&one.object);
+            let nothing = one.outcome == Outcome::Unchanged
+                || (one.outcome == Outcome::Skipped && one.account.is_none());
+            one.aside = nothing && was == Some(&one.link());
             self.stories.entry(one.object).or_default().push(format!(
                 "{:?}",
                 Decided {
@@ -224,7 +254,12 @@ impl Oracle {
                 .map(|one| (one.object, (one.outcome, one.rule)))
                 .collect(),
         };
-        Plan { done, decided }
+        let told = match (reading.delta, reading.complete) {
+            (true, _) => Extent::Changes,
+            (false, true) => Extent::Everybody,
+            (false, false) => Extent::Some,
+        };
+        Plan { done, told, decided }
     }
 
     fn decide(
@@ -281,10 +316,24 @@ impl Oracle {
     /// Applies a plan to its end, or, of one that was broken off, what it had come to.
     pub fn apply(&mut self, plan: Plan, reached: Option<&BTreeSet<ObjectId>>) {
         let mut failed = Vec::new();
+        let told = plan.told;
+        let busy: BTreeSet<AccountId> = plan
+            .decided
+            .values()
+            .filter(|one| matches!(one.outcome, Outcome::Updated | Outcome::Removed | Outcome::Held))
+            .filter_map(|one| one.account)
+            .collect();
         let came_to = |one: &Decided| reached.is_none_or(|reached| reached.contains(&one.object));
         for one in plan.decided.into_values().filter(came_to) {
             if one.outcome == Outcome::Failed {
                 failed.push(one.object);
+                continue;
+            }
+            if one.aside {
+                let whole = matches!(one.status, LinkStatus::Disabled | LinkStatus::OutOfScope);
+                if whole && told != Extent::Changes {
+                    self.ask(&one);
+                }
                 continue;
             }
             if let (Some(account), Some(_)) = (one.account, one.takes_from) {
@@ -297,6 +346,7 @@ impl Oracle {
             self.remember(&one);
             self.ask(&one);
         }
+        let nobody_failed = failed.is_empty();
         if reached.is_none() {
             for object in failed {
                 if let Some(link) = self.links.get_mut(&object).filter(|link| link.account.is_some()) {
@@ -304,6 +354,22 @@ impl Oracle {
                 }
             }
         }
+        if reached.is_none() && told == Extent::Everybody && nobody_failed {
+            self.ask_no_more(&busy);
+        }
+    }
+
+    /// The policy asks for nothing more about those who are deleted or gone, and about whom there was nothing to decide.
+    fn ask_no_more(&mut self, busy: &BTreeSet<AccountId>) {
+        let links = &self.links;
+        self.reviews.retain(|(object, account, cause), _| {
+            let away = links.get(object).filter(|link| {
+                matches!(link.status, LinkStatus::SoftDeleted | LinkStatus::Gone)
+                    && cause_of(link.status) == Some(*cause)
+                    && link.account == Some(*account)
+            });
+            away.is_none() || busy.contains(account)
+        });
     }
 
     /// Whoever else held the account is left out, and nothing is asked of them about it any more.
@@ -325,13 +391,7 @@ impl Oracle {
         if stays {
             return;
         }
-        let link = Link {
-            account: one.account,
-            status: one.status,
-            skip: one.skip.filter(|_| one.account.is_none()),
-            brought_in: one.account.map_or(BroughtIn::ByCriteria, |_| one.brought_in),
-        };
-        self.links.insert(one.object, link);
+        self.links.insert(one.object, one.link());
     }
 
     fn create(&mut self, one: &Decided) {
@@ -384,7 +444,9 @@ impl Oracle {
             return;
         }
         let untouched = one.skip == Some(Skip::NeverTouch);
-        let cause = cause_of(one.status).filter(|_| !untouched);
+        // Nothing is asked where the policy asks for nothing more.
+        let settled = matches!(one.outcome, Outcome::Unchanged | Outcome::Updated) && one.cause.is_some();
+        let cause = cause_of(one.status).filter(|_| !untouched && !settled);
         self.reviews.retain(|(object, account, asked), _| {
             *object != one.object || (Some(*account) == one.account && Some(*asked) == cause)
         });
@@ -431,6 +493,16 @@ impl Oracle {
 }
 
 impl Decided {
+    /// What its link is to say.
+    fn link(&self) -> Link {
+        Link {
+            account: self.account,
+            status: self.status,
+            skip: self.skip.filter(|_| self.account.is_none()),
+            brought_in: self.account.map_or(BroughtIn::ByCriteria, |_| self.brought_in),
+        }
+    }
+
     /// The run has left everything about the object as it was.
     const fn not_dealt_with(&self) -> bool {
         matches!(
@@ -495,6 +567,7 @@ fn own(decision: &Decision<'_>) -> Decided {
             .iter()
             .map(|change| (change.field, change.new.as_deref().map(str::to_owned)))
             .collect(),
+        aside: false,
     }
 }
 

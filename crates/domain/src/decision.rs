@@ -155,6 +155,8 @@ pub enum Skip {
     EditedSince = 13,
     /// A person had its record removed for good; a full run adds it anew if it is in scope.
     Purged = 14,
+    /// The run that brought it in was taken back (B4).
+    TakenBack = 16,
 }
 
 /// What must be unique among records that are not deleted, folded: an account's login and domain (no domain is empty),
@@ -344,6 +346,7 @@ impl Skip {
             Self::LeaversOnly,
             Self::EditedSince,
             Self::Purged,
+            Self::TakenBack,
         ]
         .into_iter()
         .find(|skip| *skip as i16 == number)
@@ -367,6 +370,9 @@ impl fmt::Display for Skip {
             Self::LeaversOnly => "the run deals with leavers alone; the next full run decides",
             Self::EditedSince => "edited since",
             Self::Purged => "its record was purged; the next full run adds it anew if it is in scope",
+            Self::TakenBack => {
+                "the run that brought it in was taken back; the next full run decides on it anew"
+            }
         })
     }
 }

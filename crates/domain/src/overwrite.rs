@@ -127,7 +127,7 @@ impl Rule {
 /// Finds the account that a directory user without a link is.
 ///
 /// `existing` holds at least every account that any rule could hit, as [`Keys`] tells. A deleted account counts only
-/// where no other one does.
+/// where no other one does, and only if it was deleted for a cause that can end.
 #[must_use]
 pub fn decide<'a>(keys: &Keys, existing: &'a [Account]) -> Match<'a> {
     decide_but(keys, existing, &[])
@@ -155,10 +155,16 @@ pub fn person<'a>(key: Option<&LoginKey>, existing: &'a [Account], but: &[Accoun
     })
 }
 
+/// Whether an account was deleted for no cause that a sync knows, as by taking back the run that made it: it would never be
+/// active again, and so no rule gives it to anybody.
+pub(crate) fn is_done_with(account: &Account) -> bool {
+    account.status == Status::Deleted && account.deactivated_for.is_none()
+}
+
 fn one_of(existing: &[Account], by: Rule, hits: impl Fn(&Account) -> bool) -> Match<'_> {
     let (deleted, present): (Vec<_>, Vec<_>) = existing
         .iter()
-        .filter(|account| hits(account))
+        .filter(|account| !is_done_with(account) && hits(account))
         .partition(|account| account.status == Status::Deleted);
     let hits = if present.is_empty() { deleted } else { present };
     match hits[..] {
@@ -217,6 +223,7 @@ mod tests {
     use super::*;
     use crate::account::{Kind, Role};
     use crate::id::AccountId;
+    use crate::leaver::Cause;
     use uuid::Uuid;
 
     fn account(number: u128, fields: &[(Field, &str)]) -> Account {
@@ -388,6 +395,12 @@ mod tests {
         };
         let mut existing = vec![account(1, &[(Field::Login, "ann")])];
         existing[0].status = Status::Deleted;
+        assert_eq!(
+            decide(&keys, &existing),
+            Match::New,
+            "deleted for no cause that could end, it would stay so"
+        );
+        existing[0].deactivated_for = Some(Cause::Gone);
         assert!(
             matches!(decide(&keys, &existing), Match::Overwrites { account, .. } if account.id.0.as_u128() == 1)
         );

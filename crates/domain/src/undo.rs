@@ -2,13 +2,15 @@
 //!
 //! Only what the run itself wrote is taken back, and only where it still stands as the run left it. A record that the run
 //! made is deleted again as a whole, or, when anybody has touched it since, kept as a whole: half a person is of no use.
+//! What stands above every removal and every sync stands above this, too: whom nobody may touch, and who holds assets.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::account::{Account, Role, Status};
+use crate::asset::Held;
 use crate::decide::held_login;
-use crate::decision::{Action, BroughtIn, LinkStatus, LoginKey, Outcome};
+use crate::decision::{Action, BroughtIn, LinkStatus, LoginKey, Outcome, Skip};
 use crate::field::Field;
 use crate::id::{AccountId, ObjectId};
 use crate::leaver::Cause;
@@ -48,8 +50,13 @@ pub struct LinkChange {
 /// What a run did to a record's standing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Made {
-    /// It made the record, with this standing.
-    Created(Standing),
+    /// It made the record.
+    Created {
+        /// With this standing.
+        standing: Standing,
+        /// In this role.
+        role: Role,
+    },
     /// It changed the standing.
     Moved {
         /// From this one.
@@ -83,6 +90,10 @@ pub struct Now<'a> {
     pub account: Option<&'a Account>,
     /// Other objects that are linked to it now.
     pub others: &'a [ObjectId],
+    /// What it holds.
+    pub held: Option<&'a Held>,
+    /// Why no sync touches it (B18).
+    pub never_touch: Option<&'a str>,
 }
 
 /// What taking a change back comes to.
@@ -119,34 +130,42 @@ pub enum Kept {
     ByHand,
     /// Another object was linked to the record, too.
     Shared(ObjectId),
-    /// Who has this role is removed by a person, and not in passing.
-    Role(Role),
+    /// The role was given by a person since.
+    Role,
+    /// It would be deleted, but holds assets; these words tell which (B6).
+    Assets(String),
+    /// It is on the never-touch list; these words tell why.
+    NeverTouch(String),
 }
 
 /// What taking a change back comes to for the record as it is now.
 #[must_use]
 pub fn undo<'a>(change: &Change<'a>, now: Now<'a>) -> Undo<'a> {
-    match change.made {
-        Made::Created(standing) => created(change, standing, now),
+    let undo = match change.made {
+        Made::Created { standing, role } => created(change, (standing, role), now),
         made => changed(change, made, now),
+    };
+    match now.never_touch {
+        Some(why) if undo.does_anything() => skipped(vec![Kept::NeverTouch(why.to_owned())]),
+        _ => undo,
     }
 }
 
 /// A record that the run made is deleted, unless it is not as the run left it.
-fn created<'a>(change: &Change<'a>, left: Standing, now: Now<'a>) -> Undo<'a> {
+fn created<'a>(change: &Change<'a>, (left, role): (Standing, Role), now: Now<'a>) -> Undo<'a> {
     let Some(account) = now.account.filter(|account| account.status != Status::Deleted) else {
         return nothing();
     };
     let mut kept = Vec::new();
-    if account.role != Role::User {
-        kept.push(Kept::Role(account.role));
-    }
     kept.extend(
         Field::ALL
             .into_iter()
             .filter(|field| account.value(*field) != new_value(&change.fields, *field))
             .map(Kept::Field),
     );
+    if account.role != role {
+        kept.push(Kept::Role);
+    }
     if Standing::of(account) != left {
         kept.push(Kept::Standing);
     }
@@ -162,12 +181,9 @@ fn created<'a>(change: &Change<'a>, left: Standing, now: Now<'a>) -> Undo<'a> {
         }
     }
     kept.extend(now.others.iter().map(|object| Kept::Shared(*object)));
+    kept.extend(now.held.map(Kept::assets));
     if !kept.is_empty() {
-        return Undo {
-            outcome: Outcome::Skipped,
-            kept,
-            ..nothing()
-        };
+        return skipped(kept);
     }
     Undo {
         outcome: Outcome::Removed,
@@ -212,12 +228,28 @@ fn changed<'a>(change: &Change<'a>, made: Made, now: Now<'a>) -> Undo<'a> {
             }
         }
     }
-    let link = change.link.is_some_and(|link| link.is_as_left());
-    let link_kept = !link && change.link.is_some_and(|link| link.now != link.before);
+    let mut link = change.link.is_some_and(|link| link.is_as_left());
+    let link_kept = !link
+        && change
+            .link
+            .is_some_and(|link| held(link.now) != held(link.before));
     if link_kept {
         kept.push(Kept::Link);
     }
-    let displaced = !link_kept && change.displaced.iter().any(LinkChange::is_as_left);
+    let mut displaced = !link_kept && change.displaced.iter().any(LinkChange::is_as_left);
+    let gets_it_back = change.link.is_some_and(|link| link.gets_back(now.account));
+    if !now.others.is_empty() && (displaced || link && gets_it_back) {
+        // Nobody shares a record with somebody else.
+        kept.extend(now.others.iter().map(|object| Kept::Shared(*object)));
+        displaced = false;
+        link = link && !gets_it_back;
+    }
+    if let Some(held) = now.held
+        && standing.is_some_and(|standing: Standing| standing.status == Status::Deleted)
+    {
+        kept.push(Kept::assets(held));
+        (standing, link, displaced) = (None, false, false);
+    }
     let (outcome, action) = told(now.account, standing, !fields.is_empty());
     let any = !fields.is_empty() || standing.is_some() || link || displaced || change.review_open;
     let (outcome, action) = match (any, kept.is_empty()) {
@@ -246,6 +278,14 @@ fn told(account: Option<&Account>, standing: Option<Standing>, fields: bool) -> 
         (Some(was), Some(Status::Deleted)) if was != Status::Deleted => (Outcome::Removed, Action::Delete),
         _ if fields => (Outcome::Updated, Action::Update),
         _ => (Outcome::Updated, Action::None),
+    }
+}
+
+fn skipped<'a>(kept: Vec<Kept>) -> Undo<'a> {
+    Undo {
+        outcome: Outcome::Skipped,
+        kept,
+        ..nothing()
     }
 }
 
@@ -278,6 +318,11 @@ fn login_of(account: &Account) -> Option<LoginKey> {
     }
 }
 
+/// What is remembered of an object without a record is no part of the register.
+fn held(link: Option<LinkState>) -> Option<LinkState> {
+    link.filter(|link| link.account.is_some())
+}
+
 impl LinkChange {
     /// Whether it is another one than before the run, and still as the run left it: then it is put back.
     ///
@@ -286,14 +331,23 @@ impl LinkChange {
     #[must_use]
     pub fn is_as_left(&self) -> bool {
         let account = |state: Option<LinkState>| state.and_then(|state| state.account);
-        if self.now == self.before {
+        let (before, after, now) = (held(self.before), held(self.after), held(self.now));
+        if now == before {
             return false;
         }
-        if account(self.before) == account(self.after) {
-            self.now == self.after
+        if account(before) == account(after) {
+            now == after
         } else {
-            self.now.is_some() == self.after.is_some() && account(self.now) == account(self.after)
+            account(now) == account(after)
         }
+    }
+
+    /// Whether the object gets this record back, which it does not have now.
+    fn gets_back(&self, record: Option<&Account>) -> bool {
+        let has = |state: Option<LinkState>| {
+            record.is_some_and(|record| state.is_some_and(|state| state.account == Some(record.id)))
+        };
+        has(self.before) && !has(self.now)
     }
 }
 
@@ -319,6 +373,21 @@ impl Undo<'_> {
             link: false,
             displaced: false,
             ..self
+        }
+    }
+
+    const fn does_anything(&self) -> bool {
+        self.writes_account() || self.link || self.displaced || self.close_review
+    }
+
+    /// Why it is left out, if it is.
+    #[must_use]
+    pub fn skip(&self) -> Option<Skip> {
+        let kept = || self.kept.iter().any(|kept| matches!(kept, Kept::NeverTouch(_)));
+        match self.outcome {
+            Outcome::Skipped if kept() => Some(Skip::NeverTouch),
+            Outcome::Skipped => Some(Skip::EditedSince),
+            _ => None,
         }
     }
 
@@ -357,22 +426,24 @@ impl Undo<'_> {
                 self.close_review && self.outcome == Outcome::Updated && !self.writes_account() && !self.link;
             return closes.then(|| "the review that the run opened is closed".to_owned());
         }
-        let mut words: Vec<String> = self
-            .kept
-            .iter()
-            .filter(|kept| !matches!(kept, Kept::Role(_)))
-            .map(ToString::to_string)
-            .collect();
-        if !words.is_empty() {
-            words = vec![format!("edited since: {}", words.join(", "))];
+        let (edited, others): (Vec<&Kept>, Vec<&Kept>) = self.kept.iter().partition(|kept| kept.is_edit());
+        let edited: Vec<String> = edited.into_iter().map(ToString::to_string).collect();
+        let mut words = Vec::new();
+        if !edited.is_empty() {
+            words.push(format!("edited since: {}", edited.join(", ")));
         }
-        words.extend(
-            self.kept
-                .iter()
-                .filter(|kept| matches!(kept, Kept::Role(_)))
-                .map(ToString::to_string),
-        );
+        words.extend(others.into_iter().map(ToString::to_string));
         Some(words.join("; "))
+    }
+}
+
+impl Kept {
+    fn assets(held: &Held) -> Self {
+        Self::Assets(held.told())
+    }
+
+    const fn is_edit(&self) -> bool {
+        !matches!(self, Self::Assets(_) | Self::NeverTouch(_))
     }
 }
 
@@ -384,11 +455,9 @@ impl fmt::Display for Kept {
             Self::Link => f.write_str("its link"),
             Self::ByHand => f.write_str("imported by hand"),
             Self::Shared(object) => write!(f, "linked to {object}, too"),
-            Self::Role(role) => write!(
-                f,
-                "an account with the role {} is deleted by a person only",
-                role.key()
-            ),
+            Self::Role => f.write_str("its role"),
+            Self::Assets(told) => write!(f, "not deleted: {told}; return them, then revert again"),
+            Self::NeverTouch(why) => f.write_str(why),
         }
     }
 }

@@ -10,7 +10,7 @@ use domain::id::ObjectId;
 use domain::observed::ObservedUser;
 use futures::{StreamExt, TryStreamExt};
 use graph::{PageBody, UserBody, UserKey};
-use store::link;
+use store::{link, revert};
 use tracing::Instrument;
 
 use crate::changes::Changes;
@@ -36,8 +36,10 @@ pub async fn lacking(
     }
     let mut newcomers = HashSet::new();
     let mut database = job.store.connection().await?;
+    let (id, kinds) = (job.connection.id, kinds.as_slice());
+    let strangers = !may_come.is_empty() && revert::any_since_full(&mut database, id).await?;
     for objects in may_come.chunks(ASKED_AT_ONCE) {
-        newcomers.extend(link::newcomers(&mut database, (job.connection.id, &kinds), objects).await?);
+        newcomers.extend(link::newcomers(&mut database, (id, kinds), objects, strangers).await?);
     }
     let mut lacking = changes.lacking(&newcomers);
     lacking.extend(touched.iter().filter(|user| !changes.has_left(**user)));

@@ -324,9 +324,11 @@ impl Decider {
                 run::Kind::Deprovision => leavers_only(decision, known),
                 _ => decision,
             };
-            if let Some(skip) = still_left_out(&decision, case) {
+            // A preview's plan may be applied late: it says nothing of whom nothing changes for.
+            let waits = asked == run::Kind::Preview;
+            if let Some(skip) = still_left_out(&decision, case, waits) {
                 fate.left_out.insert(case.place, skip);
-            } else if says_something(&decision, case.link) {
+            } else if says_something(&decision, case.link, waits) {
                 self.metrics.count(&decision);
                 let position = position(case.place, of_kind.kind);
                 insert.push(batch.run, batch.number, position, &decision, case.link.is_some());
@@ -402,18 +404,22 @@ impl Fates {
     }
 }
 
-/// Why an object that is as it was is left out as it was: it needs no row.
-fn still_left_out(decision: &Decision<'_>, case: &Case<'_>) -> Option<Skip> {
-    let was = case.link.and_then(|link| link.skip);
-    decision
+/// Why an object that is as it was is left out as it was: it needs no row, unless its link has something to remember.
+fn still_left_out(decision: &Decision<'_>, case: &Case<'_>, remembers_nothing: bool) -> Option<Skip> {
+    let as_it_was = |link: &Row| {
+        link.account.is_none()
+            && (link.skip, link.status) == (decision.skip, decision.status)
+            && (case.unchanged || remembers_nothing)
+    };
+    case.link
+        .filter(|link| decision.outcome == Outcome::Skipped && as_it_was(link))?
         .skip
-        .filter(|skip| case.unchanged && was == Some(*skip) && decision.outcome == Outcome::Skipped)
 }
 
 /// An unchanged object needs no row, unless its link has something to remember.
-fn says_something(decision: &Decision<'_>, link: Option<Row>) -> bool {
+fn says_something(decision: &Decision<'_>, link: Option<Row>, remembers_nothing: bool) -> bool {
     decision.outcome != Outcome::Unchanged
-        || decision.hash != 0
+        || (decision.hash != 0 && !remembers_nothing)
         || link.is_none_or(|link| link.status != decision.status || link.brought_in != decision.brought_in)
 }
 

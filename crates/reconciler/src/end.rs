@@ -54,7 +54,9 @@ async fn try_finish(store: &Store, work: &Work, clock: &Clock) -> Result<bool, E
             mark_conflicts(&mut tx, work).await?;
         }
         log::removals(&mut tx, work, clock).await?;
-        let complete = work.fetch.proved && !work.fetch.delta && work.kind != Kind::Manual;
+        // A preview may be applied late: what it knew of everybody may be so no more.
+        let of_now = !matches!(work.kind, Kind::Manual | Kind::Preview);
+        let complete = work.fetch.proved && !work.fetch.delta && of_now;
         // What failed is decided anew by the next run.
         if complete && failed == 0 {
             review::close_unasked(tx.connection(), work.connection, work.run, clock.now()).await?;

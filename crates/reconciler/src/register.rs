@@ -19,13 +19,13 @@ use futures::Stream;
 use service::Clock;
 use service::error::chain;
 use store::run_plan::{self, State};
-use store::{Store, decision_settle, link_edit, never_touch};
+use store::{Store, decision_moved, link_edit, never_touch};
 use tokio::sync::{Mutex, Notify};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
 use crate::import::Import;
-use crate::{assets, edit_link, explain, ignore, passwords, plan, purge, resolve};
+use crate::{assets, edit_link, explain, ignore, passwords, plan, purge, resolve, settle};
 
 /// The service.
 pub struct Server {
@@ -207,7 +207,7 @@ impl Server {
                 "run {other} of the same connection is active; wait for its end"
             )));
         }
-        let moved = decision_settle::moved(tx.connection(), run, work.organization)
+        let moved = decision_moved::moved(tx.connection(), run, work.organization)
             .await
             .map_err(Error::from)?;
         if !moved.is_empty() {
@@ -220,6 +220,13 @@ impl Server {
         if edited.await.map_err(Error::from)? {
             return Err(refused(
                 "links were cut or moved by hand since the plan was made; start a new preview".to_owned(),
+            ));
+        }
+        if settle::last_owner(&mut tx, &work).await?.is_some() {
+            return Err(refused(
+                "no active owner would be left: another owner has gone since the plan was made; make somebody else an \
+                 owner, or start a new preview"
+                    .to_owned(),
             ));
         }
         run_plan::set_applying(tx.connection(), run, by, now)

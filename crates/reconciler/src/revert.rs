@@ -7,7 +7,7 @@ mod load;
 use std::borrow::Cow;
 
 use domain::account::Account;
-use domain::decision::{BroughtIn, Decision, LinkStatus, Outcome, Skip};
+use domain::decision::{BroughtIn, Decision, LinkStatus, Outcome};
 use domain::undo::Undo;
 use service::Clock;
 use service::drain::Stopper;
@@ -163,7 +163,7 @@ fn decision<'a>(unit: &load::Unit<'a>, undo: Undo<'a>) -> Decision<'a> {
         brought_in: unit
             .link_after(&undo)
             .map_or(BroughtIn::ByCriteria, |link| link.brought_in),
-        skip: (undo.outcome == Outcome::Skipped).then_some(Skip::EditedSince),
+        skip: undo.skip(),
         hash: 0,
         takes_from: None,
         login: account.and_then(|account| undo.new_login(account)),

@@ -292,13 +292,19 @@ async fn wait_for_assets(tx: &mut Tx, work: &Work) -> Result<(), Error> {
 
 /// The oldest of the owners stays, if the run would remove every active one (B12).
 pub async fn spare_last_owner(tx: &mut Tx, work: &Work) -> Result<(), Error> {
-    let removed = decision_removal::owners_removed(tx.connection(), work.run).await?;
-    let Some((oldest, _)) = removed.first() else {
-        return Ok(());
-    };
-    let ids: Vec<Uuid> = removed.iter().map(|(_, id)| *id).collect();
-    if account::active_owners_but(tx.connection(), work.organization, &ids).await? == 0 {
-        decision_removal::spare(tx.connection(), work.run, &[(*oldest, Skip::LastOwner)]).await?;
+    if let Some(oldest) = last_owner(tx, work).await? {
+        decision_removal::spare(tx.connection(), work.run, &[(oldest, Skip::LastOwner)]).await?;
     }
     Ok(())
+}
+
+/// The decision that would remove the oldest of the owners, if the run removes every active one.
+pub async fn last_owner(tx: &mut Tx, work: &Work) -> Result<Option<Place>, Error> {
+    let removed = decision_removal::owners_removed(tx.connection(), work.run).await?;
+    let Some((oldest, _)) = removed.first() else {
+        return Ok(None);
+    };
+    let ids: Vec<Uuid> = removed.iter().map(|(_, id)| *id).collect();
+    let others = account::active_owners_but(tx.connection(), work.organization, &ids).await?;
+    Ok((others == 0).then_some(*oldest))
 }

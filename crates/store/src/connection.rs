@@ -170,15 +170,13 @@ pub async fn names(
     Ok(names)
 }
 
-/// How a connection is called, and whether it is one at present.
+/// How a connection is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     /// The connection.
     pub connection: ConnectionId,
     /// Its name.
     pub name: String,
-    /// Whether it is connected.
-    pub connected: bool,
 }
 
 /// The names of these connections.
@@ -187,17 +185,16 @@ pub async fn names_of(
     ids: impl IntoIterator<Item = ConnectionId>,
 ) -> Result<Vec<Named>, StoreError> {
     let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
-    let rows: Vec<(Uuid, String, bool)> = sqlx::query_as(
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(
         "-- connection.names_of
-         SELECT id, name, disconnected_at IS NULL FROM connection WHERE id = ANY($1)",
+         SELECT id, name FROM connection WHERE id = ANY($1)",
     )
     .bind(ids)
     .fetch_all(connection)
     .await?;
-    let named = |(id, name, connected)| Named {
+    let named = |(id, name)| Named {
         connection: ConnectionId(id),
         name,
-        connected,
     };
     Ok(rows.into_iter().map(named).collect())
 }

@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use crate::{Inconsistent, StoreError};
 
+/// Positions of decisions on those who were on a page and as they were; others stand before.
+const BEHIND_ALL: i32 = 1_000_000;
+
 /// A decision's place: page and position.
 pub type Place = (i32, i32);
 
@@ -114,7 +117,7 @@ pub async fn contested(connection: &mut PgConnection, run: RunId) -> Result<Vec<
     rows.into_iter().map(|row| row.read(run)).collect()
 }
 
-/// The objects whose accounts others take are superseded: nothing else happens to them.
+/// The objects whose accounts others take are superseded, those that are as they were, too: nothing else happens to them.
 pub async fn supersede(connection: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
     sqlx::query(
         "-- decision_settle.supersede
@@ -127,6 +130,42 @@ pub async fn supersede(connection: &mut PgConnection, run: RunId) -> Result<(), 
     .bind(run.0)
     .bind(Skip::Superseded as i16)
     .bind(Skip::Superseded.to_string())
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "-- decision_settle.supersede_unchanged
+         WITH holder AS (
+             SELECT DISTINCT t.takes_from AS object_id, t.kind FROM decision t
+             WHERE t.run_id = $1 AND t.takes_from IS NOT NULL AND t.outcome <> 7 AND NOT EXISTS (
+                 SELECT 1 FROM decision d WHERE d.run_id = $1 AND d.object_id = t.takes_from AND d.kind = t.kind)
+         ),
+         seen AS (
+             SELECT object_id, max(number) AS page FROM run_page, unnest(seen) AS object_id
+             WHERE run_id = $1 AND number > 0 AND object_id IN (SELECT object_id FROM holder)
+             GROUP BY object_id
+         ),
+         superseded AS (
+             INSERT INTO decision (run_id, page, position, object_id, outcome, rule, action, cause, account_version,
+                 link_status, hash, had_link, late, skip, role, name, upn, reason, kind, counts)
+             SELECT $1, s.page, $4 + row_number() OVER (ORDER BY h.object_id, h.kind)::int, h.object_id, 4, 0, 0, 0, 0,
+                 l.status, 0, true, false, $2, 0, a.name, a.upn, $3, h.kind, NOT EXISTS (
+                     SELECT 1 FROM link o
+                     WHERE o.connection_id = l.connection_id AND o.object_id = l.object_id AND o.target <> l.target)
+             FROM holder h
+             JOIN seen s ON s.object_id = h.object_id
+             JOIN run r ON r.id = $1
+             JOIN link l ON l.connection_id = r.connection_id AND l.object_id = h.object_id AND l.target = h.kind
+             LEFT JOIN account a ON a.id = l.account_id
+             RETURNING page
+         ),
+         per_page AS (SELECT page, count(*)::int AS decisions FROM superseded GROUP BY page)
+         UPDATE run_page p SET decisions = p.decisions + n.decisions FROM per_page n
+         WHERE p.run_id = $1 AND p.number = n.page",
+    )
+    .bind(run.0)
+    .bind(Skip::Superseded as i16)
+    .bind(Skip::Superseded.to_string())
+    .bind(BEHIND_ALL)
     .execute(connection)
     .await?;
     Ok(())
@@ -238,38 +277,6 @@ pub async fn drop_unapplied(connection: &mut PgConnection, run: RunId, why: &str
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Records of a stored plan whose account has been written by others since, that a person has said to keep, or whose login
-/// has been taken.
-pub async fn moved(
-    connection: &mut PgConnection,
-    run: RunId,
-    organization: OrganizationId,
-) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar(
-        "-- decision_settle.moved
-         SELECT coalesce(d.upn, d.name, d.object_id::text)
-         FROM decision d JOIN run r ON r.id = d.run_id
-         LEFT JOIN account a ON a.id = d.account_id
-         LEFT JOIN link l ON l.connection_id = r.connection_id AND l.object_id = d.object_id AND l.target = d.kind
-         WHERE d.run_id = $1 AND d.outcome IN (1, 2, 5, 6) AND (
-             (d.account_version > 0 AND a.version IS DISTINCT FROM d.account_version)
-             OR (d.account_version > 0 AND d.rule > 1 AND l.account_id IS NOT NULL)
-             OR (d.outcome = 1 AND l.account_id IS NOT NULL)
-             OR (d.outcome = 5 AND d.action = 4 AND EXISTS (SELECT 1 FROM asset WHERE account_id = d.account_id))
-             OR (d.outcome IN (5, 6) AND EXISTS (
-                 SELECT 1 FROM review v WHERE v.connection_id = r.connection_id AND v.object_id = d.object_id
-                     AND v.account_id = d.account_id AND v.cause = d.cause AND v.state = 'kept'))
-             OR (d.outcome = 1 AND NOT d.late AND EXISTS (
-                 SELECT 1 FROM account t WHERE t.organization_id = $2 AND t.login_key = d.login_key
-                     AND t.domain_key = d.domain_key)))
-         LIMIT 4",
-    )
-    .bind(run.0)
-    .bind(organization.0)
-    .fetch_all(connection)
-    .await?)
 }
 
 #[derive(FromRow)]

@@ -3,7 +3,7 @@
 //! The first state that a run finds is what it was, and the last one that it writes is what it made of it.
 
 use domain::account::Kind;
-use domain::decision::{BroughtIn, LinkStatus};
+use domain::decision::{BroughtIn, LinkStatus, Skip};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
 use domain::undo::{LinkChange, LinkState};
 use sqlx::{FromRow, PgConnection};
@@ -288,7 +288,9 @@ pub async fn put_back(
     .await?;
     sqlx::query(
         "-- former_link.take_away
-         DELETE FROM link WHERE ctid = ANY (ARRAY(
+         UPDATE link SET account_id = NULL, hash = 0, skip = $5, brought_in = 0, linked_rule = NULL, linked_run = NULL,
+             linked_page = NULL
+         WHERE ctid = ANY (ARRAY(
              -- Row by row, whatever the planner believes of tables that were never analyzed.
              SELECT l.place FROM unnest($2::uuid[], $3::uuid[], $4::smallint[]) AS u (connection_id, object_id, target)
              CROSS JOIN LATERAL (
@@ -308,6 +310,7 @@ pub async fn put_back(
     .bind(&connections)
     .bind(&objects)
     .bind(&kinds)
+    .bind(Skip::TakenBack as i16)
     .execute(&mut *connection)
     .await?;
     sqlx::query(

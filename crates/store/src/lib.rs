@@ -18,6 +18,7 @@ pub mod credential;
 pub mod credential_expiry;
 pub mod custom_field;
 pub mod decision;
+pub mod decision_moved;
 pub mod decision_removal;
 pub mod decision_settle;
 pub mod delivery;

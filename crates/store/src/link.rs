@@ -136,11 +136,13 @@ pub async fn look_up(
 
 /// Those of these objects that were left out, have left, are out of scope, or failed the last time: their next row, if they are in the directory,
 /// brings them in or back, and there is no "as it was" to complete it with. An object without a link is new to the
-/// directory, too, and its first row tells everything. As one of these kinds of record is enough.
+/// directory, too, and its first row tells everything; unless `strangers` may be none: what brought them in was taken back.
+/// As one of these kinds of record is enough.
 pub async fn newcomers(
     connection: &mut PgConnection,
     (id, kinds): (ConnectionId, &[Kind]),
     objects: &[Uuid],
+    strangers: bool,
 ) -> Result<Vec<Uuid>, StoreError> {
     let here: Vec<i16> = LinkStatus::ALL
         .into_iter()
@@ -152,17 +154,18 @@ pub async fn newcomers(
          SELECT DISTINCT k.object_id
          FROM unnest($2::uuid[]) AS k (object_id)
          CROSS JOIN unnest($4::smallint[]) AS kind (target)
-         CROSS JOIN LATERAL (
+         LEFT JOIN LATERAL (
              -- The limit keeps the planner from reading the whole table for a few of it.
              SELECT * FROM link
              WHERE connection_id = $1 AND object_id = k.object_id AND target = kind.target LIMIT 1
-         ) l
-         WHERE l.account_id IS NULL OR l.status <> ALL ($3)",
+         ) l ON true
+         WHERE (l.object_id IS NOT NULL OR $5) AND (l.account_id IS NULL OR l.status <> ALL ($3))",
     )
     .bind(id.0)
     .bind(objects)
     .bind(here)
     .bind(kinds.iter().map(|kind| *kind as i16).collect::<Vec<_>>())
+    .bind(strangers)
     .fetch_all(connection)
     .await?)
 }

@@ -1,6 +1,6 @@
 //! What a revert takes back, page by page of the run that it takes back (B4). Only reads.
 
-use domain::account::Kind;
+use domain::account::{Kind, Role};
 use domain::decision::{Action, BroughtIn, LinkStatus, Outcome, Skip};
 use domain::id::{AccountId, ConnectionId, ObjectId, OrganizationId, RunId};
 use domain::leaver::Cause;
@@ -61,6 +61,8 @@ pub struct Done {
     pub status: LinkStatus,
     /// How the object came in.
     pub brought_in: BroughtIn,
+    /// The role that a new record got.
+    pub role: Option<Role>,
     /// Whether a link was there.
     pub had_link: bool,
     /// How people tell the object from others.
@@ -123,10 +125,10 @@ pub async fn next_page(
 
 const SELECT: &str = "
     SELECT d.page, d.position, d.object_id, d.kind, d.account_id, d.outcome, d.action, d.cause, d.link_status,
-        d.brought_in, d.had_link, d.name, d.upn, d.skip,
+        d.brought_in, d.had_link, d.name, d.upn, d.skip, d.role,
         EXISTS (
             SELECT FROM review v
-            WHERE d.outcome = 6 AND v.connection_id = $2 AND v.object_id = d.object_id AND v.account_id = d.account_id
+            WHERE d.outcome IN (5, 6) AND v.connection_id = $2 AND v.object_id = d.object_id AND v.account_id = d.account_id
                 AND v.cause = d.cause AND v.state = 'open' AND v.run_id = d.run_id) AS review_open
     FROM";
 
@@ -146,7 +148,11 @@ pub async fn of_page(
              AND (d.outcome IN (1, 2, 5, 6) OR d.outcome = 4 AND d.account_version > 0 OR EXISTS (
                  SELECT FROM former_link f
                  WHERE f.run_id = $1 AND f.connection_id = $2 AND f.object_id = d.object_id AND f.target = d.kind
-                     AND f.because_of = d.object_id))
+                     AND f.because_of = d.object_id)
+                 -- It failed when it had taken the record from another one already.
+                 OR d.outcome = 7 AND EXISTS (
+                     SELECT FROM former_link f
+                     WHERE f.run_id = $1 AND f.because_of = d.object_id AND f.because_of <> f.object_id))
          ORDER BY d.position"
     );
     let rows: Vec<Row> = sqlx::query_as(&sql)
@@ -259,6 +265,21 @@ pub async fn active(connection: &mut PgConnection, of: ConnectionId) -> Result<O
     Ok(id.map(RunId))
 }
 
+/// Whether anything of a connection was taken back since its last full run began to read: an object without a link may be
+/// one that the directory has told all about long ago.
+pub async fn any_since_full(connection: &mut PgConnection, of: ConnectionId) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar(
+        "-- revert.any_since_full
+         SELECT EXISTS (
+             SELECT FROM run JOIN run_plan ON run_plan.run_id = run.id AND run_plan.state <> 'planned'
+             WHERE run.connection_id = $1 AND run.reverts IS NOT NULL AND run.created_at >= coalesce(
+                 (SELECT full_at FROM delta_cursor WHERE connection_id = $1 AND resource = 'users'), '-infinity'))",
+    )
+    .bind(of.0)
+    .fetch_one(connection)
+    .await?)
+}
+
 #[derive(FromRow)]
 struct Row {
     page: i32,
@@ -275,6 +296,7 @@ struct Row {
     name: Option<String>,
     upn: Option<String>,
     skip: i16,
+    role: i16,
     review_open: bool,
 }
 
@@ -308,6 +330,7 @@ impl Row {
             cause: Cause::of_number(self.cause),
             status: LinkStatus::of_number(self.link_status).ok_or_else(|| broken("link_status"))?,
             brought_in: BroughtIn::of_number(self.brought_in).ok_or_else(|| broken("brought_in"))?,
+            role: Role::of_number(self.role),
             had_link: self.had_link,
             name: self.name,
             upn: self.upn,

@@ -206,7 +206,7 @@ pub async fn close_obsolete(
     Ok(())
 }
 
-/// Closes open reviews of the gone about which a run, which knows of everybody who is there, had nothing to decide: the
+/// Closes open reviews of the deleted and the gone about which a run, which knows of everybody who is there, had nothing to decide: the
 /// policy asks for nothing more, or it is done.
 pub async fn close_unasked(
     connection: &mut PgConnection,
@@ -215,11 +215,12 @@ pub async fn close_unasked(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let asked: Vec<(Uuid, Uuid)> = sqlx::query_as(
-        "-- review.open_of_gone
+        "-- review.open_of_deleted
          SELECT v.id, v.account_id FROM review v
-         WHERE v.connection_id = $1 AND v.state = 'open' AND v.cause = 3 AND EXISTS (
+         WHERE v.connection_id = $1 AND v.state = 'open' AND v.cause IN (2, 3) AND EXISTS (
              SELECT 1 FROM link l
-             WHERE l.connection_id = $1 AND l.object_id = v.object_id AND l.account_id = v.account_id AND l.status = 4)",
+             WHERE l.connection_id = $1 AND l.object_id = v.object_id AND l.account_id = v.account_id
+                 AND l.status = v.cause + 1)",
     )
     .bind(id.0)
     .fetch_all(&mut *connection)
@@ -261,6 +262,35 @@ pub async fn close_of_run(
     .bind(run.0)
     .bind(accounts)
     .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Closes the open reviews about these objects that their links bear out no more: their ground was taken back. Who failed
+/// the last time is where they were.
+pub async fn close_groundless(
+    connection: &mut PgConnection,
+    id: ConnectionId,
+    objects: &[Uuid],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if objects.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- review.close_groundless
+         UPDATE review v SET state = 'obsolete', resolved_at = $3
+         WHERE v.connection_id = $1 AND v.object_id = ANY($2) AND v.state = 'open' AND NOT EXISTS (
+             SELECT FROM link l
+             WHERE l.connection_id = v.connection_id AND l.object_id = v.object_id AND l.account_id = v.account_id
+               AND (l.status = $4
+                    OR v.cause = CASE l.status WHEN 2 THEN 1 WHEN 3 THEN 2 WHEN 4 THEN 3 WHEN 5 THEN 4 ELSE 0 END))",
+    )
+    .bind(id.0)
+    .bind(objects)
+    .bind(now)
+    .bind(LinkStatus::Conflict as i16)
     .execute(connection)
     .await?;
     Ok(())

@@ -120,15 +120,17 @@ pub async fn step_aside(
     Ok(done.rows_affected())
 }
 
-/// A run of the connection that is being read, planned or applied, manual ones too.
+/// A run of the connection that is being read, planned or applied, manual ones and reverts too.
 pub async fn any_active(
     connection: &mut PgConnection,
     id: ConnectionId,
 ) -> Result<Option<RunId>, StoreError> {
     let row: Option<Uuid> = sqlx::query_scalar(
         "-- run_plan.any_active
-         SELECT f.run_id FROM run_fetch f JOIN run r ON r.id = f.run_id LEFT JOIN run_plan p ON p.run_id = f.run_id
-         WHERE r.connection_id = $1 AND (p.run_id IS NULL OR p.state IN ('planning', 'applying')) LIMIT 1",
+         SELECT r.id FROM run r
+         LEFT JOIN run_fetch f ON f.run_id = r.id LEFT JOIN run_plan p ON p.run_id = r.id
+         WHERE r.connection_id = $1 AND (f.run_id IS NOT NULL OR r.reverts IS NOT NULL)
+           AND (p.run_id IS NULL OR p.state IN ('planning', 'applying')) LIMIT 1",
     )
     .bind(id.0)
     .fetch_optional(connection)

@@ -316,17 +316,18 @@ async fn b17_tries_come_later_and_later_and_the_first_that_works_ends_it() {
             "{wait} of {minutes}: {last:#?}"
         );
     }
+    let shown = world.cli_json(&["schedule", "show", "hourly"]).await;
+    let kept = shown["lastTimes"].as_array().unwrap();
+    assert!(
+        kept.iter().any(|time| time.to_string().contains("quarantine")),
+        "its times came, and wait: {shown:#}"
+    );
+    // What waits would begin when it is free, and be told; here only its recovery is to be.
+    world.cli_json(&["schedule", "off", "hourly"]).await;
     // Nobody touches Rollcall: what was wrong is put right at Entra's.
     change_the_secret(&world, &secret);
     go_to(&mut clock, last.next_try_time.as_ref().unwrap());
     free(&world).await;
-    let shown = world.cli_json(&["schedule", "show", "hourly"]).await;
-    assert_eq!(shown["waitsBecause"], "", "{shown:#}");
-    let kept = shown["lastTimes"].as_array().unwrap();
-    assert!(
-        kept.iter().any(|time| time.to_string().contains("quarantine")),
-        "its times came and were passed over: {shown:#}"
-    );
     let recovered = async || notices_of(&world, NoticeKind::ConnectionRecovered).await == 1;
     until("its recovery is told", async || recovered().await.then_some(())).await;
     let mails = world.mails_until(&site, 3).await;
@@ -337,6 +338,14 @@ async fn b17_tries_come_later_and_later_and_the_first_that_works_ends_it() {
         "tries are no news"
     );
     assert_eq!(notices_of(&world, NoticeKind::ConnectionQuarantined).await, 1);
+    let shown = world.cli_json(&["schedule", "on", "hourly"]).await;
+    assert!(
+        !shown["waitsBecause"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("quarantine"),
+        "{shown:#}"
+    );
     site.stop().await;
 }
 

@@ -6,10 +6,12 @@ use contracts::v1::{
     AccountStatus, Outcome, ResolveReviewsRequest, ReviewResolution, ReviewState, RunKind, RunState,
 };
 use futures::future::join_all;
+use futures::join;
 use harness::hold::{Hold, Step};
 use harness::people::{hire, hire_many};
 use harness::runs::counts;
 use harness::site::Site;
+use harness::wait::until;
 use harness::world::World;
 use serde_json::json;
 use tonic::Status;
@@ -79,19 +81,46 @@ async fn d8_what_two_people_approve_at_once_is_done_once() {
 }
 
 #[tokio::test]
-async fn b12_of_owners_approved_all_at_once_by_many_people_one_stays() {
-    let (world, reviews) = owners_asked_about(8).await;
-    let ids: Vec<[&str; 1]> = reviews.iter().map(|id| [id.as_str()]).collect();
-    let answers = join_all(ids.iter().map(|id| try_approve(&world, id))).await;
-    let mut refused = 0;
-    for answer in answers {
-        let result = answer.unwrap().remove(0);
-        if !result.resolved {
-            assert!(result.message.contains("last active owner"), "{result:#?}");
-            refused += 1;
-        }
-    }
-    assert_eq!(refused, 1, "one of them stays");
+async fn b12_of_two_owners_approved_by_two_people_at_once_one_stays() {
+    let site = Site::shared().await;
+    let (world, reviews) = owners_asked_about(2).await;
+    // Both are held up between their look at the other owners and the end.
+    let hold = Hold::at(Step::Fetched, world.organization, site).await;
+    let held = format!(
+        "BEGIN;
+         SELECT count(*) FROM (SELECT FROM link WHERE organization_id = '{org}' FOR UPDATE) AS l;
+         DO $$ BEGIN
+             WHILE EXISTS (SELECT FROM held WHERE organization = '{org}') LOOP PERFORM pg_sleep(0.02); END LOOP;
+         END $$;
+         COMMIT",
+        org = world.organization
+    );
+    let both = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+             AND (query LIKE '-- link.forget_hashes%' OR query LIKE '-- account.lock_owners%')";
+        let locked = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{}%' AND wait_event = 'PgSleep'",
+            world.organization
+        );
+        until("the links are held", async || {
+            (site.sql(&locked).await.trim() != "0").then_some(())
+        })
+        .await;
+        let (one, other) = ([reviews[0].as_str()], [reviews[1].as_str()]);
+        let release = async {
+            until("both are on their way", async || {
+                (site.sql(waiting).await.trim().parse::<u32>().unwrap() >= 2).then_some(())
+            })
+            .await;
+            hold.release().await;
+        };
+        let (one, other, ()) = join!(try_approve(&world, &one), try_approve(&world, &other), release);
+        [one.unwrap().remove(0), other.unwrap().remove(0)]
+    };
+    let (_, results) = join!(site.sql(&held), both);
+    let refused: Vec<&ReviewResolution> = results.iter().filter(|result| !result.resolved).collect();
+    assert_eq!(refused.len(), 1, "one of them stays: {results:#?}");
+    assert!(refused[0].message.contains("last active owner"), "{refused:#?}");
     let accounts = world.accounts().await;
     let owners = accounts
         .iter()

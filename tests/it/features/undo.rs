@@ -1,6 +1,8 @@
 //! Undo: a finished run, or some records of it, can be taken back; what was edited since stays, and is told (B4).
 
+mod above;
 mod kinds;
+mod next;
 mod refused;
 mod since;
 mod whatever;

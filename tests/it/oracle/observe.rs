@@ -84,6 +84,11 @@ impl Directory {
         self.users.get(object).is_some_and(|user| !user.deleted)
     }
 
+    /// Somebody, for people to read.
+    pub fn shown(&self, object: &ObjectId) -> String {
+        format!("{:?}", self.users.get(object))
+    }
+
     /// Who changed since.
     pub fn changed_since(&self, before: &Self) -> BTreeSet<ObjectId> {
         let all = self.users.keys().chain(before.users.keys());

@@ -26,6 +26,8 @@ pub struct Register {
     pub links: BTreeMap<ObjectId, Link>,
     /// Open reviews.
     pub reviews: Reviews,
+    /// The runs that opened them.
+    pub asked_by: BTreeMap<(ObjectId, AccountId, u8), RunId>,
     /// Reviews of records that a person said to keep.
     pub kept: BTreeSet<(ObjectId, AccountId, u8)>,
     /// Accounts that a person took objects away from, and did not give back.
@@ -55,6 +57,7 @@ impl Register {
         )
         .await;
         let (mut opened, mut kept) = (BTreeMap::new(), BTreeSet::new());
+        let mut asked_by = BTreeMap::new();
         for row in &reviews {
             let key = (
                 object(row),
@@ -66,6 +69,7 @@ impl Register {
                 continue;
             }
             let proposed = Removal::of_key(text(row, "proposed").unwrap()).unwrap();
+            asked_by.insert(key, text(row, "run_id").unwrap().parse().unwrap());
             let before = opened.insert(key, proposed);
             assert_eq!(before, None, "two open reviews about one thing: {row}");
         }
@@ -97,6 +101,7 @@ impl Register {
                 .collect(),
             links: links.iter().map(|row| (object(row), link(row))).collect(),
             reviews: opened,
+            asked_by,
             kept,
             cuts,
         }
@@ -124,6 +129,43 @@ impl Register {
         let count = found.len();
         found.truncate(SHOWN);
         assert!(count == 0, "{when}: {count} differences\n{}", found.join("\n"));
+    }
+
+    /// Fails where the register is not this one: accounts but for their versions, links that hold an account, reviews.
+    pub fn assert_is_as(&self, should: &Self, when: &str) {
+        let mut found = Vec::new();
+        let bare = |accounts: &BTreeMap<AccountId, Account>| -> BTreeMap<AccountId, String> {
+            let told = |account: &Account| {
+                format!(
+                    "{:?}",
+                    Account {
+                        version: 0,
+                        ..account.clone()
+                    }
+                )
+            };
+            accounts
+                .iter()
+                .map(|(id, account)| (*id, told(account)))
+                .collect()
+        };
+        let (is, wanted) = (bare(&self.accounts), bare(&should.accounts));
+        if is != wanted {
+            found.push(differing("accounts", &is, &wanted));
+        }
+        let held = |links: &BTreeMap<ObjectId, Link>| -> BTreeMap<ObjectId, Link> {
+            let held = links.iter().filter(|(_, link)| link.account.is_some());
+            held.map(|(object, link)| (*object, *link)).collect()
+        };
+        let (is, wanted) = (held(&self.links), held(&should.links));
+        if is != wanted {
+            found.push(differing("links", &is, &wanted));
+        }
+        if self.reviews != should.reviews {
+            found.push(differing("reviews", &self.reviews, &should.reviews));
+        }
+        self.check_logins(&mut found);
+        assert!(found.is_empty(), "{when}:\n{}", found.join("\n"));
     }
 
     fn compare_links(&self, oracle: &Oracle, found: &mut Vec<String>) {

@@ -104,6 +104,10 @@ pub enum Step {
     Run(Kind, Vec<Trouble>),
     /// The latest preview is applied.
     Apply,
+    /// The n-th latest run that was applied is taken back.
+    Revert(u8),
+    /// What it did to this person is.
+    RevertOne(u8, Person),
 }
 
 /// What a run reads and does.
@@ -181,13 +185,14 @@ pub const DEPARTMENTS: [&str; 3] = ["Legal", "Sales", "Support"];
 pub const GROUPS: usize = 4;
 
 /// What a connection's policies can be.
-pub const POLICIES: [&str; 6] = [
+pub const POLICIES: [&str; 7] = [
     "",
     "deletionMode: automatic",
     "deletionMode: manual",
     "leavers: { disabled: nothing, softDeleted: nothing, gone: deactivate, outOfScope: nothing }",
     "leavers: { disabled: review, softDeleted: delete, gone: deactivate, outOfScope: deactivate }",
     "leavers: { disabled: delete, softDeleted: review, gone: delete, outOfScope: delete }",
+    "leavers: { disabled: deactivate, softDeleted: delete, gone: deactivate, outOfScope: deactivate, returning: nothing }",
 ];
 
 /// What its brake can be.
@@ -241,6 +246,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1_u16..200).prop_map(Step::Hours),
         12 => run(),
         2 => Just(Step::Apply),
+        3 => revert(),
     ]
 }
 
@@ -282,7 +288,7 @@ fn by_people() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0_u8..7).prop_map(Step::Criteria),
         1 => any::<bool>().prop_map(Step::IncludeDisabled),
-        3 => (0_u8..6).prop_map(Step::Policies),
+        3 => (0_u8..7).prop_map(Step::Policies),
         2 => (0_u8..3).prop_map(Step::Brake),
         4 => (one(), 0_u8..4).prop_map(|(a, b)| Step::Csv(a, b)),
         2 => (one(), 0_u8..4).prop_map(|(a, b)| Step::Promote(a, b)),
@@ -312,6 +318,14 @@ fn run() -> impl Strategy<Value = Step> {
         1 => prop::collection::vec(trouble(), 2..=3),
     ];
     (kind, troubles).prop_map(|(kind, troubles)| Step::Run(kind, troubles))
+}
+
+fn revert() -> impl Strategy<Value = Step> {
+    let which = || prop_oneof![3 => Just(0_u8), 2 => Just(1), 1 => 2_u8..4];
+    prop_oneof![
+        2 => which().prop_map(Step::Revert),
+        1 => (which(), any::<u8>()).prop_map(|(which, who)| Step::RevertOne(which, who)),
+    ]
 }
 
 fn trouble() -> impl Strategy<Value = Trouble> {

@@ -1,7 +1,10 @@
 //! Lives that once went wrong, made smaller, and those that tell what random ones seldom come to.
 
-use super::life::Kind::Full;
-use super::life::Step::{Approve, Criteria, Csv, Disable, Hours, Leave, Policies, Rehire, Restore, Run};
+use super::life::Kind::{Delta, Full, Preview};
+use super::life::Step::{
+    Apply, Approve, Criteria, Csv, Disable, Hours, Join, Leave, Policies, Rehire, Rename, Restore, Revert,
+    Run,
+};
 use super::life::{Life, Step};
 use super::lives::play;
 
@@ -56,4 +59,55 @@ fn somebody_comes_back_while_a_person_is_asked() {
 #[test]
 fn a_file_brings_the_account_of_somebody_disabled() {
     live(vec![Disable(3), Run(Full, vec![]), Csv(3, 0), Run(Full, vec![])]);
+}
+
+/// Nothing had changed about the one who had left, so that nobody said of them that their account was taken.
+#[test]
+fn somebody_comes_back_anew_long_after_they_left() {
+    live(vec![
+        Run(Full, vec![]),
+        Leave(3),
+        Run(Full, vec![]),
+        Run(Full, vec![]),
+        Rehire(3),
+        Run(Full, vec![]),
+    ]);
+}
+
+/// The link was gone with the account, and so the delta's few attributes were taken for all there are.
+#[test]
+fn somebody_whose_import_was_taken_back_is_told_of_by_a_delta() {
+    live(vec![
+        Run(Full, vec![]),
+        Join(1),
+        Run(Delta, vec![]),
+        Revert(0),
+        Rename(30),
+        Run(Delta, vec![]),
+    ]);
+}
+
+/// The accounts that the first revert deleted were found by e-mail, linked, and stayed deleted.
+#[test]
+fn everybody_comes_in_again_after_a_revert() {
+    live(vec![
+        Run(Full, vec![]),
+        Revert(0),
+        Run(Full, vec![]),
+        Revert(0),
+        Revert(0),
+    ]);
+}
+
+/// The plan had nothing to say of them, and yet it said that they were there.
+#[test]
+fn a_preview_is_applied_after_others_have_left() {
+    live(vec![
+        Run(Full, vec![]),
+        Run(Preview, vec![]),
+        Disable(3),
+        Leave(4),
+        Run(Full, vec![]),
+        Apply,
+    ]);
 }

@@ -3,6 +3,7 @@
 
 mod directory;
 mod people;
+mod reverts;
 mod runs;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use super::terms::Terms;
 use crate::faults::gate::sql;
 use crate::oracle::Directory;
 use crate::oracle::register::Register;
+use crate::oracle::undo::Past;
 use runs::Preview;
 
 /// Somebody who lives.
@@ -40,6 +42,8 @@ pub struct Player<'s> {
     /// Whether everybody has to be decided anew.
     rules_changed: bool,
     preview: Option<Preview>,
+    /// The latest runs that were applied, the latest one last.
+    past: Vec<Past>,
     hours: u32,
     fresh: u32,
 }
@@ -78,6 +82,7 @@ impl<'s> Player<'s> {
             directories: BTreeMap::new(),
             rules_changed: false,
             preview: None,
+            past: Vec::new(),
             hours: 0,
             fresh: 0,
         }
@@ -96,6 +101,8 @@ impl<'s> Player<'s> {
         match step {
             Step::Run(kind, troubles) => self.run(*kind, troubles).await,
             Step::Apply => self.apply().await,
+            Step::Revert(which) => self.revert(*which, None).await,
+            Step::RevertOne(which, who) => self.revert(*which, Some(*who)).await,
             Step::Import(person) => self.import(*person).await,
             Step::Hours(hours) => {
                 let time = Duration::from_secs(3_600 * u64::from(*hours));

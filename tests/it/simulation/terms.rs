@@ -128,6 +128,10 @@ impl Terms {
             },
             3 => of(nothing, nothing, deactivate, nothing),
             4 => of(Policy::Review, Policy::Delete, deactivate, deactivate),
+            6 => Policies {
+                returning: Returning::Nothing,
+                ..of(deactivate, Policy::Delete, deactivate, deactivate)
+            },
             _ => of(Policy::Delete, Policy::Review, Policy::Delete, Policy::Delete),
         }
     }

@@ -87,13 +87,18 @@ impl Went {
         told.brought_in
             .extend(managers.iter().map(|id| (*id, BroughtIn::AsManager)));
         let everyone = now.objects();
-        if by_hand {
+        // Of one that was ended, not every page that was read has come to be decided.
+        if by_hand || self.state == "cancelled" {
+            told.since = since.unwrap_or_default();
             return told;
         }
         if let Some(since) = since {
             let must = since_then(now, &since, asked);
-            let missed: Vec<_> = must.difference(&told.seen).collect();
-            assert!(missed.is_empty(), "the delta did not tell of {missed:?}");
+            let missed: Vec<_> = must
+                .difference(&told.seen)
+                .map(|id| format!("{id}, who was {}, and is {}", since.shown(id), now.shown(id)))
+                .collect();
+            assert!(missed.is_empty(), "the delta did not tell of {missed:#?}");
             told.since = since;
         } else if self.proved {
             let missed: Vec<_> = everyone.symmetric_difference(&told.seen).collect();

@@ -9,7 +9,7 @@ use domain::decision::{Action, Outcome};
 use serde::Deserialize;
 use store::change_list::{self, Change, Place};
 use store::custom_field;
-use store::run_view::Counts;
+use store::run_view::{Counts, State as Stage};
 
 use super::Console;
 use super::layout::{Layout, Section};
@@ -56,6 +56,8 @@ struct Line {
     why: Vec<String>,
     fields: Vec<(&'static str, Option<String>, Option<String>)>,
     applied: bool,
+    /// It did something that whoever looks at it may take back.
+    can_revert: bool,
 }
 
 /// Which decisions.
@@ -159,6 +161,7 @@ pub async fn page(
     let next = paging.cut(&mut changes, |change| {
         vec![change.place.page.to_string(), change.place.position.to_string()]
     });
+    let can_revert = layout.admin && run.state == Stage::Finished && !run.details_pruned;
     render(&Page {
         layout,
         id: run.id.to_string(),
@@ -177,7 +180,10 @@ pub async fn page(
         search: which.search,
         query,
         pruned: run.details_pruned,
-        lines: changes.into_iter().map(Line::of).collect(),
+        lines: changes
+            .into_iter()
+            .map(|change| Line::of(change, can_revert))
+            .collect(),
         next,
         first: after.is_none(),
     })
@@ -197,7 +203,11 @@ pub const fn count(counts: &Counts, outcome: Outcome) -> u32 {
 }
 
 impl Line {
-    fn of(change: Change) -> Self {
+    fn of(change: Change, can_revert: bool) -> Self {
+        let does_something = matches!(
+            change.outcome,
+            Outcome::Added | Outcome::Updated | Outcome::Removed | Outcome::Held
+        );
         let action = match change.action {
             Action::None | Action::Create | Action::Update => "",
             Action::Deactivate => "deactivate",
@@ -212,6 +222,7 @@ impl Line {
             change.reason.unwrap_or_default(),
         ];
         Self {
+            can_revert: can_revert && does_something && change.object.is_some(),
             name: change.name.unwrap_or_default(),
             upn: change.upn.unwrap_or_default(),
             object: change.object.map(|id| id.to_string()).unwrap_or_default(),

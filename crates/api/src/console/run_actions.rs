@@ -32,9 +32,13 @@ pub struct Press {
 #[derive(Deserialize)]
 pub struct Revert {
     form_token: String,
+    #[serde(default)]
     reason: String,
     /// Which of the two buttons: `plan` or `do`.
     what: String,
+    /// The one object whose record is meant; all of the run when empty.
+    #[serde(default)]
+    object: String,
 }
 
 /// "Sync now".
@@ -112,6 +116,10 @@ pub async fn revert(
     };
     let request = v1::RevertRunRequest {
         run_id,
+        object_ids: Some(form.object)
+            .filter(|object| !object.is_empty())
+            .into_iter()
+            .collect(),
         dry_run,
         reason: form.reason,
         trigger: "console".to_owned(),

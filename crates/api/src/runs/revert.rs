@@ -67,9 +67,10 @@ async fn insert(
     if found.details_pruned {
         return Err(refused(
             "DETAILS_PRUNED",
-            "what the run did is not kept in detail any more, so it can't be taken back; correct the records by a file \
-             (rollcall import csv FILE) or in the directory"
-                .to_owned(),
+            format!(
+                "runId: what run {id} did is not kept in detail any more, so it can't be taken back; correct the records by \
+                 a file (rollcall import csv FILE) or in the directory"
+            ),
         ));
     }
     let candidate = store_revert::candidate(tx.connection(), organization, id).await?;
@@ -77,9 +78,10 @@ async fn insert(
     if !candidate.keeps_former {
         return Err(refused(
             "FORMER_STATE_UNKNOWN",
-            "the run was applied by an earlier version of Rollcall, which did not keep all that is needed to take it back; \
-             correct the records by a file (rollcall import csv FILE) or in the directory"
-                .to_owned(),
+            format!(
+                "runId: run {id} was applied by an earlier version of Rollcall, which did not keep all that is needed to \
+                 take it back; correct the records by a file (rollcall import csv FILE) or in the directory"
+            ),
         ));
     }
     none_active(tx, candidate.connection).await?;
@@ -116,7 +118,8 @@ async fn none_active(tx: &mut Tx, of: ConnectionId) -> Result<(), Fault> {
         Some(other) => Err(refused(
             "RUN_ACTIVE",
             format!(
-                "run {other} of the same connection is active; wait for its end (rollcall run show {other}), or cancel it"
+                "run {other} of the same connection is active; wait for its end (rollcall run show {other}), or cancel it \
+                 (rollcall run cancel {other})"
             ),
         )),
     }
@@ -228,19 +231,27 @@ fn refused(reason: &'static str, message: String) -> Fault {
 }
 
 fn not_applied(run: &RunView) -> String {
+    let id = run.id;
     match run.state {
         State::Requested | State::Fetching | State::Planning | State::Applying => format!(
-            "the run has not ended; wait for its end (rollcall run show {id}), or cancel it",
-            id = run.id
+            "runId: run {id} has not ended; wait for its end (rollcall run show {id}), or cancel it (rollcall run cancel {id})"
         ),
-        State::Planned => "the run is a plan that was not applied: there is nothing to take back".to_owned(),
-        State::Expired => "the run's plan was never applied: there is nothing to take back".to_owned(),
-        State::Failed | State::Cancelled => {
-            "the run did not come to its end, and only a finished run can be taken back; start a full run (rollcall run \
-             start CONNECTION --kind full), then revert that one if need be"
-                .to_owned()
-        }
-        State::Finished => "the run is finished".to_owned(),
+        State::Planned => format!(
+            "runId: run {id} is a plan that was not applied: there is nothing to take back; discard it (rollcall run \
+             cancel {id}), or name a finished run (rollcall run list --connection {})",
+            run.connection_name
+        ),
+        State::Expired => format!(
+            "runId: the plan of run {id} has expired and was not applied: there is nothing to take back; name a finished \
+             run (rollcall run list --connection {})",
+            run.connection_name
+        ),
+        State::Failed | State::Cancelled => format!(
+            "runId: run {id} did not come to its end, and only a finished run can be taken back; start a full run (rollcall \
+             run start {} --kind full), then revert that one if need be",
+            run.connection_name
+        ),
+        State::Finished => format!("runId: run {id} is finished"),
     }
 }
 

@@ -106,7 +106,7 @@ pub fn note(run: &RunView) -> Option<String> {
         (true, State::Planned) => "nothing is left to take back".to_owned(),
         (true, _) => "nothing was left to take back: everything is as it was before the run, or was edited since".to_owned(),
         (false, State::Planned) => {
-            "nothing is taken back yet: this is what it would do (rollcall run apply ID does it)".to_owned()
+            format!("nothing is taken back yet: this is what it would do (rollcall run apply {} does it)", run.id)
         }
         (false, _) => "the next full run decides these records anew, and does the same again unless the directory or the \
                        rules have changed by then"

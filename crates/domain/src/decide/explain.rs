@@ -12,7 +12,7 @@ use crate::id::AccountId;
 use crate::mapping::Mapping;
 use crate::never_touch::Entry;
 use crate::observed::{ObservedUser, Presence};
-use crate::overwrite::{Keys, Rule};
+use crate::overwrite::{Keys, Rule, is_done_with};
 use crate::settle;
 
 /// Why a sync would decide on someone as it does.
@@ -259,7 +259,9 @@ impl Trial<'_> {
             .iter()
             .filter(free)
             .any(|account| account.status != Status::Deleted);
-        let eligible = |account: &Account| free(&&account) && (!live || account.status != Status::Deleted);
+        let eligible = |account: &Account| {
+            free(&&account) && !is_done_with(account) && (!live || account.status != Status::Deleted)
+        };
         let several = hits.iter().filter(|account| eligible(account)).count() > 1;
         let any = hits.iter().any(|account| eligible(account));
         let candidates = hits
@@ -298,6 +300,9 @@ impl Trial<'_> {
         }
         if self.candidates.cuts.contains(&account.id) {
             return Some("a person cut its link to this object".to_owned());
+        }
+        if is_done_with(account) {
+            return Some("it is deleted, and nothing brings it back: a new one is made instead".to_owned());
         }
         if !eligible {
             return Some("it is deleted, and another account that is not matches".to_owned());

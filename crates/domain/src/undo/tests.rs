@@ -95,6 +95,8 @@ fn now(account: &Account) -> Now<'_> {
     Now {
         account: Some(account),
         others: &[],
+        held: None,
+        never_touch: None,
     }
 }
 
@@ -166,7 +168,7 @@ proptest! {
     #[test]
     fn b4_a_new_record_is_deleted_unless_it_was_touched(
         new in values(), edited in values(), same in any::<bool>(), role in proptest::sample::select(&Role::ALL[..]),
-        later in standing(),
+        given in proptest::sample::select(&Role::ALL[..]), later in standing(),
     ) {
         let active = Standing { status: Status::Active, deactivated_for: None };
         let nobody = account(&[], role, active);
@@ -174,7 +176,7 @@ proptest! {
         let current = account(if same { &new } else { &edited }, role, if same { active } else { later });
         let linked = Some(link(Some(ACCOUNT), LinkStatus::Active));
         let change = Change {
-            made: Made::Created(active),
+            made: Made::Created { standing: active, role: given },
             fields: changes(&nobody, &made),
             link: Some(LinkChange { before: None, after: linked, now: linked }),
             displaced: Vec::new(),
@@ -184,7 +186,7 @@ proptest! {
         let result = undo.applied(&current);
         if current.status == Status::Deleted {
             prop_assert_eq!(undo.outcome, Outcome::Unchanged);
-        } else if current == made && role == Role::User {
+        } else if current == made && role == given {
             prop_assert_eq!((undo.outcome, undo.action, undo.link), (Outcome::Removed, Action::Delete, true));
             prop_assert_eq!((result.status, result.deactivated_for), (Status::Deleted, None));
             prop_assert_eq!(&result.values, &current.values);
@@ -198,10 +200,13 @@ proptest! {
 
 fn created(link: LinkChange) -> Change<'static> {
     Change {
-        made: Made::Created(Standing {
-            status: Status::Active,
-            deactivated_for: None,
-        }),
+        made: Made::Created {
+            standing: Standing {
+                status: Status::Active,
+                deactivated_for: None,
+            },
+            role: Role::User,
+        },
         fields: Vec::new(),
         link: Some(link),
         displaced: Vec::new(),
@@ -247,8 +252,8 @@ fn b4_a_new_record_whose_link_a_person_has_touched_is_kept() {
         now: after,
     };
     let shared = Now {
-        account: Some(&account),
         others: &[ObjectId(Uuid::from_u128(8))],
+        ..now(&account)
     };
     let undo = super::undo(&created(unchanged), shared);
     assert_eq!(
@@ -286,6 +291,104 @@ fn b4_who_lost_the_record_gets_it_back_only_with_it_given_up() {
     let kept = undo(&change(cut), now(&account));
     assert!(!kept.link && !kept.displaced, "{kept:?}");
     assert_eq!(kept.reason().unwrap(), "edited since: its link");
+    // By hand the record went on to somebody else, and the taker is as before.
+    let shared = Now {
+        others: &[ObjectId(Uuid::from_u128(8))],
+        ..now(&account)
+    };
+    let cut = LinkChange { now: None, ..taken };
+    let kept = undo(&change(cut), shared);
+    assert!(!kept.link && !kept.displaced, "{kept:?}");
+    assert_eq!(
+        (kept.outcome, kept.kept),
+        (Outcome::Skipped, vec![Kept::Shared(ObjectId(Uuid::from_u128(8)))])
+    );
+    // Likewise of a link that would get the record back.
+    let given_up = LinkChange {
+        before: taken.after,
+        after: None,
+        now: None,
+    };
+    let regained = Change {
+        displaced: Vec::new(),
+        ..change(given_up)
+    };
+    assert!(undo(&regained, now(&account)).link);
+    assert!(!undo(&regained, shared).link);
+}
+
+#[test]
+fn b4_who_holds_assets_is_not_deleted_and_whom_nobody_may_touch_stays() {
+    let account = active();
+    let held = Held {
+        count: 1,
+        first: vec!["Laptop (T-1)".to_owned()],
+    };
+    let linked = Some(link(Some(ACCOUNT), LinkStatus::Active));
+    let new = created(LinkChange {
+        before: None,
+        after: linked,
+        now: linked,
+    });
+    let deleted = Standing {
+        status: Status::Deleted,
+        deactivated_for: Some(Cause::Gone),
+    };
+    let restored = Change {
+        made: Made::Moved {
+            before: deleted,
+            after: Standing::of(&account),
+        },
+        link: None,
+        ..new.clone()
+    };
+    for change in [&new, &restored] {
+        assert_eq!(undo(change, now(&account)).outcome, Outcome::Removed);
+        let holding = Now {
+            held: Some(&held),
+            ..now(&account)
+        };
+        let kept = undo(change, holding);
+        assert_eq!(
+            (kept.outcome, kept.skip()),
+            (Outcome::Skipped, Some(Skip::EditedSince))
+        );
+        assert_eq!(kept.applied(&account), account);
+        assert!(!kept.link && !kept.displaced, "{kept:?}");
+        let why = kept.reason().unwrap();
+        assert!(
+            why.contains("not deleted: still holds 1 asset: Laptop (T-1)"),
+            "{why}"
+        );
+        let untouchable = Now {
+            never_touch: Some("on the never-touch list: role user"),
+            ..now(&account)
+        };
+        let kept = undo(change, untouchable);
+        assert_eq!(
+            (kept.outcome, kept.skip()),
+            (Outcome::Skipped, Some(Skip::NeverTouch))
+        );
+        assert_eq!(kept.reason().unwrap(), "on the never-touch list: role user");
+        assert_eq!(kept.applied(&account), account);
+        assert!(!kept.link && !kept.close_review, "{kept:?}");
+    }
+    // Deactivating waits for nothing.
+    let reactivated = Change {
+        made: Made::Moved {
+            before: Standing {
+                status: Status::Deactivated,
+                ..deleted
+            },
+            after: Standing::of(&account),
+        },
+        ..restored
+    };
+    let holding = Now {
+        held: Some(&held),
+        ..now(&account)
+    };
+    assert_eq!(undo(&reactivated, holding).action, Action::Deactivate);
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub async fn apply(tx: &mut Tx, work: &Work, decisions: &[Applicable], clock: &C
     let wanted = wanted(tx, work).await?;
     let mut places: HashMap<(i32, i32), &Applicable> = decisions
         .iter()
-        .filter(|decision| decision.skip != Some(Skip::EditedSince))
+        .filter(|decision| !matches!(decision.skip, Some(Skip::EditedSince | Skip::NeverTouch)))
         .map(|decision| ((wanted.taken_back(decision.page), decision.position), decision))
         .collect();
     if places.is_empty() {
@@ -106,7 +106,13 @@ async fn write(
     former_link::put_back(tx.connection(), work.organization, runs, &writing.links).await?;
     link::forget_hashes(tx.connection(), &writing.concerned).await?;
     review::close_of_run(tx.connection(), taken_back, &writing.reviews, now).await?;
+    // Later runs may have asked about what is not so any more.
+    let objects: Vec<Uuid> = writing.links.iter().map(|(key, _)| key.object.0).collect();
+    review::close_groundless(tx.connection(), work.connection, &objects, now).await?;
+    review::close_of_accounts(tx.connection(), work.organization, &writing.unmade, now).await?;
     if !writing.unmade.is_empty() {
+        // Whatever another run has asked about it meanwhile is settled with it.
+        review::close_of_accounts(tx.connection(), work.organization, &writing.unmade, now).await?;
         password_task::done(tx.connection(), &writing.unmade).await?;
         password_mail::forget_of(tx.connection(), &writing.unmade).await?;
     }

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
-use domain::account::{Account, Kind, Status};
+use domain::account::{Account, Kind, Role, Status};
+use domain::asset::Held;
 use domain::decision::{Action, Outcome};
 use domain::id::{AccountId, ObjectId, RunId};
 use domain::leaver::Cause;
+use domain::never_touch::{Entry, NeverTouch};
 use domain::undo::{self, Change, LinkChange, LinkState, Made, Now, Standing, Undo};
 use store::former_account::{self, Moved};
 use store::former_link::{self, Changed, Key};
 use store::revert::Done;
 use store::run_plan::Work;
-use store::{Inconsistent, StoreError, Tx, account, fields};
+use store::{Inconsistent, StoreError, Tx, account, asset, fields, never_touch};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -26,6 +28,8 @@ pub struct Loaded {
     displaced: HashMap<(ObjectId, Kind), Vec<Changed>>,
     links: HashMap<(ObjectId, Kind), LinkState>,
     holders: HashMap<AccountId, Vec<ObjectId>>,
+    held: HashMap<AccountId, Held>,
+    never_touch: NeverTouch,
 }
 
 /// One decision, and what it means to take it back.
@@ -38,6 +42,8 @@ pub struct Unit<'a> {
     pub displaced: &'a [Changed],
     change: Change<'a>,
     others: Vec<ObjectId>,
+    held: Option<&'a Held>,
+    never_touch: Option<String>,
 }
 
 impl Loaded {
@@ -57,6 +63,8 @@ impl Loaded {
             displaced: HashMap::new(),
             links: HashMap::new(),
             holders: HashMap::new(),
+            held: HashMap::new(),
+            never_touch: NeverTouch::default(),
             done,
         };
         if loaded.done.is_empty() {
@@ -82,16 +90,15 @@ impl Loaded {
             .collect();
         let moved = former_account::load(tx.connection(), run, &ids).await?;
         loaded.moved = moved.into_iter().map(|moved| (moved.account, moved)).collect();
-        let created: Vec<Uuid> = loaded
-            .done
-            .iter()
-            .filter(|done| done.outcome == Outcome::Added)
-            .filter_map(|done| done.account)
-            .map(|account| account.0)
-            .collect();
-        for (account, object) in former_link::holders(tx.connection(), &created).await? {
+        let shared = loaded.may_be_shared();
+        for (account, object) in former_link::holders(tx.connection(), &shared).await? {
             loaded.holders.entry(account).or_default().push(object);
         }
+        // Nobody gets an asset while the account is locked.
+        let deleted = loaded.may_be_deleted();
+        loaded.held = asset::held_by(tx.connection(), &deleted).await?;
+        loaded.never_touch =
+            never_touch::of_connection(tx.connection(), work.organization, work.connection).await?;
         Ok(loaded)
     }
 
@@ -126,6 +133,36 @@ impl Loaded {
         })
     }
 
+    /// Records that must have no other object when they are deleted, or given back to one.
+    fn may_be_shared(&self) -> Vec<Uuid> {
+        let mut records: Vec<Uuid> = self
+            .done
+            .iter()
+            .filter(|done| {
+                let place = (done.object, done.kind);
+                let changed = self.own.get(&place);
+                let gives_back = changed.and_then(|own| own.change.before?.account).is_some();
+                done.outcome == Outcome::Added || gives_back || self.displaced.contains_key(&place)
+            })
+            .filter_map(|done| self.account_of(done))
+            .map(|account| account.0)
+            .collect();
+        records.sort_unstable();
+        records.dedup();
+        records
+    }
+
+    /// Records that the run made or brought back from among the deleted ones.
+    fn may_be_deleted(&self) -> Vec<Uuid> {
+        let made = self.done.iter().filter(|done| done.outcome == Outcome::Added);
+        let made = made.filter_map(|done| done.account);
+        let restored = self.moved.values();
+        let restored = restored.filter(|moved| moved.before.status == Status::Deleted);
+        made.chain(restored.map(|moved| moved.account))
+            .map(|account| account.0)
+            .collect()
+    }
+
     /// Whether the object has a link now.
     pub fn has_link(&self, done: &Done) -> bool {
         self.links.contains_key(&(done.object, done.kind))
@@ -146,7 +183,10 @@ impl Loaded {
         })?;
         let moved = account.and_then(|account| self.moved.get(&account.id));
         let made = match (done.outcome, moved) {
-            (Outcome::Added, _) => Made::Created(created(done)),
+            (Outcome::Added, _) => Made::Created {
+                standing: created(done),
+                role: done.role.unwrap_or(Role::User),
+            },
             (_, Some(moved)) => Made::Moved {
                 before: moved.before,
                 after: moved.after,
@@ -159,13 +199,19 @@ impl Loaded {
                 holders
                     .iter()
                     .copied()
-                    .filter(|object| *object != done.object)
+                    // Whoever gets or gives up the record with the same decision shares it with nobody.
+                    .filter(|object| {
+                        *object != done.object && displaced.iter().all(|link| link.key.object != *object)
+                    })
                     .collect()
             })
             .unwrap_or_default();
+        let kept = self.never_touch.hit_unseen(done.object, account);
         Ok(Unit {
             done,
             account,
+            held: account.and_then(|account| self.held.get(&account.id)),
+            never_touch: kept.map(Entry::reason),
             displaced,
             change: Change {
                 made,
@@ -218,8 +264,13 @@ fn created(done: &Done) -> Standing {
 }
 
 impl<'a> Unit<'a> {
-    /// Whether the run did nothing that could be taken back.
+    /// Whether the run did nothing that could be taken back. Of a record that was purged since nothing is left.
     pub fn is_empty(&self) -> bool {
+        let purged = self.account.is_none() && self.done.account.is_some();
+        purged || self.did_nothing()
+    }
+
+    fn did_nothing(&self) -> bool {
         self.change.made == Made::Untouched
             && self.change.fields.is_empty()
             && self.change.link.is_none()
@@ -232,6 +283,8 @@ impl<'a> Unit<'a> {
         let now = Now {
             account: self.account,
             others: &self.others,
+            held: self.held,
+            never_touch: self.never_touch.as_deref(),
         };
         undo::undo(&self.change, now)
     }

@@ -11,7 +11,7 @@ use local::stack::Service;
 use serde_json::json;
 use tonic::Code;
 
-fn of(run: &str) -> RevertRunRequest {
+pub(super) fn of(run: &str) -> RevertRunRequest {
     RevertRunRequest {
         run_id: run.to_owned(),
         ..RevertRunRequest::default()
@@ -27,7 +27,13 @@ async fn b4_only_applied_runs_are_taken_back_and_none_while_another_is_active() 
     let plan = world.preview().await;
     let refused = world.try_revert(of(&plan.id)).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(refused.message().contains("not applied"), "{refused:?}");
+    let message = refused.message();
+    assert!(
+        message.contains("runId: ")
+            && message.contains("not applied")
+            && message.contains("rollcall run cancel"),
+        "{refused:?}"
+    );
     world.cancel(&plan.id).await.unwrap();
     let refused = world.try_revert(of(&plan.id)).await.unwrap_err();
     assert!(
@@ -119,19 +125,22 @@ async fn b4_a_revert_goes_on_where_a_killed_reconciler_left_it() {
         back.id
     );
     let mut last = -1;
-    until("the revert ends", async || {
-        let now: i64 = site.sql(&progress).await.trim().parse().unwrap();
-        if now > last {
-            last = now;
-            if world.get_run(&back.id).await.state() != RunState::Finished {
-                deaths += 1;
-                site.stack_mut().kill(Service::Reconciler, 1).unwrap();
-                site.stack_mut().spawn(Service::Reconciler, 1).unwrap();
+    loop {
+        // Each step has its own time: starting anew takes longer than the step.
+        let further = until("the revert gets further", async || {
+            let now: i64 = site.sql(&progress).await.trim().parse().unwrap();
+            if world.get_run(&back.id).await.state() == RunState::Finished {
+                return Some(None);
             }
-        }
-        (world.get_run(&back.id).await.state() == RunState::Finished).then_some(())
-    })
-    .await;
+            (now > last).then_some(Some(now))
+        })
+        .await;
+        let Some(now) = further else { break };
+        last = now;
+        deaths += 1;
+        site.stack_mut().kill(Service::Reconciler, 1).unwrap();
+        site.stack_mut().spawn(Service::Reconciler, 1).unwrap();
+    }
     assert!(deaths >= 2, "{deaths} deaths");
     let ended = world.ended(&back.id).await;
     assert_eq!(tally(&ended), [(Outcome::Removed, added)], "{ended:#?}");

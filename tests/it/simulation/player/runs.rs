@@ -67,7 +67,7 @@ impl Player<'_> {
         let asked = self.terms.asked();
         let mut oracle = Oracle::knowing(before.clone(), self.terms.rules(), self.terms.brake());
         let may_fail = troubles.iter().any(|trouble| trouble.may_fail_a_run());
-        let mut done = None;
+        let (mut done, mut applied) = (None, false);
         match went.state.as_str() {
             "failed" => assert!(may_fail, "it failed: {}", went.why),
             state => {
@@ -81,6 +81,7 @@ impl Player<'_> {
                         done = Some(plan.done.clone());
                         assert_run(&self.access, run, &plan.done, &oracle).await;
                         oracle.apply(plan, None);
+                        applied = true;
                         self.moved();
                         // After a deprovision a delta goes on from where it would have without.
                         self.rules_changed &= went.delta || !went.proved || kind == Kind::Deprovision;
@@ -90,7 +91,7 @@ impl Player<'_> {
                         assert_run(&self.access, run, &plan.done, &oracle).await;
                         self.preview = Some(Preview {
                             run,
-                            plan,
+                            plan: plan.of_preview(),
                             hours: self.hours,
                             moved: false,
                         });
@@ -121,6 +122,9 @@ impl Player<'_> {
             removed: done.is_some_and(|done| done.count(Outcome::Removed) > 0),
         };
         invariants::told(self.site, &self.world, run, end).await;
+        if applied {
+            self.remember(run, before, after);
+        }
     }
 
     /// Applies the latest preview: exactly as it was shown, or not at all.
@@ -162,6 +166,7 @@ impl Player<'_> {
                 removed,
             };
             invariants::told(self.site, &self.world, run, end).await;
+            self.remember(run, before, after);
         }
     }
 
@@ -193,6 +198,7 @@ impl Player<'_> {
         oracle.apply(plan, None);
         let after = self.register().await;
         after.assert_is(&oracle, &format!("after {upn} was imported by hand, run {run}"));
+        self.remember(run, before, after);
         // A plan that was made before steps aside for it, record by record.
         self.preview = None;
     }
