@@ -464,11 +464,9 @@ fn state_of(row: &Row) -> Result<State, Inconsistent> {
         Some(_) => return Err(Inconsistent::new("run_plan", "state", row.id)),
     };
     Ok(match (plan, fetch) {
-        // The decisions made so far are still to be dropped and counted.
-        (None, Some(State::Failed | State::Cancelled)) if row.plan_state.is_some() => State::Planning,
+        // The decisions made so far are still to be dropped and counted; or it is a revert, which reads nothing.
+        (None, None | Some(State::Failed | State::Cancelled)) if row.plan_state.is_some() => State::Planning,
         (Some(state), _) | (None, Some(state)) => state,
-        // A revert, which reads nothing.
-        (None, None) if row.plan_state.is_some() => State::Planning,
         (None, None) if row.cancel_requested_at.is_some() => State::Cancelled,
         (None, None) => State::Requested,
     })

@@ -14,6 +14,7 @@ use local::postgres::{Access, SqlError};
 use local::stack::{DATABASE, Service};
 use reqwest::StatusCode;
 use serde_json::json;
+use tokio::task::JoinSet;
 use tonic::Code;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -53,6 +54,62 @@ fn changes_of(run: &Run) -> ListChangesRequest {
     }
 }
 
+/// That there is no more of a run than its counts.
+async fn everybody_is_told(world: &World, old: &Run) {
+    // The counts are as they were, and everybody is told that there is no more.
+    let kept = world.get_run(&old.id).await;
+    assert_eq!((counts(&kept), kept.state()), (counts(old), old.state()));
+    let refused = world
+        .runs()
+        .list_changes(world.call(changes_of(old)))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(
+        refused.message().contains("were pruned") && refused.message().contains("its counts are kept"),
+        "{refused:?}"
+    );
+    let refused = world
+        .try_revert(RevertRunRequest {
+            run_id: old.id.clone(),
+            ..RevertRunRequest::default()
+        })
+        .await
+        .unwrap_err();
+    assert!(
+        refused.code() == Code::FailedPrecondition
+            && refused.message().contains("not kept in detail any more"),
+        "{refused:?}"
+    );
+    let card = world.cli_run(&["run", "show", &old.id]).await.stdout;
+    assert!(card.contains("were pruned; the counts are kept"), "{card}");
+    for csv in [&[][..], &["--csv"]] {
+        let args: Vec<&str> = ["run", "changes", &old.id].iter().chain(csv).copied().collect();
+        let refused = world.cli_run(&args).await;
+        assert!(
+            refused.code == 1 && refused.stdout.is_empty() && refused.stderr.contains("were pruned"),
+            "{refused:?}"
+        );
+    }
+    let browser = Browser::signed_in(world).await;
+    let path = format!("/runs/{}", old.id);
+    let page = browser.page(&path).await.body;
+    assert!(
+        page.contains("Details were pruned") && !page.contains(".csv") && !page.contains("Revert this run"),
+        "{page}"
+    );
+    let page = browser.page(&format!("{path}/changes")).await.body;
+    assert!(
+        page.contains("Details were pruned") && !page.contains("None."),
+        "{page}"
+    );
+    for file in ["changes.csv", "failed.csv"] {
+        let refused = browser.get(&format!("{path}/{file}")).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{file}: {}", refused.body);
+        assert!(refused.body.contains("were pruned"), "{}", refused.body);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r7_old_details_go_while_a_run_goes_on_and_the_counts_stay() {
     let mut clock = MovedClock::new();
@@ -73,7 +130,8 @@ async fn r7_old_details_go_while_a_run_goes_on_and_the_counts_stay() {
     assert_ne!(tables, "0");
 
     site.sql("CREATE TABLE reading AS SELECT 1 AS by").await;
-    let reader = tokio::spawn(read_for_long(site.access().clone()));
+    let mut reader = JoinSet::new();
+    reader.spawn(read_for_long(site.access().clone()));
     until("somebody reads", async || {
         let reads = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
         (site.sql(reads).await != "0").then_some(())
@@ -104,65 +162,14 @@ async fn r7_old_details_go_while_a_run_goes_on_and_the_counts_stay() {
     assert_eq!(counts(&back).updated, 1, "{back:#?}");
     assert!(dropping_waits(&site).await, "all that time");
     site.sql("DELETE FROM reading").await;
-    reader.await.unwrap();
+    reader.join_next().await.unwrap().unwrap();
     until("the tables are dropped", async || {
         let left = "SELECT count(*) FROM pg_class WHERE relname IN ('decision_first', 'run_page_first')";
         (site.sql(left).await == "0").then_some(())
     })
     .await;
 
-    // The counts are as they were, and everybody is told that there is no more.
-    let kept = world.get_run(&old.id).await;
-    assert_eq!((counts(&kept), kept.state()), (counts(&old), old.state()));
-    let refused = world
-        .runs()
-        .list_changes(world.call(changes_of(&old)))
-        .await
-        .unwrap_err();
-    assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(
-        refused.message().contains("were pruned") && refused.message().contains("its counts are kept"),
-        "{refused:?}"
-    );
-    let refused = world
-        .try_revert(RevertRunRequest {
-            run_id: old.id.clone(),
-            ..RevertRunRequest::default()
-        })
-        .await
-        .unwrap_err();
-    assert!(
-        refused.code() == Code::FailedPrecondition
-            && refused.message().contains("not kept in detail any more"),
-        "{refused:?}"
-    );
-    let card = world.cli_run(&["run", "show", &old.id]).await.stdout;
-    assert!(card.contains("were pruned; the counts are kept"), "{card}");
-    for csv in [&[][..], &["--csv"]] {
-        let args: Vec<&str> = ["run", "changes", &old.id].iter().chain(csv).copied().collect();
-        let refused = world.cli_run(&args).await;
-        assert!(
-            refused.code == 1 && refused.stdout.is_empty() && refused.stderr.contains("were pruned"),
-            "{refused:?}"
-        );
-    }
-    let browser = Browser::signed_in(&world).await;
-    let path = format!("/runs/{}", old.id);
-    let page = browser.page(&path).await.body;
-    assert!(
-        page.contains("Details were pruned") && !page.contains(".csv") && !page.contains("Revert this run"),
-        "{page}"
-    );
-    let page = browser.page(&format!("{path}/changes")).await.body;
-    assert!(
-        page.contains("Details were pruned") && !page.contains("None."),
-        "{page}"
-    );
-    for file in ["changes.csv", "failed.csv"] {
-        let refused = browser.get(&format!("{path}/{file}")).await;
-        assert_eq!(refused.status, StatusCode::CONFLICT, "{file}: {}", refused.body);
-        assert!(refused.body.contains("were pruned"), "{}", refused.body);
-    }
+    everybody_is_told(&world, &old).await;
 
     // It is found as before, and the others have all that they had.
     for asked in [

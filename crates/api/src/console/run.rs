@@ -31,14 +31,19 @@ struct Page {
     trigger: String,
     created: Moment,
     trace: String,
-    can_cancel: bool,
-    can_apply: bool,
-    can_revert: bool,
+    can: Can,
     reverts: String,
     reverted_by: Vec<String>,
     revert_reason: String,
     pruned: bool,
     changes: Vec<(Pill, &'static str, String)>,
+}
+
+/// What whoever looks at it may do with it now.
+struct Can {
+    cancel: bool,
+    apply: bool,
+    revert: bool,
 }
 
 #[derive(Template)]
@@ -119,11 +124,13 @@ pub async fn page(
             .and_then(trace_id)
             .unwrap_or_default()
             .to_owned(),
-        can_cancel: admin
-            && run.cancel_requested.is_none()
-            && (!run.state.has_ended() || run.state == Stage::Planned),
-        can_apply: admin && run.state == Stage::Planned,
-        can_revert: admin && run.state == Stage::Finished && !run.details_pruned,
+        can: Can {
+            cancel: admin
+                && run.cancel_requested.is_none()
+                && (!run.state.has_ended() || run.state == Stage::Planned),
+            apply: admin && run.state == Stage::Planned,
+            revert: admin && run.state == Stage::Finished && !run.details_pruned,
+        },
         reverts: run.reverts.map(|id| id.to_string()).unwrap_or_default(),
         reverted_by: run.reverted_by.iter().map(ToString::to_string).collect(),
         revert_reason: run.revert_reason.clone().unwrap_or_default(),
