@@ -158,7 +158,8 @@ pub async fn insert_change(connection: &mut PgConnection, changed: &Changed) -> 
     Ok(())
 }
 
-/// What changed with this event of a run, or with one before it of which nothing was told, because this one came so soon.
+/// What changed with this event of a run, or with the one before it, its plan's, if that was not told
+/// because this one came so soon.
 pub async fn change_of(
     connection: &mut PgConnection,
     event: EventId,

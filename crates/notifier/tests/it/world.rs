@@ -192,11 +192,18 @@ impl World {
             "INSERT INTO connection_health (connection_id, failures, quarantined_since, cause, reason, tries, next_try_at,
                  considered_at)
              VALUES ('{CONNECTION}', 1, '{now}', 'wrong_secret', 'The client secret is wrong.', 1,
-                 '{now}'::timestamptz + interval '15 minutes', '{now}');
-             INSERT INTO connection_health_change (id, organization_id, connection_id, run_id, change, reason, next_try_at,
-                 at)
-             VALUES ('{}', '{ORGANIZATION}', '{CONNECTION}', '{}', 'quarantined', 'The client secret is wrong.',
-                 '{now}'::timestamptz + interval '15 minutes', '{now}')",
+                 '{now}'::timestamptz + interval '15 minutes', '{now}')"
+        ))
+        .await;
+        self.change(event, "quarantined").await;
+    }
+
+    /// How the connection fares has changed with this event.
+    pub async fn change(&self, event: &Event, change: &str) {
+        let now = self.clock.now();
+        self.sql(&format!(
+            "INSERT INTO connection_health_change (id, organization_id, connection_id, run_id, change, reason, at)
+             VALUES ('{}', '{ORGANIZATION}', '{CONNECTION}', '{}', '{change}', 'The client secret is wrong.', '{now}')",
             event.id, event.run
         ))
         .await;
