@@ -18,6 +18,16 @@ impl Default for MovedClock {
     }
 }
 
+/// What the machine's clock shows, by which services go whose clock is not moved.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests go by the machine's clock, as the services do"
+)]
+#[must_use]
+pub fn machine_time() -> DateTime<Utc> {
+    Utc::now()
+}
+
 impl MovedClock {
     /// Not ahead yet.
     pub fn new() -> Self {
@@ -44,12 +54,8 @@ impl MovedClock {
     }
 
     /// The time it shows, to the second.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "it goes by the machine's clock, as the services do"
-    )]
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now() + chrono::TimeDelta::seconds(self.ahead)
+        machine_time() + chrono::TimeDelta::seconds(self.ahead)
     }
 
     fn move_to(&mut self, ahead: i64) {

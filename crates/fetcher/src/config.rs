@@ -96,7 +96,7 @@ impl FetchConfig {
 
 impl ScheduleConfig {
     /// Between two looks for what is due.
-    pub fn tick(&self) -> Duration {
+    pub fn tick(self) -> Duration {
         Duration::from_millis(self.tick_ms.max(10))
     }
 }

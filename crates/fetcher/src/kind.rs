@@ -57,10 +57,9 @@ pub fn choose(
     now: DateTime<Utc>,
 ) -> Reading {
     match kind {
-        Kind::Full | Kind::Preview | Kind::Deprovision => Reading::Full(None),
+        // A revert is never taken: it reads nothing.
+        Kind::Full | Kind::Preview | Kind::Deprovision | Kind::Revert => Reading::Full(None),
         Kind::Manual => Reading::Named,
-        // Never taken: it reads nothing.
-        Kind::Revert => Reading::Full(None),
         Kind::Delta => match cursor {
             None => Reading::Full(Some(no_cursor(last_full))),
             Some(cursor) => {

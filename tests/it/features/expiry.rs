@@ -7,7 +7,7 @@ use contracts::v1::credentials_client::CredentialsClient;
 use contracts::v1::{Credential, ListCredentialsRequest, Notice, NoticeKind, RunKind, RunState};
 use entra_sim::{AppChange, TenantOptions};
 use harness::documents::{CONNECTION, SECRET_VARIABLE};
-use harness::moved_clock::MovedClock;
+use harness::moved_clock::{MovedClock, machine_time};
 use harness::people::{hire, nobody};
 use harness::site::Site;
 use harness::wait::until;
@@ -244,7 +244,7 @@ async fn b9_the_directory_tells_the_expiry_where_it_may_be_asked() {
     });
     assert!(world.test_connection().await.passed);
     let shown = credential(&world).await;
-    let days = (time(shown.expire_time.as_ref()) - Utc::now()).num_days();
+    let days = (time(shown.expire_time.as_ref()) - machine_time()).num_days();
     assert!((19..=20).contains(&days), "{shown:#?}");
     assert!(shown.expiry_note.contains("directory"), "{shown:#?}");
     let notice = told_so_often(&world, NoticeKind::CredentialExpires, 1)

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use contracts::v1::schedules_client::SchedulesClient;
 use contracts::v1::{GetScheduleRequest, ListRunsRequest, Run, RunKind, RunState, Schedule};
 use harness::documents::CONNECTION;
-use harness::moved_clock::MovedClock;
+use harness::moved_clock::{MovedClock, machine_time};
 use harness::people::{hire, nobody};
 use harness::site::Site;
 use harness::wait::until;
@@ -131,7 +131,7 @@ async fn r3_full_runs_and_deltas_come_by_themselves_and_make_up_for_what_was_mis
     let_come(&mut clock, start + HOUR + offset);
     let run = next_run(&world, &mut known).await;
     assert_eq!(run.kind(), RunKind::Delta);
-    assert_eq!(run.counts.unwrap().added, 1, "{:#?}", run);
+    assert_eq!(run.counts.unwrap().added, 1, "{run:#?}");
 
     // A week passes while nobody runs.
     let_be_missed(&world, &mut clock, start + 7 * DAY + 3 * HOUR + offset).await;
@@ -314,7 +314,10 @@ async fn r4_the_last_and_the_next_times_are_told() {
             .unwrap()
     };
     for last in ["lastFullTime", "lastDeltaTime", "lastDeprovisionTime"] {
-        assert!(time(&shown, last) > Utc::now() - TimeDelta::minutes(10), "{last}");
+        assert!(
+            time(&shown, last) > machine_time() - TimeDelta::minutes(10),
+            "{last}"
+        );
     }
     assert!(
         shown["schedule"]
@@ -330,7 +333,7 @@ async fn r4_the_last_and_the_next_times_are_told() {
         time(&shown, "nextDeltaTime") - start,
         offset + TimeDelta::hours(3)
     );
-    assert!(time(&shown, "nextDeprovisionTime") < Utc::now() + TimeDelta::hours(25));
+    assert!(time(&shown, "nextDeprovisionTime") < machine_time() + TimeDelta::hours(25));
     let told = world.cli_json(&["schedule", "show", "nightly"]).await;
     assert_eq!(told["nextFullTime"], shown["nextFullTime"]);
     let listed = world.cli_run(&["connection", "list"]).await.stdout;

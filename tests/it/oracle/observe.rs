@@ -39,6 +39,7 @@ pub struct Told {
 
 /// What one run read.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Reading {
     /// Everyone that was told of.
     pub users: Vec<ObservedUser<'static>>,

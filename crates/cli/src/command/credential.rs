@@ -73,7 +73,8 @@ async fn list(session: &Session) -> Result<(), Failure> {
             .iter()
             .flat_map(|credential| &credential.warnings)
         {
-            text.push_str(&format!("\nwarning: {}", show::escape(warning)));
+            text += "\nwarning: ";
+            text += &show::escape(warning);
         }
         if !text.ends_with('\n') {
             text.push('\n');

@@ -128,18 +128,18 @@ fn a_delta_that_had_to_read_everything_is_told_as_a_full_run_with_its_reason() {
     assert!(telling.letter.is_some());
 }
 
-fn health(change: Change) -> Option<Health> {
-    Some(Health {
+fn health(change: Change) -> Health {
+    Health {
         change,
         reason: "The secret expired. Make a new one.".to_owned(),
         next_try: (change == Change::Quarantined).then_some("2026-11-21T12:15:00Z".parse().unwrap()),
-    })
+    }
 }
 
 #[test]
 fn n6_a_failure_is_mailed_once_and_its_end_too() {
     let mut broken = run(Asked::Delta, failed("Graph did not answer: try again later"));
-    broken.before.health = health(Change::BeganToFail);
+    broken.before.health = Some(health(Change::BeganToFail));
     let first = tell(&broken, MANNER);
     assert_eq!(kinds(&first), [Kind::RunFailed]);
     let letter = first.letter.unwrap();
@@ -156,7 +156,7 @@ fn n6_a_failure_is_mailed_once_and_its_end_too() {
     assert_eq!((kinds(&again), again.letter), (vec![Kind::RunFailed], None));
 
     let mut well = run(Asked::Delta, Ending::Finished);
-    well.before.health = health(Change::WorksAgain);
+    well.before.health = Some(health(Change::WorksAgain));
     let back = tell(&well, NO_COMPLETION);
     assert_eq!(back.notices, []);
     let letter = back.letter.unwrap();
@@ -167,7 +167,7 @@ fn n6_a_failure_is_mailed_once_and_its_end_too() {
 #[test]
 fn b17_a_quarantine_is_one_notice_and_one_mail_and_so_is_its_end() {
     let mut broken = run(Asked::Delta, failed("The secret expired. Make a new one."));
-    broken.before.health = health(Change::Quarantined);
+    broken.before.health = Some(health(Change::Quarantined));
     let telling = tell(&broken, NO_COMPLETION);
     assert_eq!(kinds(&telling), [Kind::RunFailed, Kind::ConnectionQuarantined]);
     let body = &telling.notices[1].body;
@@ -193,12 +193,12 @@ fn b17_a_quarantine_is_one_notice_and_one_mail_and_so_is_its_end() {
     assert_eq!(kinds(&tell(&broken, MANNER)), [Kind::RunFailed]);
 
     let mut well = run(Asked::Delta, Ending::Finished);
-    well.before.health = health(Change::Recovered);
+    well.before.health = Some(health(Change::Recovered));
     let back = tell(&well, NO_COMPLETION);
     assert_eq!(kinds(&back), [Kind::ConnectionRecovered]);
     assert_eq!(back.letter.unwrap().subject, "Rollcall: contoso works again");
 
-    let tested = tell_health("contoso 1", &health(Change::Recovered).unwrap(), MANNER.console);
+    let tested = tell_health("contoso 1", &health(Change::Recovered), MANNER.console);
     assert_eq!(kinds(&tested), [Kind::ConnectionRecovered]);
     let letter = tested.letter.unwrap();
     assert!(letter.body.contains("connections/contoso%201"), "{}", letter.body);
@@ -208,7 +208,7 @@ fn b17_a_quarantine_is_one_notice_and_one_mail_and_so_is_its_end() {
 fn b17_a_run_of_which_too_many_failed_says_so_in_its_mail() {
     let mut run = run(Asked::Full, Ending::Finished);
     run.counts.failed = 9;
-    run.before.health = health(Change::Quarantined);
+    run.before.health = Some(health(Change::Quarantined));
     let telling = tell(&run, NO_COMPLETION);
     assert_eq!(kinds(&telling), [Kind::RunFinished, Kind::ConnectionQuarantined]);
     let letter = telling.letter.unwrap();
@@ -458,7 +458,7 @@ fn any_run() -> impl Strategy<Value = EndedRun> {
                 removed: None,
                 held_first: Vec::new(),
                 before: Before {
-                    health: before.0.and_then(health),
+                    health: before.0.map(health),
                     just_a_try: false,
                     records_failed_lately: before.1,
                 },

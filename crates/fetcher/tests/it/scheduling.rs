@@ -15,6 +15,7 @@ use store::Store;
 use store::run::Kind;
 use store::run_queue;
 use store::schedule::{self, Stored};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::world::{ORGANIZATION, World, until};
@@ -520,7 +521,8 @@ async fn r3_death_within_a_claim_is_as_if_it_had_not_begun() {
         .unwrap();
     let dying = Store::new(&world.database.url(), 2).unwrap();
     let dying = Scheduler::new(dying, world.bus.clone(), stage.clock.clone());
-    let claiming = tokio::spawn(async move { dying.tick().await });
+    let mut claiming = JoinSet::new();
+    claiming.spawn(async move { dying.tick().await });
     let waiting = until("somebody claims", async || {
         let pid = world
             .sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
@@ -534,7 +536,7 @@ async fn r3_death_within_a_claim_is_as_if_it_had_not_begun() {
     world
         .sql(&format!("SELECT pg_terminate_backend({waiting})"))
         .await;
-    claiming.await.unwrap();
+    claiming.join_next().await.unwrap().unwrap();
     hold.rollback().await.unwrap();
     stage.tick().await;
     assert_eq!(stage.runs().await.len(), 1);

@@ -32,19 +32,7 @@ impl Player<'_> {
                     self.people.push(id);
                 }
             }
-            Step::Rehire(who) => {
-                let id = of(self, who);
-                let left = tenant.deleted_users().into_iter().find(|user| user.id == id);
-                if let Some(user) = left {
-                    let mut attributes = user.attributes;
-                    for own in ["id", "createdDateTime", "securityIdentifier", "manager"] {
-                        attributes.remove(own);
-                    }
-                    if let Ok(id) = tenant.create(attributes) {
-                        self.people.push(id);
-                    }
-                }
-            }
+            Step::Rehire(who) => self.rehire(*who),
             Step::Rename(who) => {
                 let name = format!("renamed.{}@contoso.com", self.fresh());
                 drop(tenant.update(&of(self, who), "userPrincipalName", json!(name)));
@@ -122,5 +110,25 @@ impl Player<'_> {
 
     pub(super) fn group(&self, place: u8) -> &str {
         &self.terms.groups[usize::from(place) % GROUPS]
+    }
+
+    /// Made anew by who left.
+    fn rehire(&mut self, who: u8) {
+        let id = self.person(who).to_owned();
+        let left = self
+            .world
+            .tenant
+            .deleted_users()
+            .into_iter()
+            .find(|user| user.id == id);
+        if let Some(user) = left {
+            let mut attributes = user.attributes;
+            for own in ["id", "createdDateTime", "securityIdentifier", "manager"] {
+                attributes.remove(own);
+            }
+            if let Ok(id) = self.world.tenant.create(attributes) {
+                self.people.push(id);
+            }
+        }
     }
 }
