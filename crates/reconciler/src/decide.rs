@@ -324,9 +324,10 @@ impl Decider {
                 run::Kind::Deprovision => leavers_only(decision, known),
                 _ => decision,
             };
-            // A preview's plan may be applied late: it says nothing of whom nothing changes for.
+            // A preview's plan may be applied late: it says nothing of whom nothing changes for. Who is left out for another
+            // reason than before is shown with it.
             let waits = asked == run::Kind::Preview;
-            if let Some(skip) = still_left_out(&decision, case, waits) {
+            if let Some(skip) = still_left_out(&decision, case) {
                 fate.left_out.insert(case.place, skip);
             } else if says_something(&decision, case.link, waits) {
                 self.metrics.count(&decision);
@@ -405,11 +406,11 @@ impl Fates {
 }
 
 /// Why an object that is as it was is left out as it was: it needs no row, unless its link has something to remember.
-fn still_left_out(decision: &Decision<'_>, case: &Case<'_>, remembers_nothing: bool) -> Option<Skip> {
+fn still_left_out(decision: &Decision<'_>, case: &Case<'_>) -> Option<Skip> {
     let as_it_was = |link: &Row| {
-        link.account.is_none()
+        case.unchanged
+            && link.account.is_none()
             && (link.skip, link.status) == (decision.skip, decision.status)
-            && (case.unchanged || remembers_nothing)
     };
     case.link
         .filter(|link| decision.outcome == Outcome::Skipped && as_it_was(link))?

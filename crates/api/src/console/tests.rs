@@ -251,11 +251,15 @@ async fn a_decision_on_reviews_needs_a_reason_and_a_choice() {
     let world = world().await;
     let mut admin = Browser::signed_in(&world, &world.admin_secret).await;
     let page = admin.get("/").await;
-    let form = format!("form_token={}&verdict=approve&reason=", page.form_token());
+    let form = format!("form_token={}&verdict=approve&reason=left", page.form_token());
     let answer = admin.post("/reviews", &form).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    assert!(answer.body.contains("reviewIds") && answer.body.contains("reason"));
+    assert!(answer.body.contains("tick the boxes"), "{}", answer.body);
     let id = world.app.clock.new_id();
+    let form = format!("form_token={}&verdict=approve&reason=&id={id}", page.form_token());
+    let answer = admin.post("/reviews", &form).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.body.contains("reason"), "{}", answer.body);
     let form = format!(
         "form_token={}&verdict=approve&reason=left&id={id}",
         page.form_token()
