@@ -20,6 +20,7 @@ mod runs;
 mod schedules;
 mod system_log;
 mod tokens;
+mod word;
 
 #[cfg(test)]
 mod tests;

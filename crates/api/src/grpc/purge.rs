@@ -9,17 +9,14 @@ use serde_json::json;
 use store::audit;
 use tonic::{Request, Response};
 
+use super::word::Problems;
 use crate::app::App;
 use crate::auth::Caller;
-use crate::fault::{Fault, Violation};
+use crate::fault::Fault;
 use crate::once::Key;
 
 /// Finding what was said of records reads all decisions.
 const DEADLINE: Duration = Duration::from_secs(110);
-/// Records in one request at most.
-const MOST: usize = 1_000;
-/// Characters in a reason at most.
-const LONGEST_REASON: usize = 1_000;
 
 /// Asked of the reconciler, which writes the register.
 pub async fn purge(
@@ -78,43 +75,14 @@ async fn ask(
 }
 
 fn check(request: &v1::PurgeAccountsRequest) -> Result<(), Fault> {
-    let mut violations = Vec::new();
-    let mut add = |path: String, problem: &str| {
-        violations.push(Violation {
-            path,
-            problem: problem.to_owned(),
-        });
-    };
-    if request.account_ids.is_empty() {
-        add(
-            "accountIds".to_owned(),
-            "is empty; find deleted accounts with rollcall account list --deleted",
-        );
-    }
-    if request.account_ids.len() > MOST {
-        add(
-            "accountIds".to_owned(),
-            "has more than 1000 ids; send several requests",
-        );
-    }
-    for (index, id) in request.account_ids.iter().enumerate().take(MOST) {
-        if id.parse::<AccountId>().is_err() {
-            add(format!("accountIds[{index}]"), "is not an id (a UUID)");
-        }
-    }
-    if request.reason.trim().is_empty() {
-        add("reason".to_owned(), "is missing; it is kept in the audit");
-    } else if request.reason.chars().count() > LONGEST_REASON || request.reason.contains('\0') {
-        add(
-            "reason".to_owned(),
-            "is longer than 1000 characters, or holds a null character",
-        );
-    }
-    if violations.is_empty() {
-        Ok(())
-    } else {
-        Err(Fault::Invalid(violations))
-    }
+    let mut problems = Problems::default();
+    problems.of_ids::<AccountId>(
+        "accountIds",
+        &request.account_ids,
+        "find deleted accounts with rollcall account list --deleted",
+    );
+    problems.of_reason(&request.reason, "in the audit");
+    problems.told()
 }
 
 #[cfg(test)]

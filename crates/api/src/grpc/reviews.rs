@@ -10,18 +10,15 @@ use domain::leaver::Cause;
 use store::review_list::{self, Filter, State};
 use tonic::{Request, Response, Status};
 
+use super::word::Problems;
 use crate::app::App;
 use crate::auth::Caller;
-use crate::fault::{Fault, Violation};
+use crate::fault::Fault;
 use crate::once::Key;
 use crate::page::Page;
 use crate::{lookup, view};
 
 const DEADLINE: Duration = Duration::from_secs(50);
-/// Reviews in one request at most.
-const MOST: usize = 1_000;
-/// Characters in a reason at most.
-const LONGEST_REASON: usize = 1_000;
 
 /// The service.
 pub struct Service(pub App);
@@ -161,38 +158,13 @@ pub fn cause(name: &str) -> Result<Option<Cause>, Fault> {
 }
 
 fn check(request: &v1::ResolveReviewsRequest, verdict: v1::ReviewState) -> Result<(), Fault> {
-    let mut violations = Vec::new();
-    let mut add = |path: String, problem: &str| {
-        violations.push(Violation {
-            path,
-            problem: problem.to_owned(),
-        });
-    };
-    if request.review_ids.is_empty() {
-        add(
-            "reviewIds".to_owned(),
-            "is empty; list reviews with rollcall review list",
-        );
-    }
-    if request.review_ids.len() > MOST {
-        add(
-            "reviewIds".to_owned(),
-            "has more than 1000 ids; send several requests",
-        );
-    }
-    for (index, id) in request.review_ids.iter().enumerate().take(MOST) {
-        if id.parse::<ReviewId>().is_err() {
-            add(format!("reviewIds[{index}]"), "is not an id (a UUID)");
-        }
-    }
-    if request.reason.trim().is_empty() {
-        add("reason".to_owned(), "is missing; it is kept with the review");
-    } else if request.reason.chars().count() > LONGEST_REASON || request.reason.contains('\0') {
-        add(
-            "reason".to_owned(),
-            "is longer than 1000 characters, or holds a null character",
-        );
-    }
+    let mut problems = Problems::default();
+    problems.of_ids::<ReviewId>(
+        "reviewIds",
+        &request.review_ids,
+        "list reviews with rollcall review list",
+    );
+    problems.of_reason(&request.reason, "with the review");
     let allowed: &[v1::LeaverAction] = match verdict {
         v1::ReviewState::Approved => &[
             v1::LeaverAction::Unspecified,
@@ -202,16 +174,12 @@ fn check(request: &v1::ResolveReviewsRequest, verdict: v1::ReviewState) -> Resul
         _ => &[v1::LeaverAction::Unspecified],
     };
     if !v1::LeaverAction::try_from(request.action).is_ok_and(|action| allowed.contains(&action)) {
-        add(
-            "action".to_owned(),
+        problems.add(
+            "action",
             "can only be deactivate or delete, and only when approving",
         );
     }
-    if violations.is_empty() {
-        Ok(())
-    } else {
-        Err(Fault::Invalid(violations))
-    }
+    problems.told()
 }
 
 #[cfg(test)]
