@@ -54,8 +54,7 @@ async fn r7_runs_of_schedules_are_found_of_all_or_of_one() {
         clock.advance(until_then + Duration::from_secs(1));
         until("the schedule's run", async || {
             let all = of("schedule").await;
-            let own = format!("schedule {name}");
-            all.iter().any(|trigger| *trigger == own).then_some(())
+            all.contains(&format!("schedule {name}")).then_some(())
         })
         .await;
     }
