@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod change_csv;
 pub mod explain;
 pub mod json;
 pub mod observed;

@@ -31,19 +31,28 @@ pub struct Entry {
 
 /// Adds an entry.
 pub async fn insert(connection: &mut PgConnection, entry: &Entry) -> Result<(), StoreError> {
+    insert_all(connection, std::slice::from_ref(entry)).await
+}
+
+/// Adds these entries.
+pub async fn insert_all(connection: &mut PgConnection, entries: &[Entry]) -> Result<(), StoreError> {
+    fn each<'e, T>(entries: &'e [Entry], of: impl Fn(&'e Entry) -> T) -> Vec<T> {
+        entries.iter().map(of).collect()
+    }
     sqlx::query(
-        "-- audit.insert
+        "-- audit.insert_all
          INSERT INTO audit (id, organization_id, at, actor, action, subject, before, after)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::jsonb[],
+             $8::jsonb[])",
     )
-    .bind(entry.id)
-    .bind(entry.organization.0)
-    .bind(entry.at)
-    .bind(&entry.actor)
-    .bind(&entry.action)
-    .bind(&entry.subject)
-    .bind(&entry.before)
-    .bind(&entry.after)
+    .bind(each(entries, |entry| entry.id))
+    .bind(each(entries, |entry| entry.organization.0))
+    .bind(each(entries, |entry| entry.at))
+    .bind(each(entries, |entry| entry.actor.as_str()))
+    .bind(each(entries, |entry| entry.action.as_str()))
+    .bind(each(entries, |entry| entry.subject.as_str()))
+    .bind(each(entries, |entry| entry.before.clone()))
+    .bind(each(entries, |entry| entry.after.clone()))
     .execute(connection)
     .await?;
     Ok(())

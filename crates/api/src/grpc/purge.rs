@@ -57,8 +57,9 @@ async fn ask(
             status: Box::new(status),
         })?;
     let mut tx = app.store.begin("purge.audit").await?;
-    for purged in answer.results.iter().filter(|result| result.purged) {
-        let entry = audit::Entry {
+    let purged = answer.results.iter().filter(|result| result.purged);
+    let entries: Vec<audit::Entry> = purged
+        .map(|purged| audit::Entry {
             id: app.clock.new_id(),
             organization: caller.organization(),
             at: app.clock.now(),
@@ -67,9 +68,9 @@ async fn ask(
             subject: purged.account_id.clone(),
             before: None,
             after: Some(json!({ "reason": request.reason })),
-        };
-        audit::insert(tx.connection(), &entry).await?;
-    }
+        })
+        .collect();
+    audit::insert_all(tx.connection(), &entries).await?;
     tx.commit().await?;
     Ok(answer)
 }

@@ -1,7 +1,7 @@
 //! Everything that a run did as CSV, a line for each field that changed.
 
 use bytes::Bytes;
-use domain::csv_cell;
+use contracts::change_csv;
 use domain::custom_field::CustomFields;
 use domain::decision::Outcome;
 use domain::id::RunId;
@@ -33,7 +33,7 @@ pub fn stream(reading: Reading) -> impl Stream<Item = Result<Bytes, StoreError>>
     futures::stream::try_unfold((reading, Some(Place::START)), |(reading, after)| async move {
         let Some(after) = after else { return Ok(None) };
         let mut text = if after == Place::START {
-            csv_cell::row(view::change::CSV_COLUMNS)
+            change_csv::header()
         } else {
             String::new()
         };
@@ -46,7 +46,7 @@ pub fn stream(reading: Reading) -> impl Stream<Item = Result<Bytes, StoreError>>
         drop(connection);
         let next = changes.last().map(|last: &Change| last.place);
         for change in changes {
-            text.push_str(&view::change::csv_rows(change, &reading.custom));
+            text += &change_csv::rows(&view::change::change(change, &reading.custom));
         }
         Ok(Some((Bytes::from(text), (reading, next))))
     })

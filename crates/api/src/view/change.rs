@@ -1,7 +1,6 @@
 //! Changes: the decisions of a run.
 
 use contracts::v1;
-use domain::csv_cell;
 use domain::custom_field::CustomFields;
 use store::change_list::Change;
 use store::history::Entry;
@@ -17,63 +16,6 @@ pub fn entry(entry: Entry, custom: &CustomFields) -> v1::HistoryEntry {
         connection: entry.connection,
         run_kind: kind(entry.kind).into(),
         change: Some(change(entry.change, custom)),
-    }
-}
-
-/// What [`csv_rows`] writes.
-pub const CSV_COLUMNS: [&str; 13] = [
-    "upn",
-    "name",
-    "object_id",
-    "target",
-    "outcome",
-    "action",
-    "cause",
-    "rule",
-    "reason",
-    "applied",
-    "field",
-    "old",
-    "new",
-];
-
-/// A decision as lines of a CSV file, one for each field that changes; safe to open in a spreadsheet.
-pub fn csv_rows(decided: Change, custom: &CustomFields) -> String {
-    let change = change(decided, custom);
-    let rule = change.rule.to_string();
-    let head = [
-        change.upn.as_str(),
-        &change.name,
-        &change.object_id,
-        &change.target,
-        outcome_word(change.outcome()),
-        &change.action,
-        &change.cause,
-        if change.rule == 0 { "" } else { &rule },
-        &change.reason,
-        if change.applied { "yes" } else { "no" },
-    ];
-    let row = |field: [&str; 3]| csv_cell::row(head.into_iter().chain(field));
-    if change.fields.is_empty() {
-        return row(["", "", ""]);
-    }
-    let rows = change.fields.iter().map(|field| {
-        let text = |text: &'_ Option<String>| text.clone().unwrap_or_default();
-        row([&field.field, &text(&field.old), &text(&field.new)])
-    });
-    rows.collect()
-}
-
-const fn outcome_word(outcome: v1::Outcome) -> &'static str {
-    match outcome {
-        v1::Outcome::Unspecified => "",
-        v1::Outcome::Added => "added",
-        v1::Outcome::Updated => "updated",
-        v1::Outcome::Unchanged => "unchanged",
-        v1::Outcome::Skipped => "skipped",
-        v1::Outcome::Removed => "removed",
-        v1::Outcome::Held => "held",
-        v1::Outcome::Failed => "failed",
     }
 }
 
