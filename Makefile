@@ -9,7 +9,7 @@ TIME ?= 30m
 # How often a life that failed is tried to be made smaller.
 SHRINKS ?= 60
 
-.PHONY: help run demo test soak bench lint ci prerequisites
+.PHONY: help run demo test soak bench lint ci prerequisites tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ demo: prerequisites ## the same, but print the run's summary, check it and end
 	@cargo build --workspace --bins
 	@./target/debug/rollcall-local demo
 
-test: prerequisites ## all tests, on real PostgreSQL and NATS
+test: prerequisites tools ## all tests, on real PostgreSQL and NATS
 	@cargo build --workspace --bins --tests
 	@# One PostgreSQL for all tests. nextest runs them side by side but leaves out those in the documentation; those from
 	@# end to end share one stack, and so one process.
@@ -51,3 +51,6 @@ ci: lint test ## what the CI runs
 
 prerequisites:
 	@deploy/install-prerequisites.sh
+
+tools:
+	@deploy/install-tools.sh

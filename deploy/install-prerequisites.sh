@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what Rollcall runs on and the machine lacks: PostgreSQL and nats-server, and for the browser tests
-# (`--browser`) Chromium with its driver. Does nothing, and needs no network, where all is there.
+# Installs what Rollcall runs on and the machine lacks: PostgreSQL and nats-server. Does nothing, and needs no network,
+# where all is there.
 set -euo pipefail
 
 missing=()
@@ -22,10 +22,6 @@ fail() {
 
 have_postgres || missing+=(postgresql)
 have nats-server || missing+=(nats-server)
-if [ "${1:-}" = --browser ]; then
-    have chromium || missing+=(chromium)
-    have chromedriver || missing+=(chromium-driver)
-fi
 if [ "${#missing[@]}" -eq 0 ]; then exit 0; fi
 
 have apt-get || fail "this is not Debian or Ubuntu; install them by hand"

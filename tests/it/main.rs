@@ -8,9 +8,15 @@
 mod api;
 mod architecture;
 mod console;
+mod copies;
 mod faults;
 mod features;
+mod helm;
+mod image;
+mod limits;
+mod operating;
 mod oracle;
 mod simulation;
 mod trace;
 mod walkthrough;
+mod watching;

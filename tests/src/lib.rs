@@ -32,4 +32,6 @@ pub mod groups;
 
 pub mod moved_clock;
 
+pub mod tools;
+
 pub mod wait;

@@ -1,0 +1,1 @@
+//! Every port stands slow, greedy and oversized callers.

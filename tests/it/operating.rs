@@ -1,0 +1,1 @@
+//! Backup and restore, and the reference of the configuration.

@@ -1,0 +1,1 @@
+//! Dashboards and alerts are made of what really arrives.
