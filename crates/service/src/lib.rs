@@ -12,6 +12,7 @@ pub mod retry;
 pub mod telemetry;
 
 mod addresses;
+mod metrics_port;
 
 pub use clock::Clock;
 pub use run::{Context, run};

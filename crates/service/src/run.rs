@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
+use prometheus::Registry;
 use serde::de::DeserializeOwned;
 
 use crate::addresses::Addresses;
@@ -16,6 +17,7 @@ use crate::config::{self, CHASSIS_DEFAULTS, Chassis, Environment, FILE_VARIABLE,
 use crate::drain::{Signals, Stopper, Tasks};
 use crate::error::chain;
 use crate::grpc::{self, Health, Port, Surface};
+use crate::metrics_port::MetricsPort;
 use crate::telemetry;
 
 /// `EX_USAGE` of sysexits: the configuration is wrong and a restart will not mend it.
@@ -126,9 +128,15 @@ where
     let telemetry = {
         // The exporters take the runtime that they are made in.
         let _inside = runtime.enter();
-        telemetry::start(name, &loaded.chassis.log, environment)?
+        telemetry::start(name, &loaded.chassis.log, &loaded.chassis.metrics, environment)?
     };
-    let ended = runtime.block_on(live(name, &loaded.chassis, loaded.service, start));
+    let ended = runtime.block_on(live(
+        name,
+        &loaded.chassis,
+        loaded.service,
+        telemetry.registry(),
+        start,
+    ));
     match &ended {
         Ok(()) => tracing::info!("stopped"),
         Err(error) => tracing::error!(error = format!("{error:#}"), "stopped by a failure"),
@@ -139,7 +147,13 @@ where
 }
 
 /// From the first signal handler to the last task.
-async fn live<C, F, S>(name: &'static str, chassis: &Chassis, config: C, start: S) -> anyhow::Result<()>
+async fn live<C, F, S>(
+    name: &'static str,
+    chassis: &Chassis,
+    config: C,
+    scraped: Option<Registry>,
+    start: S,
+) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<Surface>>,
     S: FnOnce(C, Context) -> F,
@@ -148,6 +162,7 @@ where
     let stopper = Stopper::new();
     let tasks = Tasks::new(stopper.clone());
     let port = Port::bind(&chassis.grpc).await?;
+    let metrics = MetricsPort::bind(&chassis.metrics).await?;
     let context = Context {
         clock: match &chassis.process.clock_ahead_file {
             None => Clock::system(),
@@ -159,6 +174,11 @@ where
         addresses: Addresses::default(),
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "{name} starting");
+    // From here on, so that a start that waits for something is seen too.
+    if let (Some(metrics), Some(scraped)) = (metrics, scraped) {
+        context.announce("metrics", metrics.address());
+        metrics.serve(scraped, &tasks, &stopper);
+    }
     let work = async {
         work(chassis, config, context, port, start)
             .await

@@ -44,6 +44,15 @@ pub enum LogFormat {
     Pretty,
 }
 
+/// `[metrics]`: of the chassis. The port at which metrics are scraped; OTLP export is apart from it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Address and port; port 0 takes a free one. `None` opens none.
+    #[serde(deserialize_with = "address_or_none")]
+    pub listen: Option<SocketAddr>,
+}
+
 /// `[grpc]`: of the chassis. The port on which the service answers.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,6 +163,17 @@ pub fn secret_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 /// Reads a path; empty is none. Defaults can so name every key.
 pub fn path_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     Ok(Some(PathBuf::deserialize(deserializer)?).filter(|path| !path.as_os_str().is_empty()))
+}
+
+fn address_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        let expected = &"an IP address and a port, such as 0.0.0.0:9464, or nothing for no port";
+        serde::de::Error::invalid_value(Unexpected::Str(&text), expected)
+    })
 }
 
 fn targets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Targets, D::Error> {
