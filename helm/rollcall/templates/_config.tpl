@@ -48,9 +48,6 @@ nats:
     key: /etc/rollcall/nats-tls/tls.key
     {{- end }}
   {{- end }}{{ end }}
-  {{- with .Values.nats.url }}
-  url: {{ . }}
-  {{- end }}
 vault:
   keys_file: /etc/rollcall/vault/keys
 {{- end -}}
@@ -95,9 +92,8 @@ vault:
 {{- end }}
 {{- end -}}
 
-{{/* The variables of all four services. */}}
-{{- define "rollcall.variables" -}}
-{{ include "rollcall.databaseVariables" . | trim }}
+{{/* Where NATS is. */}}
+{{- define "rollcall.natsVariables" -}}
 {{- with .Values.nats }}
 {{- if .bundled.enabled }}
 {{ include "rollcall.secretVariable" (dict "variable" "NATS_PASSWORD" "secret" .existingSecret "key" .passwordKey) }}
@@ -105,8 +101,17 @@ vault:
   value: nats://rollcall:$(NATS_PASSWORD)@{{ include "rollcall.fullname" $ }}-nats:4222
 {{- else if .existingSecret }}
 {{ include "rollcall.secretVariable" (dict "variable" "ROLLCALL_NATS__URL" "secret" .existingSecret "key" .urlKey) }}
+{{- else }}
+- name: ROLLCALL_NATS__URL
+  value: {{ .url | quote }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* The variables of all four services. */}}
+{{- define "rollcall.variables" -}}
+{{ include "rollcall.databaseVariables" . | trim }}
+{{ include "rollcall.natsVariables" . | trim }}
 {{- with .Values.otel }}
 {{- if .endpoint }}
 - name: POD_NAME

@@ -28,8 +28,29 @@
   {{- end }}
 {{- else if not (or .nats.url .nats.existingSecret) }}
   {{- fail (printf "nats.url and nats.existingSecret are empty: set the URL of your NATS (nats://host:4222), or name the Secret whose key %s is a URL with user and password, or set nats.bundled.enabled=true" .nats.urlKey) }}
+{{- else if not (regexMatch "^((nats|tls)://[^@/,\\s]+(,\\s*(nats|tls)://[^@/,\\s]+)*)?$" .nats.url) }}
+  {{- fail (printf "nats.url is not of the form nats://host:port, several with commas. One with user and password belongs into a Secret: name that as nats.existingSecret, its key as nats.urlKey (%s)" .nats.urlKey) }}
 {{- else if and .nats.url .nats.existingSecret }}
   {{- fail "nats.url and nats.existingSecret are both set: the Secret's URL would win, so remove one of them" }}
+{{- end }}
+{{- $managed := dict
+      "process.grace_seconds" "shutdown.graceSeconds" "process.address_file" "" "process.clock_ahead_file" "" "metrics.listen" "listen"
+      "grpc.listen" "listen" "grpc.tls" "tls.existingSecret, or api.tls.existingSecret"
+      "database.url" "database.existingSecret" "database.migrate" "migration.enabled"
+      "nats.url" "nats.url or nats.existingSecret" "nats.credentials" "nats.credentials.existingSecret"
+      "nats.tls" "nats.tls.existingSecret" "nats.replicas" "nats.streamReplicas"
+      "vault.keys" "vault.existingSecret" "vault.keys_file" "vault.existingSecret"
+      "bootstrap.token" "bootstrap.existingSecret" "console.listen" "listen" "console.https" "console.url" "console.url" "console.url"
+      "fetcher.url" "" "fetcher.tls" "tls.existingSecret" "reconciler.url" "" "reconciler.tls" "tls.existingSecret"
+      "smtp.host" "smtp.host" "smtp.port" "smtp.port" "smtp.tls" "smtp.tls" "smtp.from" "smtp.from"
+      "smtp.user" "smtp.existingSecret" "smtp.password" "smtp.existingSecret" "smtp.ca_file" "smtp.ca.existingSecret" }}
+{{- range $name := list "api" "fetcher" "reconciler" "notifier" }}
+  {{- range $key, $instead := $managed }}
+    {{- $parts := splitList "." $key }}
+    {{- if hasKey (get (index $.Values $name).config (first $parts) | default dict) (last $parts) }}
+      {{- fail (printf "%s.config.%s is the chart's to write: remove it%s" $name $key (empty $instead | ternary "" (print ", and set " $instead))) }}
+    {{- end }}
+  {{- end }}
 {{- end }}
 {{- range $name := list "fetcher" "reconciler" }}
   {{- with (index $.Values $name).autoscaling }}

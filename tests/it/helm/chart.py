@@ -3,11 +3,13 @@
     chart.py lint CHART VALUES            what helm lint --strict finds
     chart.py render CHART VALUES [JSON]   the objects that helm install makes, hooks included; or the error
     chart.py values FILE                  a YAML file as JSON
+    chart.py table FILE                   the chart's values.yaml as the table of its README
     chart.py validate VERSION…            objects on standard input: what the schemas of these versions find, strictly,
                                           and the kinds that they do not know
 """
 
 import json
+import re
 import sys
 
 import helm_python as helm
@@ -67,7 +69,36 @@ def validate(*versions):
     return {"findings": findings, "unknown": sorted(unknown)}
 
 
-COMMANDS = {"lint": lint, "render": render, "values": values_of, "validate": validate}
+def table(path):
+    """A row for each value that has a comment right above it, and holds no other such value."""
+    values, found, above, parents = values_of(path), [], [], []
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    for line in lines:
+        key = re.match(r"( *)(\w+):", line)
+        if line.strip().startswith("#"):
+            above.append(line.strip("# "))
+        elif key:
+            parents = parents[: len(key[1]) // 2] + [key[2]]
+            if above:
+                found.append((list(parents), " ".join(above)))
+            above = []
+        else:
+            above = []
+    rows = ["| value | default | |", "| --- | --- | --- |"]
+    for at, text in found:
+        if any(other != at and other[: len(at)] == at for other, _ in found):
+            continue
+        value = values
+        for key in at:
+            value = value[key]
+        shown = json.dumps(value, ensure_ascii=False)
+        rows.append(f"| `{'.'.join(at)}` | `{shown}` | {text.replace('|', '&#124;')} |")
+    return "\n".join(rows) + "\n"
+
+
+COMMANDS = {"lint": lint, "render": render, "values": values_of, "table": table, "validate": validate}
 
 if __name__ == "__main__":
-    json.dump(COMMANDS[sys.argv[1]](*sys.argv[2:]), sys.stdout)
+    answer = COMMANDS[sys.argv[1]](*sys.argv[2:])
+    sys.stdout.write(answer if isinstance(answer, str) else json.dumps(answer))
