@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -74,6 +74,11 @@ async fn answer(request: Request, next: Next) -> Response {
         .into_response();
     }
     match tokio::time::timeout(LIMIT, next.run(request)).await {
+        // What reads forms says so in a line of its own.
+        Ok(response) if response.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem(Fault::TooLarge(
+            "a form may have 64 KiB at most; choose or write less at once, or use the command line",
+        ))
+        .into_response(),
         Ok(response) => response,
         Err(_) => Problem(Fault::TooMany("the answer took too long; try again in a moment")).into_response(),
     }

@@ -1,22 +1,22 @@
 //! The gRPC port: bound early, served last.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tonic::server::NamedService as _;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
+use super::connection::Serving;
 use super::health::{Health, STARTING};
+use super::memory::Memory;
 use super::observe::Observe;
 use super::surface::Surface;
 use super::tls::{self, TlsError};
 use crate::config::GrpcServerConfig;
 use crate::drain::{Stopper, Tasks};
-
-const KEEPALIVE: Duration = Duration::from_secs(30);
-const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
+use crate::listen::{self, Places};
 
 /// Why the gRPC port could not be opened or served.
 #[derive(Debug, thiserror::Error)]
@@ -30,25 +30,20 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// The TLS files cannot be read.
+    /// The TLS files cannot be used.
     #[error("cannot set up TLS (grpc.tls)")]
-    TlsFiles(#[source] TlsError),
-    /// The TLS files are not what they should be.
-    #[error("cannot use the TLS files (grpc.tls)")]
-    Tls(#[source] tonic::transport::Error),
+    Tls(#[source] TlsError),
     /// The descriptors given for reflection are broken.
     #[error("cannot describe the services for reflection")]
     Reflection(#[source] tonic_reflection::server::Error),
-    /// Serving ended by an error.
-    #[error("serving gRPC failed")]
-    Serve(#[source] tonic::transport::Error),
 }
 
 /// A bound port, and the health that will be told on it.
 pub(crate) struct Port {
     listener: TcpListener,
     address: SocketAddr,
-    server: Server,
+    config: Arc<GrpcServerConfig>,
+    tls: Option<TlsAcceptor>,
     health_service: HealthService,
     health: Health,
 }
@@ -58,7 +53,8 @@ type HealthService = tonic_health::pb::health_server::HealthServer<tonic_health:
 impl Port {
     /// Binds the port of `config`. Nobody is answered before [`serve`].
     pub(crate) async fn bind(config: &GrpcServerConfig) -> Result<Self, ServeError> {
-        let server = limited(config)?;
+        let tls = config.tls.as_ref().map(tls::server).transpose();
+        let tls = tls.map_err(ServeError::Tls)?;
         let unbound = |source| ServeError::Bind {
             listen: config.listen,
             source,
@@ -74,7 +70,8 @@ impl Port {
         Ok(Self {
             listener,
             address,
-            server,
+            config: Arc::new(config.clone()),
+            tls,
             health_service,
             health,
         })
@@ -88,21 +85,6 @@ impl Port {
     /// The health told here.
     pub(crate) fn health(&self) -> Health {
         self.health.clone()
-    }
-}
-
-fn limited(config: &GrpcServerConfig) -> Result<Server, ServeError> {
-    let server = Server::builder()
-        .timeout(Duration::from_secs(config.request_timeout_seconds))
-        .concurrency_limit_per_connection(config.concurrency_per_connection)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER));
-    match &config.tls {
-        None => Ok(server),
-        Some(files) => {
-            let tls = tls::server(files).map_err(ServeError::TlsFiles)?;
-            server.tls_config(tls).map_err(ServeError::Tls)
-        }
     }
 }
 
@@ -129,22 +111,35 @@ pub(crate) async fn serve(
     }
     reflection = reflection.with_service_name("grpc.reflection.v1.ServerReflection");
     reflection_alpha = reflection_alpha.with_service_name("grpc.reflection.v1alpha.ServerReflection");
+    let reflection = reflection.build_v1().map_err(ServeError::Reflection)?;
+    // Tools of some age still ask for v1alpha only.
+    let reflection_alpha = reflection_alpha.build_v1alpha().map_err(ServeError::Reflection)?;
     let routes = surface
         .routes
         .add_service(port.health_service)
-        .add_service(reflection.build_v1().map_err(ServeError::Reflection)?)
-        // Tools of some age still ask for v1alpha only.
-        .add_service(reflection_alpha.build_v1alpha().map_err(ServeError::Reflection)?);
-    let incoming = TcpIncoming::from(port.listener)
-        .with_nodelay(Some(true))
-        .with_keepalive(Some(KEEPALIVE));
-    let mut server = port.server.layer(Observe::new(stopper.clone()));
-    let stop = stopper.clone().into_stopped();
+        .add_service(reflection)
+        .add_service(reflection_alpha)
+        .prepare();
+    let serving = Serving {
+        memory: Memory::new(port.config.memory_mib.get() * 1024 * 1024),
+        config: port.config,
+        tls: port.tls,
+        routes,
+        observe: Observe::new(stopper.clone()),
+        stopper: stopper.clone(),
+    };
+    let (listener, connections) = (port.listener, tasks.clone());
     tasks.spawn("grpc", async move {
-        let serving = server
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, stop);
-        serving.await.map_err(ServeError::Serve)
+        accept(&listener, &serving, &connections).await;
+        Ok::<_, Infallible>(())
     });
     Ok(())
+}
+
+/// Until the stop; then nobody is accepted any more, and the connections end by themselves.
+async fn accept(listener: &TcpListener, serving: &Serving, tasks: &Tasks) {
+    let places = Places::new("grpc.connections", serving.config.connections.get());
+    while let Some((stream, place)) = listen::accept(listener, &places, &serving.stopper).await {
+        tasks.spawn("grpc-connection", serving.clone().serve(stream, place));
+    }
 }
