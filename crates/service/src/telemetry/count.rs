@@ -1,7 +1,7 @@
 //! Counts warnings and errors as they are logged.
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::Counter;
+use opentelemetry::metrics::{Counter, Meter};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -15,9 +15,9 @@ pub const LEVEL: &str = "level";
 pub(super) struct CountLayer(Counter<u64>);
 
 impl CountLayer {
-    /// After the meter has been set up.
-    pub(super) fn new() -> Self {
-        let counter = opentelemetry::global::meter("rollcall")
+    /// Counts by this meter.
+    pub(super) fn new(meter: &Meter) -> Self {
+        let counter = meter
             .u64_counter(EVENTS)
             .with_description("Warnings and errors logged.")
             .build();
@@ -40,6 +40,43 @@ impl<S: Subscriber> Layer<S> for CountLayer {
         // What counting itself logs must not be counted: it may hold what the counter needs.
         if !metadata.target().starts_with("opentelemetry") {
             self.0.add(1, &[KeyValue::new(LEVEL, level)]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::metrics::MeterProvider as _;
+    use opentelemetry_sdk::metrics::SdkMeterProvider;
+    use prometheus::TextEncoder;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use crate::telemetry::scraped;
+
+    #[test]
+    fn warnings_and_errors_count_but_not_those_about_counting() {
+        let (reader, registry) = scraped().unwrap();
+        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        let told = || TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let layer = CountLayer::new(&provider.meter("test"));
+        assert!(
+            told().contains("rollcall_log_events_total{level=\"error\"} 0"),
+            "{}",
+            told()
+        );
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!("all is well");
+            tracing::warn!("take care");
+            tracing::warn!(target: "opentelemetry_sdk", "too many labels");
+            tracing::error!("it broke");
+            tracing::error!("it broke again");
+        });
+        for line in [
+            "rollcall_log_events_total{level=\"warn\"} 1",
+            "rollcall_log_events_total{level=\"error\"} 2",
+        ] {
+            assert!(told().contains(line), "{line} in {}", told());
         }
     }
 }
