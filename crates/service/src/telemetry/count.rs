@@ -47,6 +47,7 @@ impl<S: Subscriber> Layer<S> for CountLayer {
 #[cfg(test)]
 mod tests {
     use opentelemetry::metrics::MeterProvider as _;
+    use opentelemetry_sdk::Resource;
     use opentelemetry_sdk::metrics::SdkMeterProvider;
     use prometheus::TextEncoder;
     use tracing_subscriber::layer::SubscriberExt;
@@ -57,14 +58,18 @@ mod tests {
     #[test]
     fn warnings_and_errors_count_but_not_those_about_counting() {
         let (reader, registry) = scraped().unwrap();
-        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        let resource = Resource::builder_empty().with_service_name("a").build();
+        let provider = SdkMeterProvider::builder()
+            .with_resource(resource)
+            .with_reader(reader)
+            .build();
         let told = || TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         let layer = CountLayer::new(&provider.meter("test"));
-        assert!(
-            told().contains("rollcall_log_events_total{level=\"error\"} 0"),
-            "{}",
-            told()
-        );
+        let error =
+            |count: u32| format!("rollcall_log_events_total{{level=\"error\",service_name=\"a\"}} {count}");
+        let warning =
+            |count: u32| format!("rollcall_log_events_total{{level=\"warn\",service_name=\"a\"}} {count}");
+        assert!(told().contains(&error(0)), "{}", told());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             tracing::info!("all is well");
             tracing::warn!("take care");
@@ -72,11 +77,8 @@ mod tests {
             tracing::error!("it broke");
             tracing::error!("it broke again");
         });
-        for line in [
-            "rollcall_log_events_total{level=\"warn\"} 1",
-            "rollcall_log_events_total{level=\"error\"} 2",
-        ] {
-            assert!(told().contains(line), "{line} in {}", told());
+        for line in [warning(1), error(2)] {
+            assert!(told().contains(&line), "{line} in {}", told());
         }
     }
 }
