@@ -16,6 +16,7 @@ mod ignore;
 mod import;
 mod log;
 mod metrics;
+mod migrate;
 mod pages;
 mod partitions;
 mod passwords;
@@ -31,4 +32,5 @@ mod settle;
 mod sweep;
 mod tell;
 
+pub use migrate::migrate;
 pub use start::start;

@@ -12,6 +12,7 @@ pub mod retry;
 pub mod telemetry;
 
 mod addresses;
+mod invocation;
 
 pub use clock::Clock;
-pub use run::{Context, run};
+pub use run::{Context, Errand, run, run_or};

@@ -22,6 +22,10 @@ struct State {
     held_by: BTreeSet<&'static str>,
 }
 
+/// The name under which the process says that it lives: serving from the first answer to the last, whatever holds calls back.
+/// For a liveness probe; readiness is the empty name's.
+const LIVENESS: &str = "liveness";
+
 /// Held while the process starts.
 pub(crate) const STARTING: &str = "starting";
 /// Held from the signal to stop on.
@@ -33,6 +37,12 @@ impl Health {
             reporter,
             state: Arc::default(),
         }
+    }
+
+    /// Says from now on that the process lives.
+    pub(super) async fn live(&self) {
+        let serving = ServingStatus::Serving;
+        self.reporter.set_service_status(LIVENESS, serving).await;
     }
 
     /// Reports the gRPC service `names` from now on, beside the process as a whole (the empty name).

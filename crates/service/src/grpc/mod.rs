@@ -2,6 +2,7 @@
 
 mod client;
 mod health;
+mod late;
 mod observe;
 mod server;
 mod surface;
@@ -10,8 +11,8 @@ mod tls;
 pub use client::{ChannelError, GrpcChannel, Propagate, channel};
 pub use health::Health;
 pub(crate) use health::{DRAINING, STARTING};
+pub(crate) use server::Port;
 pub use server::ServeError;
-pub(crate) use server::{Port, serve};
 pub use surface::Surface;
 pub use tls::TlsError;
 

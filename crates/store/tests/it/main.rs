@@ -7,4 +7,5 @@ mod partitions;
 mod progress;
 mod retention;
 mod run_lists;
+mod schema;
 mod world;
