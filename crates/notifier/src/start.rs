@@ -1,7 +1,6 @@
 //! From the settings to the running loops.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use bus::Bus;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Args, FromArgMatches};
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use serde::de::DeserializeOwned;
 
 use crate::config::{self, CHASSIS_DEFAULTS, Environment, FILE_VARIABLE, Loaded, Sources};
@@ -45,7 +45,7 @@ impl<C: DeserializeOwned> Invocation<C> {
         defaults: &'static str,
         errand: Option<(&'static str, &'static str)>,
     ) -> Result<Self, ExitCode> {
-        let (arguments, errand) = arguments(errand);
+        let (arguments, errand) = arguments(name, errand);
         if arguments.print_defaults {
             println!("{CHASSIS_DEFAULTS}\n{defaults}");
             return Err(ExitCode::SUCCESS);
@@ -80,8 +80,10 @@ impl<C: DeserializeOwned> Invocation<C> {
 }
 
 /// The arguments, and whether the errand's flag is among them. Wrong ones end the process, as clap does.
-fn arguments(errand: Option<(&'static str, &'static str)>) -> (Arguments, bool) {
-    let command = clap::command!().about("A service of Rollcall.");
+fn arguments(name: &'static str, errand: Option<(&'static str, &'static str)>) -> (Arguments, bool) {
+    let command = Command::new(name)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A service of Rollcall.");
     let mut command = Arguments::augment_args(command);
     if let Some((flag, about)) = errand {
         let flag = Arg::new(flag).long(flag).help(about).action(ArgAction::SetTrue);

@@ -13,6 +13,7 @@ pub mod telemetry;
 
 mod addresses;
 mod invocation;
+mod metrics_port;
 
 pub use clock::Clock;
 pub use run::{Context, Errand, run, run_or};

@@ -6,14 +6,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use prometheus::Registry;
 use serde::de::DeserializeOwned;
 
 use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::config::{Chassis, Environment, Loaded};
 use crate::drain::{Signals, Stopper, Tasks};
-use crate::grpc::{self, Health, Port, Surface};
+use crate::grpc::{self, Health, Port, Serving, Surface};
 use crate::invocation::Invocation;
+use crate::metrics_port::MetricsPort;
 use crate::telemetry;
 
 /// How long the runtime may take to let go of blocking work after everything else has ended.
@@ -97,12 +99,8 @@ impl<C> Invocation<C> {
     {
         let (name, loaded) = (self.name, self.loaded);
         let Loaded { chassis, service } = loaded;
-        run_async(
-            name,
-            &chassis,
-            &self.environment,
-            live(name, &chassis, service, start),
-        )
+        let lived = async |scraped| live(name, &chassis, service, scraped, start).await;
+        run_async(name, &chassis, &self.environment, lived)
     }
 
     fn carry_out<G, W>(self, work: W) -> ExitCode
@@ -111,7 +109,7 @@ impl<C> Invocation<C> {
         W: FnOnce(C) -> G,
     {
         let Loaded { chassis, service } = self.loaded;
-        let until_signalled = async {
+        let until_signalled = async |_| {
             let mut signals = Signals::listen().context("cannot watch for signals")?;
             tokio::select! {
                 done = work(service) => done,
@@ -127,7 +125,7 @@ fn run_async(
     name: &'static str,
     chassis: &Chassis,
     environment: &Environment,
-    work: impl Future<Output = anyhow::Result<()>>,
+    work: impl AsyncFnOnce(Option<Registry>) -> anyhow::Result<()>,
 ) -> ExitCode {
     match run_logged(name, chassis, environment, work) {
         Ok(()) => ExitCode::SUCCESS,
@@ -143,16 +141,16 @@ fn run_logged(
     name: &'static str,
     chassis: &Chassis,
     environment: &Environment,
-    work: impl Future<Output = anyhow::Result<()>>,
+    work: impl AsyncFnOnce(Option<Registry>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     install_crypto();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime")?;
     let telemetry = {
         // The exporters take the runtime that they are made in.
         let _inside = runtime.enter();
-        telemetry::start(name, &chassis.log, environment)?
+        telemetry::start(name, &chassis.log, &chassis.metrics, environment)?
     };
-    let ended = runtime.block_on(work);
+    let ended = runtime.block_on(work(telemetry.registry()));
     match &ended {
         Ok(()) => tracing::info!("stopped"),
         Err(error) => tracing::error!(error = format!("{error:#}"), "stopped by a failure"),
@@ -163,7 +161,13 @@ fn run_logged(
 }
 
 /// From the first signal handler to the last task.
-async fn live<C, F, S>(name: &'static str, chassis: &Chassis, config: C, start: S) -> anyhow::Result<()>
+async fn live<C, F, S>(
+    name: &'static str,
+    chassis: &Chassis,
+    config: C,
+    scraped: Option<Registry>,
+    start: S,
+) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<Surface>>,
     S: FnOnce(C, Context) -> F,
@@ -172,6 +176,8 @@ where
     let stopper = Stopper::new();
     let tasks = Tasks::new(stopper.clone());
     let port = Port::bind(&chassis.grpc).await?;
+    let health = port.health();
+    let metrics = MetricsPort::bind(&chassis.metrics).await?;
     let context = Context {
         clock: match &chassis.process.clock_ahead_file {
             None => Clock::system(),
@@ -179,14 +185,30 @@ where
         },
         stopper: stopper.clone(),
         tasks: tasks.clone(),
-        health: port.health(),
+        health: health.clone(),
         addresses: Addresses::default(),
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "{name} starting");
+    // From here on, so that a start that waits for something is seen too.
+    if let (Some(metrics), Some(scraped)) = (metrics, scraped) {
+        context.announce("metrics", metrics.address());
+        metrics.serve(scraped, &tasks, &stopper);
+    }
+    let closing = Stopper::new();
     let work = async {
-        work(chassis, config, context, port, start)
-            .await
-            .inspect_err(|_| stopper.stop())?;
+        let worked = work(
+            chassis,
+            config,
+            context,
+            port.serve(&tasks, &stopper, &closing),
+            start,
+        )
+        .await;
+        stopper.stop();
+        // Who asks is told before the port closes to new connections.
+        health.hold(grpc::DRAINING).await;
+        closing.stop();
+        worked?;
         tasks
             .clone()
             .finish(Duration::from_secs(chassis.process.grace_seconds))
@@ -204,7 +226,7 @@ async fn work<C, F, S>(
     chassis: &Chassis,
     config: C,
     context: Context,
-    port: Port,
+    serving: Serving,
     start: S,
 ) -> anyhow::Result<()>
 where
@@ -216,7 +238,6 @@ where
         context.health.clone(),
         context.addresses.clone(),
     );
-    let serving = port.serve(&context.tasks, &stopper);
     addresses.add("grpc", serving.address());
     let Some(surface) = stopper.until(start(config, context)).await else {
         return Ok(());
@@ -229,7 +250,6 @@ where
     }
     health.release(grpc::STARTING).await;
     stopper.stopped().await;
-    health.hold(grpc::DRAINING).await;
     Ok(())
 }
 

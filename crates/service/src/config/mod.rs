@@ -16,15 +16,15 @@ use serde::de::DeserializeOwned;
 pub use environment::Environment;
 pub(crate) use environment::FILE_VARIABLE;
 pub use sections::{
-    ClientTls, DatabaseConfig, GrpcClientConfig, GrpcServerConfig, LogConfig, LogFormat, NatsConfig,
-    ProcessConfig, ServerTls, VaultConfig, path_or_none, secret, secret_or_none,
+    ClientTls, DatabaseConfig, GrpcClientConfig, GrpcServerConfig, LogConfig, LogFormat, MetricsConfig,
+    NatsConfig, ProcessConfig, ServerTls, VaultConfig, path_or_none, secret, secret_or_none,
 };
 
 /// The chassis' own defaults, with a comment for each key.
 pub const CHASSIS_DEFAULTS: &str = include_str!("chassis.toml");
 
 /// The sections that [`Chassis`] takes; a service's own type does not see them.
-const CHASSIS_SECTIONS: [&str; 3] = ["process", "log", "grpc"];
+const CHASSIS_SECTIONS: [&str; 4] = ["process", "log", "metrics", "grpc"];
 
 /// Where configuration comes from, the later over the earlier.
 #[derive(Clone, Copy)]
@@ -53,6 +53,8 @@ pub struct Chassis {
     pub process: ProcessConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
     /// `[grpc]`
     pub grpc: GrpcServerConfig,
 }

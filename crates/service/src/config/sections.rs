@@ -44,6 +44,15 @@ pub enum LogFormat {
     Pretty,
 }
 
+/// `[metrics]`: of the chassis. The port at which metrics are scraped; OTLP export is apart from it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Address and port; port 0 takes a free one. `None` opens none.
+    #[serde(deserialize_with = "address_or_none")]
+    pub listen: Option<SocketAddr>,
+}
+
 /// `[grpc]`: of the chassis. The port on which the service answers.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,6 +198,17 @@ fn replicas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> 
         &"1 to 5, and an odd number to stand a loss",
     );
     Err(serde::de::Error::invalid_value(found, expected))
+}
+
+fn address_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        let expected = &"an IP address and a port, such as 0.0.0.0:9464, or nothing for no port";
+        serde::de::Error::invalid_value(Unexpected::Str(&text), expected)
+    })
 }
 
 fn targets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Targets, D::Error> {

@@ -128,7 +128,7 @@ fn an_unknown_key_is_named_with_where_it_stands_and_what_is_known() {
     );
     insta::assert_snapshot!(
         refused(Some("[fetsh]\npages = 5"), harmless),
-        @"unknown key fetsh in rollcall.toml; known there: database, fetch, process, log, grpc"
+        @"unknown key fetsh in rollcall.toml; known there: database, fetch, process, log, metrics, grpc"
     );
     insta::assert_snapshot!(
         refused(None, ("ROLLCALL_DATABASE__URI", "postgres://db")),

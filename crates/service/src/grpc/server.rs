@@ -105,8 +105,9 @@ fn limited(config: &GrpcServerConfig) -> Result<Server, ServeError> {
 }
 
 impl Port {
-    /// Answers health from now on, as a task, until the stop; the rest is added by [`Serving::offer`].
-    pub(crate) fn serve(self, tasks: &Tasks, stopper: &Stopper) -> Serving {
+    /// Answers health from now on, as a task; the rest is added by [`Serving::offer`]. With the stop, answers that go on are
+    /// ended; when it is `closing` too, nothing new is taken, clients are told to go elsewhere, and calls in flight are answered.
+    pub(crate) fn serve(self, tasks: &Tasks, stopper: &Stopper, closing: &Stopper) -> Serving {
         let health_first = Routes::new(self.health_service.clone());
         let routes = Late::new(health_first, "/grpc.health.v1.Health/");
         let serving = Serving {
@@ -119,7 +120,7 @@ impl Port {
             .with_nodelay(Some(true))
             .with_keepalive(Some(KEEPALIVE));
         let server = self.server.layer(Observe::new(stopper.clone()));
-        let stop = stopper.clone().into_stopped();
+        let stop = closing.clone().into_stopped();
         tasks.spawn("grpc", async move {
             let serving = server.serve_with_incoming_shutdown(routes, incoming, stop);
             serving.await.map_err(ServeError::Serve)

@@ -46,7 +46,7 @@ async fn served_with(tls: Option<ServerTls>, surface: Surface) -> Served {
     let tasks = Tasks::new(stopper.clone());
     let port = Port::bind(&config).await.unwrap();
     let health = port.health();
-    let serving = port.serve(&tasks, &stopper);
+    let serving = port.serve(&tasks, &stopper, &stopper);
     let address = serving.address();
     serving.offer(surface).await.unwrap();
     Served {
@@ -114,7 +114,7 @@ async fn a_port_tells_its_health_while_the_service_starts_and_refuses_other_call
     let tasks = Tasks::new(stopper.clone());
     let port = Port::bind(&config).await.unwrap();
     let health = port.health();
-    let serving = port.serve(&tasks, &stopper);
+    let serving = port.serve(&tasks, &stopper, &stopper);
     let served = Served {
         url: format!("http://{}", serving.address()),
         health,
@@ -140,6 +140,23 @@ async fn a_port_tells_its_health_while_the_service_starts_and_refuses_other_call
         Ok(ServingStatus::Serving),
         "a copy that drains lives"
     );
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_under_a_call_is_unavailable() {
+    use tokio::io::AsyncReadExt;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let tasks = Tasks::new(Stopper::new());
+    tasks.spawn("hangs up", async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut beginning = [0; 16];
+            drop(stream.read(&mut beginning).await);
+        }
+        Ok::<_, Infallible>(())
+    });
+    let channel = channel(&GrpcClientConfig { url, tls: None }).unwrap();
+    assert_eq!(check(channel, "").await, Err(Code::Unavailable));
 }
 
 #[tokio::test]

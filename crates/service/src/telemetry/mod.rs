@@ -11,10 +11,13 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithTonicConfig};
+use opentelemetry_prometheus::PrometheusExporter;
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use prometheus::Registry;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
 use tracing_subscriber::Layer;
@@ -25,7 +28,7 @@ pub use context::{TraceContext, link, set_parent};
 pub(crate) use context::{extract, inject};
 
 use crate::clock::Clock;
-use crate::config::{Environment, LogConfig};
+use crate::config::{Environment, LogConfig, MetricsConfig};
 
 /// How long the last spans and metrics may take to reach the collector.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
@@ -46,6 +49,7 @@ const NOT_TRACED: [&str; 8] = [
 pub(crate) struct Telemetry {
     tracer: SdkTracerProvider,
     meter: Option<SdkMeterProvider>,
+    registry: Option<Registry>,
 }
 
 /// Why telemetry could not be set up.
@@ -55,6 +59,8 @@ pub(crate) enum TelemetryError {
     Traces(#[source] ExporterBuildError),
     #[error("cannot set up the export of metrics from the OTEL_… variables")]
     Metrics(#[source] ExporterBuildError),
+    #[error("cannot set up the metrics port")]
+    Scraped(#[source] OTelSdkError),
     #[error("cannot read {}, named by OTEL_EXPORTER_OTLP_CERTIFICATE", path.display())]
     Certificate {
         path: PathBuf,
@@ -72,12 +78,13 @@ pub(crate) enum TelemetryError {
 pub(crate) fn start(
     service: &'static str,
     log: &LogConfig,
+    metrics: &MetricsConfig,
     environment: &Environment,
 ) -> Result<Telemetry, TelemetryError> {
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let resource = resource(service, environment);
     let tracer = tracer_provider(resource.clone(), environment)?;
-    let meter = meter_provider(resource, environment)?;
+    let (meter, registry) = meter_provider(resource, metrics, environment)?;
     if let Some(meter) = &meter {
         opentelemetry::global::set_meter_provider(meter.clone());
     }
@@ -102,10 +109,19 @@ pub(crate) fn start(
     let subscriber = tracing_subscriber::registry().with(spans).with(lines);
     tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::Subscriber)?;
     log_panics();
-    Ok(Telemetry { tracer, meter })
+    Ok(Telemetry {
+        tracer,
+        meter,
+        registry,
+    })
 }
 
 impl Telemetry {
+    /// What the metrics port tells, if there is one.
+    pub(crate) fn registry(&self) -> Option<Registry> {
+        self.registry.clone()
+    }
+
     /// Sends what is left, for at most a few seconds. Blocks, so not from a task.
     pub(crate) fn finish(self) {
         // A collector that is away is no reason to fail, and the exporters have logged it.
@@ -146,23 +162,41 @@ fn tracer_provider(
     Ok(provider.build())
 }
 
+/// None where metrics are neither exported nor scraped; with what is to be scraped, where they are.
 fn meter_provider(
     resource: Resource,
+    metrics: &MetricsConfig,
     environment: &Environment,
-) -> Result<Option<SdkMeterProvider>, TelemetryError> {
-    if !exports("METRICS", environment)? {
-        return Ok(None);
+) -> Result<(Option<SdkMeterProvider>, Option<Registry>), TelemetryError> {
+    let exported = exports("METRICS", environment)?;
+    if !exported && metrics.listen.is_none() {
+        return Ok((None, None));
     }
-    let exporter = MetricExporter::builder()
-        .with_tonic()
-        .with_tls_config(collector_tls(environment)?);
-    let exporter = exporter.build().map_err(TelemetryError::Metrics)?;
-    Ok(Some(
-        SdkMeterProvider::builder()
-            .with_resource(resource)
-            .with_periodic_exporter(exporter)
-            .build(),
-    ))
+    let mut provider = SdkMeterProvider::builder().with_resource(resource);
+    let mut registry = None;
+    if exported {
+        let exporter = MetricExporter::builder()
+            .with_tonic()
+            .with_tls_config(collector_tls(environment)?);
+        provider = provider.with_periodic_exporter(exporter.build().map_err(TelemetryError::Metrics)?);
+    }
+    if metrics.listen.is_some() {
+        let (reader, gathered) = scraped().map_err(TelemetryError::Scraped)?;
+        provider = provider.with_reader(reader);
+        registry = Some(gathered);
+    }
+    Ok((Some(provider.build()), registry))
+}
+
+/// A reader of metrics, and what gathers them from it under the names that a collector's Prometheus exporter gives them.
+pub(crate) fn scraped() -> Result<(PrometheusExporter, Registry), OTelSdkError> {
+    let registry = Registry::new();
+    let reader = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        // All of Rollcall's instruments are of one scope.
+        .scope_info_enabled(false)
+        .build()?;
+    Ok((reader, registry))
 }
 
 /// Whether the variables ask for the export of this signal.

@@ -8,4 +8,5 @@ mod progress;
 mod retention;
 mod run_lists;
 mod schema;
+mod step_by_step;
 mod world;
