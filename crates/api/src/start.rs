@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use service::Context;
 use service::config::{DatabaseConfig, NatsConfig, VaultConfig};
 use service::grpc::{Surface, channel};
+use service::metrics::Pool;
 use service::retry::Policy;
 use store::token::{self, Role, Token};
 use store::{Store, organization};
@@ -57,6 +58,11 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
 async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
     let store = Store::new(config.url.expose_secret(), config.max_connections)
         .context("database.url can't be used")?;
+    let measured = store.clone();
+    service::metrics::database(move || {
+        let store::Connections { used, idle, most } = measured.connections();
+        Pool { used, idle, most }
+    });
     let prepared = store.prepare(config.migrate).await;
     prepared.context("the database can't be used (database.url)")?;
     Ok(store)

@@ -43,6 +43,7 @@ use secrecy::ExposeSecret;
 use service::Context;
 use service::config::DatabaseConfig;
 use service::grpc::Surface;
+use service::metrics::Pool;
 use service::retry::{Policy, Verdict, retry};
 use store::Store;
 
@@ -120,6 +121,11 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
 async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
     let store = Store::new(config.url.expose_secret(), config.max_connections)
         .context("database.url can't be used")?;
+    let measured = store.clone();
+    service::metrics::database(move || {
+        let store::Connections { used, idle, most } = measured.connections();
+        Pool { used, idle, most }
+    });
     let prepared = store.prepare(config.migrate).await;
     prepared.context("the database can't be used (database.url)")?;
     Ok(store)

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use service::Context;
 use service::config::{DatabaseConfig, NatsConfig};
 use service::grpc::Surface;
+use service::metrics::Pool;
 use service::retry::{Policy, Verdict, retry};
 use store::Store;
 use tokio::sync::Notify;
@@ -93,6 +94,11 @@ async fn join(bus: &Bus, queue: ConsumerSpec, context: &Context) -> anyhow::Resu
 async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
     let store = Store::new(config.url.expose_secret(), config.max_connections)
         .context("database.url can't be used")?;
+    let measured = store.clone();
+    service::metrics::database(move || {
+        let store::Connections { used, idle, most } = measured.connections();
+        Pool { used, idle, most }
+    });
     let prepared = store.prepare(config.migrate).await;
     prepared.context("the database can't be used (database.url)")?;
     Ok(store)

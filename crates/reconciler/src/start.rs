@@ -12,6 +12,7 @@ use service::Context;
 use service::config::{DatabaseConfig, NatsConfig};
 use service::drain::Stopper;
 use service::grpc::Surface;
+use service::metrics::Pool;
 use service::retry::{Policy, Verdict, retry};
 use store::Store;
 use tokio::sync::Notify;
@@ -26,7 +27,7 @@ use crate::register::Server;
 use crate::relay::Relay;
 use crate::retention::Retention;
 use crate::sweep::Sweep;
-use crate::{pages, rules};
+use crate::{figures, pages, rules};
 
 /// Connects, starts the loops, and offers the register to api.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
@@ -62,6 +63,13 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         wake: Arc::clone(&wake),
     };
     context.tasks.spawn("sweep", sweep.run(stopper.clone()));
+    let figures = figures::Watch {
+        store: store.clone(),
+        bus: bus.clone(),
+        clock: context.clock.clone(),
+        every: Duration::from_secs(config.work.figures_seconds.max(1)),
+    };
+    context.tasks.spawn("figures", figures.run(stopper.clone()));
     let relay = Relay {
         store: store.clone(),
         bus,
@@ -143,6 +151,11 @@ async fn join(bus: &Bus, queue: ConsumerSpec, context: &Context) -> anyhow::Resu
 async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
     let store = Store::new(config.url.expose_secret(), config.max_connections)
         .context("database.url can't be used")?;
+    let measured = store.clone();
+    service::metrics::database(move || {
+        let store::Connections { used, idle, most } = measured.connections();
+        Pool { used, idle, most }
+    });
     let prepared = store.prepare(config.migrate).await;
     prepared.context("the database can't be used (database.url)")?;
     Ok(store)

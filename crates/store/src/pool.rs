@@ -22,6 +22,17 @@ pub struct Tx {
     span: tracing::Span,
 }
 
+/// How many connections a pool has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// At work.
+    pub used: u32,
+    /// Waiting for work.
+    pub idle: u32,
+    /// How many there may be.
+    pub most: u32,
+}
+
 impl Store {
     /// How long a statement may wait for a free connection.
     pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,6 +72,17 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// How many connections there are just now.
+    pub fn connections(&self) -> Connections {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        Connections {
+            // The two are not read at the same instant.
+            used: self.pool.size().saturating_sub(idle),
+            idle,
+            most: self.pool.options().get_max_connections(),
+        }
     }
 
     /// Closes the pool when its connections are given back.

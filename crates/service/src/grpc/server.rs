@@ -74,6 +74,7 @@ impl Port {
         let health = Health::new(reporter);
         health.live().await;
         health.hold(STARTING).await;
+        health.measure();
         Ok(Self {
             listener,
             address,
