@@ -47,7 +47,7 @@ async fn what_dashboards_alerts_and_texts_name_arrives() {
     let between = collector(sink.url(), directory.path()).await;
     let mut builder = Site::builder()
         .set(Service::Reconciler, "work.figures_seconds", "1")
-        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", between.url())
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", &between.url())
         .variable("OTEL_BSP_SCHEDULE_DELAY", "100")
         .variable("OTEL_METRIC_EXPORT_INTERVAL", "300");
     for service in Service::ALL {
