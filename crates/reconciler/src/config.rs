@@ -110,6 +110,8 @@ pub struct WorkConfig {
     pub sweep_milliseconds: u64,
     /// Hours that a preview can be applied.
     pub preview_hours: i64,
+    /// Seconds between two questions for the figures that metrics tell.
+    pub figures_seconds: u64,
 }
 
 /// The vault, its keys from the variable or the file.

@@ -1,6 +1,5 @@
 //! From the settings to the running loops.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +9,11 @@ use bus::consumers::{self, ConsumerSpec};
 use contracts::internal::v1::register_server::RegisterServer;
 use secrecy::ExposeSecret;
 use service::Context;
-use service::config::NatsConfig;
+use service::config::{DatabaseConfig, NatsConfig};
 use service::drain::Stopper;
 use service::grpc::Surface;
-use service::retry::{Backoff, Policy, Verdict, retry};
+use service::metrics::Pool;
+use service::retry::{Policy, Verdict, retry};
 use store::Store;
 use tokio::sync::Notify;
 
@@ -27,18 +27,13 @@ use crate::register::Server;
 use crate::relay::Relay;
 use crate::retention::Retention;
 use crate::sweep::Sweep;
-use crate::{pages, rules};
-
-const MIGRATION: Policy = Policy {
-    attempts: NonZeroU32::new(10),
-    backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)),
-};
+use crate::{figures, pages, rules};
 
 /// Connects, starts the loops, and offers the register to api.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.check()?;
     let vault = config::vault(&config.vault)?;
-    let store = open_store(&config, &context).await?;
+    let store = open_store(&config.database).await?;
     let bus = open_bus(&config.nats, &context).await?;
     let (stopper, wake) = (&context.stopper, Arc::new(Notify::new()));
     let metrics = Metrics::new();
@@ -68,6 +63,13 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         wake: Arc::clone(&wake),
     };
     context.tasks.spawn("sweep", sweep.run(stopper.clone()));
+    let figures = figures::Watch {
+        store: store.clone(),
+        bus: bus.clone(),
+        clock: context.clock.clone(),
+        every: Duration::from_secs(config.work.figures_seconds.max(1)),
+    };
+    context.tasks.spawn("figures", figures.run(stopper.clone()));
     let relay = Relay {
         store: store.clone(),
         bus,
@@ -145,30 +147,17 @@ async fn join(bus: &Bus, queue: ConsumerSpec, context: &Context) -> anyhow::Resu
     .with_context(|| format!("cannot join the queue {}", queue.durable))
 }
 
-async fn open_store(config: &Config, context: &Context) -> anyhow::Result<Store> {
-    let store = Store::new(
-        config.database.url.expose_secret(),
-        config.database.max_connections,
-    )?;
-    let again = |_: &_| Verdict::Again;
-    retry(
-        "reaching the database",
-        Policy::UNTIL_STOPPED,
-        &context.stopper,
-        again,
-        async || store.ping().await,
-    )
-    .await
-    .context("cannot reach the database (database.url)")?;
-    retry(
-        "migrating the database",
-        MIGRATION,
-        &context.stopper,
-        again,
-        async || store.migrate().await,
-    )
-    .await
-    .context("cannot bring the database up to date")?;
+/// The database, with a schema that is at least ours.
+async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
+    let store = Store::new(config.url.expose_secret(), config.max_connections)
+        .context("database.url can't be used")?;
+    let measured = store.clone();
+    service::metrics::database(move || {
+        let store::Connections { used, idle, most } = measured.connections();
+        Pool { used, idle, most }
+    });
+    let prepared = store.prepare(config.migrate).await;
+    prepared.context("the database can't be used (database.url)")?;
     Ok(store)
 }
 
@@ -182,7 +171,10 @@ async fn open_bus(config: &NatsConfig, context: &Context) -> anyhow::Result<Bus>
         name: "rollcall-reconciler".to_owned(),
         credentials: config.credentials.clone(),
         tls,
-        limits: bus::streams::Limits::default(),
+        limits: bus::streams::Limits {
+            replicas: config.replicas.into(),
+            ..bus::streams::Limits::default()
+        },
     };
     let again = |_: &_| Verdict::Again;
     retry(

@@ -9,11 +9,13 @@ pub mod error;
 pub mod grpc;
 pub mod listen;
 pub mod metrics;
+pub mod process;
 pub mod retry;
 pub mod telemetry;
 
 mod addresses;
+mod invocation;
 mod metrics_port;
 
 pub use clock::Clock;
-pub use run::{Context, run};
+pub use run::{Context, Errand, run, run_or};

@@ -1,4 +1,4 @@
-//! Connecting, migrating, and named transactions.
+//! Connecting, and named transactions.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,6 +22,17 @@ pub struct Tx {
     span: tracing::Span,
 }
 
+/// How many connections a pool has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// At work.
+    pub used: u32,
+    /// Waiting for work.
+    pub idle: u32,
+    /// How many there may be.
+    pub most: u32,
+}
+
 impl Store {
     /// How long a statement may wait for a free connection.
     pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,7 +42,12 @@ impl Store {
         let options = PgConnectOptions::from_str(url)
             .map_err(StoreError::Url)?
             .application_name("rollcall")
-            .options([("statement_timeout", "120s"), ("jit", "off")]);
+            .options([
+                ("statement_timeout", "120s"),
+                // Whoever stops half-way, a frozen process above all, does not keep its locks for ever.
+                ("idle_in_transaction_session_timeout", "300s"),
+                ("jit", "off"),
+            ]);
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Self::ACQUIRE_TIMEOUT)
@@ -40,12 +56,9 @@ impl Store {
         Ok(Self { pool })
     }
 
-    /// Brings the schema up to date. Several services may do so at once; one wins, the others wait.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        sqlx::migrate!("./migrations")
-            .run(&self.pool)
-            .await
-            .map_err(StoreError::Migrate)
+    /// How its connections are made.
+    pub(crate) fn connect_options(&self) -> PgConnectOptions {
+        self.pool.connect_options().as_ref().clone()
     }
 
     /// Begins a transaction under a name that its span carries.
@@ -64,6 +77,17 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// How many connections there are just now.
+    pub fn connections(&self) -> Connections {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        Connections {
+            // The two are not read at the same instant.
+            used: self.pool.size().saturating_sub(idle),
+            idle,
+            most: self.pool.options().get_max_connections(),
+        }
     }
 
     /// Closes the pool when its connections are given back.

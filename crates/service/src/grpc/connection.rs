@@ -16,10 +16,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tonic::body::Body;
-use tonic::service::Routes;
 use tower::{Layer, Service};
 
 use super::deadline::Deadline;
+use super::late::Late;
 use super::memory::{Bounded, Memory};
 use super::observe::Observe;
 use crate::config::GrpcServerConfig;
@@ -45,13 +45,16 @@ const ANSWER_BUFFER: usize = 64 * 1024;
 
 /// What all connections of a port share.
 #[derive(Clone)]
-pub(super) struct Serving {
+pub(super) struct Common {
     pub(super) config: Arc<GrpcServerConfig>,
     pub(super) tls: Option<TlsAcceptor>,
-    pub(super) routes: Routes,
+    pub(super) routes: Late,
     pub(super) observe: Observe,
     pub(super) memory: Memory,
+    /// Ends answers that go on.
     pub(super) stopper: Stopper,
+    /// Then no connection takes calls any more.
+    pub(super) closing: Stopper,
 }
 
 /// Why a connection came to nothing. Nobody's fault but the caller's.
@@ -69,7 +72,7 @@ enum Unusable {
     Broke(#[source] hyper::Error),
 }
 
-impl Serving {
+impl Common {
     /// Serves one connection to its end.
     pub(super) async fn serve(self, stream: TcpStream, place: Place) -> Result<(), Infallible> {
         if let Err(error) = self.serve_fallibly(stream, place).await {
@@ -90,7 +93,7 @@ impl Serving {
                 Err(_) => return Err(Unusable::Slow(limit)),
             },
             () = place.needed() => return Err(Unusable::Cut(Cut::Needed)),
-            () = self.stopper.stopped() => return Ok(()),
+            () = self.closing.stopped() => return Ok(()),
         };
         let left = limit.saturating_sub(begun.elapsed());
         self.greeted(encrypted, place, left).await
@@ -107,7 +110,7 @@ impl Serving {
                 Err(_) => return Err(Unusable::Slow(limit)),
             },
             () = place.needed() => return Err(Unusable::Cut(Cut::Needed)),
-            () = self.stopper.stopped() => return Ok(()),
+            () = self.closing.stopped() => return Ok(()),
         };
         self.speak(stream, preface, place).await
     }
@@ -131,7 +134,7 @@ impl Serving {
         let service =
             service_fn(move |request: Request<Incoming>| service.clone().call(request.map(Body::new)));
         let connection = self.builder().serve_connection(TokioIo::new(stream), service);
-        let ended = drive(connection, place, self.limits(), self.stopper.clone(), end);
+        let ended = drive(connection, place, self.limits(), self.closing.clone(), end);
         Box::pin(async move { ended.await.map_err(Unusable::Cut)?.map_err(Unusable::Broke) })
     }
 

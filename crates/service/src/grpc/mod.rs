@@ -4,17 +4,18 @@ mod client;
 mod connection;
 mod deadline;
 mod health;
+mod late;
 mod memory;
 mod observe;
 mod server;
 mod surface;
 mod tls;
 
-pub use client::{ChannelError, GrpcChannel, Propagate, channel};
+pub use client::{ChannelError, Connection, GrpcChannel, Propagate, channel};
 pub use health::Health;
 pub(crate) use health::{DRAINING, STARTING};
 pub use server::ServeError;
-pub(crate) use server::{Port, serve};
+pub(crate) use server::{Port, Serving};
 pub use surface::Surface;
 pub use tls::TlsError;
 
