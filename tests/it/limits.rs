@@ -161,8 +161,10 @@ async fn many_unfinished_calls_take_bounded_memory() {
             }
             crowd.push(raw);
         }
-        port.answers().await;
+        port.takes_calls().await;
         port.has_not_grown(before, GROWTH);
+        drop(crowd);
+        port.answers_again().await;
     }
 }
 

@@ -64,6 +64,8 @@ pub struct GrpcServerConfig {
     pub connections: NonZeroUsize,
     /// Calls at a time on one connection; more wait.
     pub concurrency_per_connection: NonZeroU32,
+    /// Calls at a time on all connections; more are refused.
+    pub calls: NonZeroUsize,
     /// MiB of messages that all calls together may be sending or leaving untaken; more are refused.
     pub memory_mib: NonZeroUsize,
     /// Seconds until a new connection must have said that it speaks HTTP/2, its TLS included.

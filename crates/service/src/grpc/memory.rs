@@ -1,5 +1,5 @@
-//! What all calls of a port together may hold in messages: requests that are coming in, and parts of answers that nobody
-//! has taken yet. The size of one message is limited where it is decoded; here it is their number.
+//! What all calls of a port together may hold: their number, and their messages, which are requests that are coming in and
+//! parts of answers that nobody has taken yet.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -24,9 +25,17 @@ const PREFIX: usize = 5;
 /// The largest question about health or the services themselves, which anybody may ask.
 const SMALL_QUESTION: usize = 64 * 1024;
 
-/// Memory for messages. Cheap to clone; all clones share it.
+/// Questions about health and the services themselves at a time: a probe is not to fail because of how many calls there are.
+const QUESTIONS: usize = 500;
+
+/// Room for calls and their messages. Cheap to clone; all clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Memory(Arc<Room>);
+pub(super) struct Memory {
+    room: Arc<Room>,
+    calls: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
+    most_calls: usize,
+}
 
 #[derive(Debug)]
 struct Room {
@@ -35,16 +44,36 @@ struct Room {
 }
 
 impl Memory {
-    pub(super) fn new(most: usize) -> Self {
-        Self(Arc::new(Room {
-            most,
-            held: AtomicUsize::new(0),
-        }))
+    /// For so many calls, and so many bytes of messages.
+    pub(super) fn new(calls: usize, bytes: usize) -> Self {
+        Self {
+            room: Arc::new(Room {
+                most: bytes,
+                held: AtomicUsize::new(0),
+            }),
+            calls: Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS))),
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
+            most_calls: calls,
+        }
+    }
+
+    /// A place for a call until it is dropped.
+    fn admit(&self, is_question: bool) -> Result<OwnedSemaphorePermit, Status> {
+        let (places, most) = if is_question {
+            (&self.questions, QUESTIONS)
+        } else {
+            (&self.calls, self.most_calls)
+        };
+        Arc::clone(places).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!(
+                "this instance works on {most} calls already (grpc.calls); try again in a moment"
+            ))
+        })
     }
 
     fn hold_nothing(&self) -> Held {
         Held {
-            room: Arc::clone(&self.0),
+            room: Arc::clone(&self.room),
             bytes: 0,
         }
     }
@@ -112,10 +141,15 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let is_question = request.uri().path().starts_with("/grpc.");
+        let place = match self.memory.admit(is_question) {
+            Ok(place) => place,
+            Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
+        };
         let coming = self.memory.hold_nothing();
         let going = self.memory.hold_nothing();
         let stall = self.stall;
-        let most = if request.uri().path().starts_with("/grpc.") {
+        let most = if is_question {
             SMALL_QUESTION
         } else {
             MAX_MESSAGE_BYTES
@@ -136,6 +170,7 @@ where
                 Body::new(Outgoing {
                     inner,
                     held: going,
+                    _place: place,
                     ended: false,
                 })
             }))
@@ -256,6 +291,7 @@ impl HttpBody for Incoming {
 struct Outgoing {
     inner: Body,
     held: Held,
+    _place: OwnedSemaphorePermit,
     ended: bool,
 }
 
@@ -320,8 +356,23 @@ mod tests {
     }
 
     #[test]
+    fn calls_have_places_and_questions_have_their_own() {
+        let memory = Memory::new(1, 10);
+        let call = memory.admit(false).unwrap();
+        let refused = memory.admit(false).unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert_eq!(
+            refused.message(),
+            "this instance works on 1 calls already (grpc.calls); try again in a moment"
+        );
+        memory.admit(true).unwrap();
+        drop(call);
+        memory.admit(false).unwrap();
+    }
+
+    #[test]
     fn what_all_hold_is_bounded_and_given_back() {
-        let memory = Memory::new(10);
+        let memory = Memory::new(1, 10);
         let (mut one, mut other) = (memory.hold_nothing(), memory.hold_nothing());
         one.add(6).unwrap();
         assert_eq!(other.add(5).unwrap_err().code(), Code::ResourceExhausted);
@@ -329,6 +380,6 @@ mod tests {
         memory.hold_nothing().add(4).unwrap();
         drop(one);
         memory.hold_nothing().add(10).unwrap();
-        assert_eq!(memory.0.held.load(Ordering::Relaxed), 0);
+        assert_eq!(memory.room.held.load(Ordering::Relaxed), 0);
     }
 }

@@ -100,7 +100,10 @@ impl Port {
             routes: routes.clone(),
         };
         let common = Common {
-            memory: Memory::new(self.config.memory_mib.get() * 1024 * 1024),
+            memory: Memory::new(
+                self.config.calls.get(),
+                self.config.memory_mib.get().saturating_mul(1024 * 1024),
+            ),
             config: self.config,
             tls: self.tls,
             routes,
