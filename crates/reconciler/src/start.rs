@@ -15,9 +15,10 @@ use service::drain::Stopper;
 use service::grpc::Surface;
 use service::retry::{Backoff, Policy, Verdict, retry};
 use store::Store;
+use store::sealed::Kind;
 use tokio::sync::Notify;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::decide::Decider;
 use crate::health::Watch;
 use crate::metrics::Metrics;
@@ -34,11 +35,15 @@ const MIGRATION: Policy = Policy {
     backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)),
 };
 
+/// What is sealed in the tables that this service writes.
+const SEALED: [Kind; 2] = [Kind::DeltaLink, Kind::MailedPassword];
+
 /// Connects, starts the loops, and offers the register to api.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.check()?;
-    let vault = config::vault(&config.vault)?;
+    let vault = Arc::new(keys::read(&config.vault)?);
     let store = open_store(&config, &context).await?;
+    keys::check(&store, &vault, &config.vault).await?;
     let bus = open_bus(&config.nats, &context).await?;
     let (stopper, wake) = (&context.stopper, Arc::new(Notify::new()));
     let metrics = Metrics::new();
@@ -98,10 +103,14 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
     let passwords = Passwords {
         store: store.clone(),
         clock: context.clock.clone(),
-        vault,
+        vault: Arc::clone(&vault),
         every: Duration::from_millis(config.work.sweep_milliseconds),
     };
     context.tasks.spawn("passwords", passwords.run(stopper.clone()));
+    context.tasks.spawn(
+        "reseal",
+        keys::reseal(store.clone(), vault, &SEALED, stopper.clone()),
+    );
     let server = Server {
         store,
         clock: context.clock.clone(),

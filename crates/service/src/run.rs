@@ -59,6 +59,9 @@ struct Arguments {
     /// Prints every setting with its default and exits.
     #[arg(long)]
     print_defaults: bool,
+    /// Prints what every setting is and means, as Markdown, and exits.
+    #[arg(long)]
+    print_reference: bool,
     /// Writes the addresses listened on to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     address_file: Option<PathBuf>,
@@ -79,6 +82,9 @@ where
     if arguments.print_defaults {
         println!("{CHASSIS_DEFAULTS}\n{defaults}");
         return ExitCode::SUCCESS;
+    }
+    if arguments.print_reference {
+        return print_reference::<C>(name, defaults);
     }
     let environment = Environment::of_process();
     let file = arguments
@@ -108,6 +114,19 @@ where
         Err(error) => {
             // Logged where a log exists; said here too, for what failed before.
             eprintln!("{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_reference<C: DeserializeOwned>(name: &str, defaults: &str) -> ExitCode {
+    match config::reference::<C>(name, defaults) {
+        Ok(reference) => {
+            print!("{reference}");
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            eprintln!("{name}: {problems}");
             ExitCode::FAILURE
         }
     }

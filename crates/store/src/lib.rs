@@ -76,10 +76,11 @@ pub mod run_wait;
 pub mod schedule;
 pub mod schedule_slot;
 pub mod schedule_state;
+pub mod sealed;
 pub mod settings;
 pub mod system_log;
 pub mod token;
 pub mod warning_told;
 
 pub use error::{Inconsistent, StoreError};
-pub use pool::{Store, Tx};
+pub use pool::{Connection, Store, Tx};

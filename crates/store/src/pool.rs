@@ -15,6 +15,9 @@ pub struct Store {
     pool: PgPool,
 }
 
+/// One connection, as the table modules take it.
+pub type Connection = PgConnection;
+
 /// A named transaction. It rolls back when it is dropped before [`Tx::commit`].
 #[derive(Debug)]
 pub struct Tx {
