@@ -1,6 +1,6 @@
 //! One trace from the call to the mail, with the run's id everywhere (design §3, 10), and the metrics of it.
 
-mod collector;
+pub mod collector;
 
 use collector::{Collector, Seen};
 use contracts::v1::runs_client::RunsClient;

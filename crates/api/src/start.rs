@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use service::Context;
 use service::config::NatsConfig;
 use service::grpc::{Surface, channel};
+use service::metrics::Pool;
 use service::retry::{Policy, Verdict, retry};
 use store::sealed::Kind;
 use store::token::{self, Role, Token};
@@ -47,6 +48,11 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         config.database.max_connections,
     )
     .context("database.url can't be used")?;
+    let measured = store.clone();
+    service::metrics::database(move || {
+        let store::Connections { used, idle, most } = measured.connections();
+        Pool { used, idle, most }
+    });
     prepare(&store, &context).await?;
     keys::check(&store, &vault, &config.vault).await?;
     if let Some(secret) = &config.bootstrap.token {

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
 use crate::backoff;
+use crate::metrics::tell_connected;
 use crate::streams::{self, Limits};
 
 /// For one answer of the broker.
@@ -103,6 +104,8 @@ impl Bus {
             limits: options.limits,
         };
         bus.ensure_streams().await?;
+        let measured = bus.client.clone();
+        tell_connected(move || is_connected(&measured));
         Ok(bus)
     }
 
@@ -117,7 +120,7 @@ impl Bus {
 
     /// Whether the broker is connected just now.
     pub fn is_connected(&self) -> bool {
-        self.client.connection_state() == async_nats::connection::State::Connected
+        is_connected(&self.client)
     }
 
     /// The same in the middle of things, where the next attempt will show whether it helped.
@@ -139,6 +142,10 @@ impl Bus {
         }
         Ok(())
     }
+}
+
+fn is_connected(client: &Client) -> bool {
+    client.connection_state() == async_nats::connection::State::Connected
 }
 
 fn servers(url: &SecretString) -> Result<Vec<ServerAddr>, ConnectError> {

@@ -89,6 +89,10 @@ impl Bus {
     /// Joins the queue `spec`, which is made if it is not there yet.
     pub async fn consume(&self, spec: ConsumerSpec) -> Result<Consumer, ConsumerError> {
         let queue = self.queue(&spec).await?;
+        // So that the first one given up is seen as a rise.
+        instruments()
+            .exhausted
+            .add(0, &[label(SUBJECT, kind_of(spec.filter))]);
         let mut connections = self.connections.clone();
         connections.mark_unchanged();
         Ok(Consumer {

@@ -16,6 +16,9 @@ pub const EXHAUSTED: &str = "rollcall.bus.exhausted";
 /// Messages waiting for a consumer, by `consumer` and `state` (`pending`, `in_flight`).
 pub const LAG: &str = "rollcall.bus.lag";
 
+/// 1 while the broker is connected, else 0.
+pub const CONNECTED: &str = "rollcall.bus.connected";
+
 pub(crate) const SUBJECT: &str = "subject";
 pub(crate) const REASON: &str = "reason";
 pub(crate) const AGAIN: &str = "again";
@@ -50,6 +53,18 @@ impl Instruments {
                 .build(),
         }
     }
+}
+
+/// Tells from now on whether the broker is connected.
+pub(crate) fn tell_connected(is_connected: impl Fn() -> bool + Send + Sync + 'static) {
+    let meter = opentelemetry::global::meter("rollcall");
+    let gauge = meter
+        .u64_observable_gauge(CONNECTED)
+        .with_description("1 while the broker is connected.");
+    // It goes on being read without being held.
+    let _gauge = gauge
+        .with_callback(move |to| to.observe(u64::from(is_connected()), &[]))
+        .build();
 }
 
 pub(crate) fn label(name: &'static str, value: &str) -> KeyValue {

@@ -42,6 +42,7 @@ use graph::Transport;
 use secrecy::ExposeSecret;
 use service::Context;
 use service::grpc::Surface;
+use service::metrics::Pool;
 use service::retry::{Policy, Verdict, retry};
 use store::Store;
 use store::sealed::Kind;
@@ -131,6 +132,11 @@ async fn store(config: &Config, context: &Context) -> anyhow::Result<Store> {
         config.database.url.expose_secret(),
         config.database.max_connections,
     )?;
+    let measured = store.clone();
+    service::metrics::database(move || {
+        let store::Connections { used, idle, most } = measured.connections();
+        Pool { used, idle, most }
+    });
     let again = |_: &_| Verdict::Again;
     let migrated = async || store.migrate().await;
     retry(

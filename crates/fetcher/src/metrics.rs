@@ -1,7 +1,7 @@
 //! The fetcher's metrics, by name.
 
 use graph::Snapshot;
-use service::metrics::{Counter, Gauge, Timer, counter, gauge, timer};
+use service::metrics::{Counter, Gauge, Seconds, Timer, counter, gauge, long_timer, seconds};
 
 /// Runs that this process reads just now.
 pub const ACTIVE: &str = "rollcall.fetch.active";
@@ -19,8 +19,8 @@ pub const GRAPH_CALLS: &str = "rollcall.graph.calls";
 pub const RESOURCE_UNITS: &str = "rollcall.graph.resource_units";
 /// Waits before another try, by [`REASON`].
 pub const WAITS: &str = "rollcall.graph.waits";
-/// Milliseconds of these waits, by [`REASON`].
-pub const WAIT_MS: &str = "rollcall.graph.wait_ms";
+/// Seconds of these waits, by [`REASON`].
+pub const WAITED: &str = "rollcall.graph.waited";
 
 /// Label: an HTTP status, or `none` for a call without an answer.
 pub const STATUS: &str = "status";
@@ -45,7 +45,7 @@ pub struct Metrics {
     calls: Counter,
     resource_units: Counter,
     waits: Counter,
-    wait_ms: Counter,
+    waited: Seconds,
 }
 
 impl Metrics {
@@ -53,14 +53,16 @@ impl Metrics {
     pub fn new() -> Self {
         Self {
             active: gauge(ACTIVE, "Runs being read."),
-            ended: counter(ENDED, "Readings that have ended."),
-            duration: timer(DURATION, "Readings of runs."),
-            pages: counter(PAGES, "Page messages published."),
-            records: counter(RECORDS, "Records published."),
+            ended: counter(ENDED, "Readings that have ended.")
+                .from_zero(&[(STATE, "fetched")])
+                .from_zero(&[(STATE, "failed")]),
+            duration: long_timer(DURATION, "Readings of runs."),
+            pages: counter(PAGES, "Page messages published.").from_zero(&[]),
+            records: counter(RECORDS, "Records published.").from_zero(&[]),
             calls: counter(GRAPH_CALLS, "Calls to Graph and the token endpoint."),
-            resource_units: counter(RESOURCE_UNITS, "Resource units that Graph reported."),
+            resource_units: counter(RESOURCE_UNITS, "Resource units that Graph reported.").from_zero(&[]),
             waits: counter(WAITS, "Waits before another try of a call."),
-            wait_ms: counter(WAIT_MS, "Milliseconds of waits."),
+            waited: seconds(WAITED, "Time waited before another try of a call."),
         }
     }
 
@@ -92,8 +94,7 @@ impl Metrics {
         ] {
             if waits > 0 {
                 self.waits.add(waits, &[(REASON, reason)]);
-                let milliseconds = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-                self.wait_ms.add(milliseconds, &[(REASON, reason)]);
+                self.waited.add(length, &[(REASON, reason)]);
             }
         }
     }

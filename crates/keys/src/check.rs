@@ -66,9 +66,9 @@ impl fmt::Display for Trouble {
 /// Says which key is missing or has another value, and what it has sealed.
 pub async fn check(store: &Store, vault: &Vault, config: &VaultConfig) -> Result<(), CheckError> {
     let lost: Vec<&str> = config.lost_keys.split(',').map(str::trim).collect();
-    let mut connection = store.connection().await?;
+    let uses = sealed::uses(&mut *store.connection().await?).await?;
     let mut by_key: BTreeMap<String, Vec<(Kind, u64)>> = BTreeMap::new();
-    for used in sealed::uses(&mut connection).await? {
+    for used in uses {
         by_key
             .entry(used.key_id)
             .or_default()
@@ -81,7 +81,7 @@ pub async fn check(store: &Store, vault: &Vault, config: &VaultConfig) -> Result
             continue;
         }
         let known = vault.key_ids().any(|id| id == key_id);
-        if known && opens(&mut connection, vault, &key_id, &sealed).await? {
+        if known && opens(store, vault, &key_id, &sealed).await? {
             continue;
         }
         troubles.push(Trouble {
@@ -98,14 +98,15 @@ pub async fn check(store: &Store, vault: &Vault, config: &VaultConfig) -> Result
 
 /// Whether the ring's key opens any of what bears its id.
 async fn opens(
-    connection: &mut store::Connection,
+    store: &Store,
     vault: &Vault,
     key_id: &str,
     kinds: &[(Kind, u64)],
 ) -> Result<bool, StoreError> {
+    let mut connection = store.connection().await?;
+    let keys = [key_id.to_owned()];
     for (kind, _) in kinds {
-        let keys = [key_id.to_owned()];
-        let some = sealed::sealed_by(connection, *kind, &keys, None, TRIED).await?;
+        let some = sealed::sealed_by(&mut connection, *kind, &keys, None, TRIED).await?;
         if some.iter().any(|one| opens_one(vault, *kind, one)) {
             return Ok(true);
         }

@@ -1,13 +1,11 @@
 //! What the notifier counts.
 
-use service::metrics::{Counter, Gauge, counter, gauge};
+use service::metrics::{Counter, counter};
 
 /// Notices written, by `kind`.
 pub const NOTICES: &str = "rollcall.notifier.notices";
 /// Tries at a mail, by `result` (`sent`, `retried`, `failed`).
 pub const DELIVERIES: &str = "rollcall.notifier.deliveries";
-/// Mails that wait to be sent.
-pub const WAITING: &str = "rollcall.notifier.deliveries_waiting";
 /// Events that the sweep found because the bus had not brought them.
 pub const SWEPT: &str = "rollcall.notifier.events_swept";
 
@@ -23,8 +21,6 @@ pub struct Metrics {
     pub notices: Counter,
     /// [`DELIVERIES`]
     pub deliveries: Counter,
-    /// [`WAITING`]
-    pub waiting: Gauge,
     /// [`SWEPT`]
     pub swept: Counter,
 }
@@ -34,9 +30,11 @@ impl Metrics {
     pub fn new() -> Self {
         Self {
             notices: counter(NOTICES, "Notices written."),
-            deliveries: counter(DELIVERIES, "Tries at a mail."),
-            waiting: gauge(WAITING, "Mails that wait to be sent."),
-            swept: counter(SWEPT, "Events found by the sweep."),
+            deliveries: counter(DELIVERIES, "Tries at a mail.")
+                .from_zero(&[(RESULT, "sent")])
+                .from_zero(&[(RESULT, "retried")])
+                .from_zero(&[(RESULT, "failed")]),
+            swept: counter(SWEPT, "Events found by the sweep.").from_zero(&[]),
         }
     }
 }

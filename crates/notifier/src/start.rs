@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use service::Context;
 use service::config::NatsConfig;
 use service::grpc::Surface;
+use service::metrics::Pool;
 use service::retry::{Backoff, Policy, Verdict, retry};
 use store::Store;
 use tokio::sync::Notify;
@@ -102,6 +103,11 @@ async fn open_store(config: &Config, context: &Context) -> anyhow::Result<Store>
         config.database.url.expose_secret(),
         config.database.max_connections,
     )?;
+    let measured = store.clone();
+    service::metrics::database(move || {
+        let store::Connections { used, idle, most } = measured.connections();
+        Pool { used, idle, most }
+    });
     let again = |_: &_| Verdict::Again;
     retry(
         "reaching the database",

@@ -62,7 +62,9 @@ pub enum Contradiction {
         days: u16,
     },
     /// Who may be asked what was done lately needs the log.
-    #[error("retention.log_days ({days}) must be {LEAST_LOG_DAYS} or more: people go back to who was removed lately")]
+    #[error(
+        "retention.log_days ({days}) must be {LEAST_LOG_DAYS} or more: people go back to who was removed lately"
+    )]
     ShortLog {
         /// What was given.
         days: u16,
@@ -121,6 +123,8 @@ pub struct WorkConfig {
     pub sweep_milliseconds: u64,
     /// Hours that a preview can be applied.
     pub preview_hours: i64,
+    /// Seconds between two questions for the figures that metrics tell.
+    pub figures_seconds: u64,
 }
 
 #[cfg(test)]

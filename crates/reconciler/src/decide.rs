@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use contracts::bus::v1::{Page, Source as WireSource};
 use contracts::observed;
@@ -142,6 +143,7 @@ impl Batch {
 impl Decider {
     /// Stores the decisions of a page, once: a page that is decided already, or void, changes nothing.
     pub async fn decide(&self, batch: &Batch) -> Result<(), Error> {
+        let begun = Instant::now();
         let mut tx = self.store.begin("decide.page").await?;
         let mut found = run_plan::share_for_page(tx.connection(), batch.run, batch.number).await?;
         if found
@@ -174,6 +176,7 @@ impl Decider {
             Err(error) => return Err(error),
         }
         self.metrics.pages.add(1, &[]);
+        self.metrics.page_duration.record(begun.elapsed(), &[]);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod edit_link;
 mod end;
 mod error;
 mod explain;
+mod figures;
 mod health;
 mod ignore;
 mod import;

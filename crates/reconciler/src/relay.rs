@@ -11,7 +11,7 @@ use store::Store;
 use store::outbox::{self, Event};
 use tokio::sync::Notify;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, SUBJECT};
 
 /// Events published in one transaction.
 const MOST: i64 = 64;
@@ -83,7 +83,7 @@ impl Relay {
                     event.payload.clone().into(),
                 )
                 .await?;
-            self.metrics.events.add(1, &[("subject", subject.kind())]);
+            self.metrics.events.add(1, &[(SUBJECT, subject.kind())]);
         }
         let ids: Vec<_> = events.iter().map(|event| event.id.0).collect();
         outbox::set_published(tx.connection(), &ids, self.clock.now()).await?;

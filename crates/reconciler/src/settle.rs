@@ -28,13 +28,22 @@ use crate::rules::{Known, RunRules};
 /// Objects not seen that are decided at a time.
 const BATCH: i64 = 1_000;
 
+/// What settling came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Settled {
+    /// The plan's state now.
+    pub state: State,
+    /// Whether the brake holds the removals.
+    pub braked: bool,
+}
+
 /// Settles the plan if every page of the fetch is decided. `None`: not yet, or not any more.
 pub async fn settle(
     store: &Store,
     known: &Known,
     work: &Work,
     clock: &Clock,
-) -> Result<Option<State>, Error> {
+) -> Result<Option<Settled>, Error> {
     let mut tx = store.begin("settle").await?;
     let Some(open) = run_plan::lock(tx.connection(), work.run).await? else {
         return Ok(None);
@@ -46,9 +55,9 @@ pub async fn settle(
     if decided != i64::from(work.fetch.pages) {
         return Ok(None);
     }
-    let state = settle_all(&mut tx, known, work, open, clock).await?;
+    let settled = settle_all(&mut tx, known, work, open, clock).await?;
     tx.commit().await?;
-    Ok(Some(state))
+    Ok(Some(settled))
 }
 
 async fn settle_all(
@@ -57,7 +66,7 @@ async fn settle_all(
     work: &Work,
     open: Open,
     clock: &Clock,
-) -> Result<State, Error> {
+) -> Result<Settled, Error> {
     let rules = plan::rules(tx, known, work, open).await?;
     let complete = work.fetch.proved && !work.fetch.delta;
     compare(tx, work, complete).await?;
@@ -72,7 +81,7 @@ async fn settle_all(
     if any_decision {
         settle_logins(tx, work, any_account).await?;
     }
-    let note = weigh_removals(tx, work, &rules, any_decision).await?;
+    let (note, braked) = weigh_removals(tx, work, &rules, any_decision).await?;
     if any_decision {
         wait_for_assets(tx, work).await?;
     }
@@ -84,7 +93,7 @@ async fn settle_all(
     if state == State::Planned {
         end::tell_ended(tx, work, clock).await?;
     }
-    Ok(state)
+    Ok(Settled { state, braked })
 }
 
 /// Everything seen is held against itself, where the fetcher saw someone twice, and, after a complete fetch, against the
@@ -220,13 +229,14 @@ pub async fn fail_clashes(tx: &mut Tx, work: &Work, clashes: &[contested::LoginC
     Ok(())
 }
 
-/// No removal without a proved end, none of the last owner, none beyond the brake. Answers what to tell about it.
+/// No removal without a proved end, none of the last owner, none beyond the brake. Answers what to tell about it, and whether it
+/// was the brake.
 async fn weigh_removals(
     tx: &mut Tx,
     work: &Work,
     rules: &RunRules,
     any_decision: bool,
-) -> Result<Option<String>, Error> {
+) -> Result<(Option<String>, bool), Error> {
     if !work.fetch.proved {
         let why = work
             .fetch
@@ -236,12 +246,11 @@ async fn weigh_removals(
         let dropped =
             decision_removal::drop_removals(tx.connection(), work.run, &format!("not removed: {why}"))
                 .await?;
-        return Ok(Some(format!(
-            "no removal was considered, because {why} ({dropped} were in sight)"
-        )));
+        let note = format!("no removal was considered, because {why} ({dropped} were in sight)");
+        return Ok((Some(note), false));
     }
     if !any_decision {
-        return Ok(None);
+        return Ok((None, false));
     }
     decision_removal::keep(tx.connection(), work.run, work.connection).await?;
     let brings_managers = |first: &Rules| Managers::of(&first.mappings).is_some();
@@ -252,7 +261,7 @@ async fn weigh_removals(
     spare_last_owner(tx, work).await?;
     let removals = decision_removal::removals(tx.connection(), work.run).await?;
     if removals == 0 {
-        return Ok(None);
+        return Ok((None, false));
     }
     let (linked, active) = link::count(tx.connection(), work.connection).await?;
     let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
@@ -262,11 +271,11 @@ async fn weigh_removals(
         active: count(active),
     };
     let Some(tripped) = brake::weigh(load, rules.brake) else {
-        return Ok(None);
+        return Ok((None, false));
     };
     let why = format!("held by the brake: {tripped}");
     decision_removal::hold_removals(tx.connection(), work.run, &why).await?;
-    Ok(Some(why))
+    Ok((Some(why), true))
 }
 
 /// Who still holds assets is deactivated only; the deletion waits for them (B6).

@@ -13,6 +13,7 @@ use service::Context;
 use service::config::NatsConfig;
 use service::drain::Stopper;
 use service::grpc::Surface;
+use service::metrics::Pool;
 use service::retry::{Backoff, Policy, Verdict, retry};
 use store::Store;
 use store::sealed::Kind;
@@ -28,7 +29,7 @@ use crate::register::Server;
 use crate::relay::Relay;
 use crate::retention::Retention;
 use crate::sweep::Sweep;
-use crate::{pages, rules};
+use crate::{figures, pages, rules};
 
 const MIGRATION: Policy = Policy {
     attempts: NonZeroU32::new(10),
@@ -73,6 +74,13 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         wake: Arc::clone(&wake),
     };
     context.tasks.spawn("sweep", sweep.run(stopper.clone()));
+    let figures = figures::Watch {
+        store: store.clone(),
+        bus: bus.clone(),
+        clock: context.clock.clone(),
+        every: Duration::from_secs(config.work.figures_seconds.max(1)),
+    };
+    context.tasks.spawn("figures", figures.run(stopper.clone()));
     let relay = Relay {
         store: store.clone(),
         bus,
@@ -159,6 +167,11 @@ async fn open_store(config: &Config, context: &Context) -> anyhow::Result<Store>
         config.database.url.expose_secret(),
         config.database.max_connections,
     )?;
+    let measured = store.clone();
+    service::metrics::database(move || {
+        let store::Connections { used, idle, most } = measured.connections();
+        Pool { used, idle, most }
+    });
     let again = |_: &_| Verdict::Again;
     retry(
         "reaching the database",

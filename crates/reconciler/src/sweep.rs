@@ -2,7 +2,7 @@
 //! that there is one way on, whoever died before.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::id::RunId;
 use service::drain::Stopper;
@@ -90,6 +90,7 @@ impl Sweep {
                 tracing::error!(run.id = %run, error = why, "a run can't be carried on");
                 if let Some(work) = plan::work(&self.decider.store, *run).await? {
                     cancel::fail(&self.decider.store, &work, &why, &self.decider.clock).await?;
+                    self.count(&work, State::Failed);
                 }
             }
         }
@@ -118,7 +119,7 @@ impl Sweep {
         let clock = &self.decider.clock;
         if work.cancel_requested || work.fetch.state == "cancelled" {
             cancel::cancel(store, &work, clock).await?;
-            self.count(State::Cancelled);
+            self.count(&work, State::Cancelled);
             return Ok(());
         }
         if work.fetch.state == "failed" {
@@ -128,7 +129,7 @@ impl Sweep {
                 .as_deref()
                 .unwrap_or("the directory could not be read");
             cancel::fail(store, &work, why, clock).await?;
-            self.count(State::Failed);
+            self.count(&work, State::Failed);
             return Ok(());
         }
         if work.fetch.state != "fetched" {
@@ -163,9 +164,13 @@ impl Sweep {
         };
         let span = tracing::info_span!("run.settle", run.id = %work.run);
         adopt(&span, work);
-        let state = settle::settle(store, &self.decider.known, work, clock)
+        let settled = settle::settle(store, &self.decider.known, work, clock)
             .instrument(span.clone())
             .await?;
+        if settled.is_some_and(|settled| settled.braked) {
+            self.decider.metrics.braked.add(1, &[]);
+        }
+        let state = settled.map(|settled| settled.state);
         if state == Some(State::Planned) {
             span.in_scope(|| tracing::info!("preview planned"));
         }
@@ -175,6 +180,7 @@ impl Sweep {
     async fn apply(&self, work: &Work, stopper: &Stopper) -> Result<(), Error> {
         let span = tracing::info_span!("run.apply", run.id = %work.run);
         adopt(&span, work);
+        let begun = Instant::now();
         let waiting = run_page::waiting(&mut *self.decider.store.connection().await?, work.run).await?;
         let pages = waiting.per_transaction(self.config.decisions_per_transaction);
         let mut appliers = JoinSet::new();
@@ -194,7 +200,8 @@ impl Sweep {
             .instrument(span.clone())
             .await?;
         if done {
-            self.count(State::Finished);
+            self.decider.metrics.apply_duration.record(begun.elapsed(), &[]);
+            self.count(work, State::Finished);
             self.wake.notify_one();
             span.in_scope(|| tracing::info!("run finished"));
         }
@@ -214,8 +221,9 @@ impl Sweep {
         }
     }
 
-    fn count(&self, state: State) {
-        self.decider.metrics.runs.add(1, &[("state", state.key())]);
+    fn count(&self, work: &Work, state: State) {
+        let Decider { metrics, clock, .. } = &self.decider;
+        metrics.ended(work.run, work.kind, state, clock);
     }
 }
 

@@ -8,6 +8,7 @@ pub mod drain;
 pub mod error;
 pub mod grpc;
 pub mod metrics;
+pub mod process;
 pub mod retry;
 pub mod telemetry;
 

@@ -1,13 +1,24 @@
 //! Instruments by name.
 //!
-//! Each service keeps the names of its metrics, and of their labels, as constants in one file. Without a collector an
-//! instrument costs next to nothing and goes nowhere. Make instruments after the start, not in a `static`: one made
+//! Each service keeps the names of its metrics, and of their labels, as constants in one file. Where metrics are
+//! neither exported nor scraped, an instrument costs next to nothing and goes nowhere. Make instruments after the start, not in a `static`: one made
 //! before telemetry is set up counts for nobody.
 
 use std::time::Duration;
 
-use opentelemetry::metrics::Meter;
+use opentelemetry::metrics::{AsyncInstrument, Meter};
 use opentelemetry::{KeyValue, global};
+
+/// Connections to the database, by [`DATABASE_STATE`].
+pub const DATABASE_CONNECTIONS: &str = "db.client.connection.count";
+/// How many of them there may be.
+pub const DATABASE_MOST: &str = "db.client.connection.max";
+/// Label: `used` or `idle`.
+pub const DATABASE_STATE: &str = "db.client.connection.state";
+/// 1 where calls should be sent to this process, else 0.
+pub const READY: &str = "rollcall.service.ready";
+/// Calls answered, until their last byte.
+pub const CALLS: &str = "rpc.server.duration";
 
 /// Label names with their values. Values must come from a small closed set: never an id or a name.
 pub type Labels<'a> = &'a [(&'static str, &'a str)];
@@ -24,6 +35,13 @@ pub struct Gauge(opentelemetry::metrics::Gauge<u64>);
 #[derive(Clone, Debug)]
 pub struct Timer(opentelemetry::metrics::Histogram<f64>);
 
+/// Seconds that add up.
+#[derive(Clone, Debug)]
+pub struct Seconds(opentelemetry::metrics::Counter<f64>);
+
+/// Where a measured level is told.
+pub struct Observer<'a>(&'a dyn AsyncInstrument<f64>);
+
 /// A counter called `name`; `what` says what it counts.
 pub fn counter(name: &'static str, what: &'static str) -> Counter {
     Counter(meter().u64_counter(name).with_description(what).build())
@@ -36,10 +54,92 @@ pub fn gauge(name: &'static str, what: &'static str) -> Gauge {
 
 /// A timer called `name`; `what` says what takes the time.
 pub fn timer(name: &'static str, what: &'static str) -> Timer {
-    // From a quick query to a long run's step.
+    // From a quick query to a long step.
     let bounds = vec![
         0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
     ];
+    timer_of(name, what, bounds)
+}
+
+/// The same for what takes seconds to hours.
+pub fn long_timer(name: &'static str, what: &'static str) -> Timer {
+    let bounds = vec![
+        0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0,
+        21_600.0,
+    ];
+    timer_of(name, what, bounds)
+}
+
+/// Seconds called `name` that add up; `what` says of what.
+pub fn seconds(name: &'static str, what: &'static str) -> Seconds {
+    let meter = meter();
+    let counter = meter.f64_counter(name).with_description(what).with_unit("s");
+    Seconds(counter.build())
+}
+
+/// A level that is measured whenever it is asked for: what `read` does not tell then is not known then. `unit` is `s`, `By` or
+/// empty. `read` is quick and waits for nothing.
+pub fn observe<F>(name: &'static str, what: &'static str, unit: &'static str, read: F)
+where
+    F: Fn(&Observer<'_>) + Send + Sync + 'static,
+{
+    let meter = meter();
+    let gauge = meter
+        .f64_observable_gauge(name)
+        .with_description(what)
+        .with_unit(unit);
+    // It goes on being read without being held.
+    let _gauge = gauge.with_callback(move |to| read(&Observer(to))).build();
+}
+
+/// The same of what only grows.
+pub fn observe_total<F>(name: &'static str, what: &'static str, unit: &'static str, read: F)
+where
+    F: Fn(&Observer<'_>) + Send + Sync + 'static,
+{
+    let meter = meter();
+    let counter = meter
+        .f64_observable_counter(name)
+        .with_description(what)
+        .with_unit(unit);
+    let _counter = counter.with_callback(move |to| read(&Observer(to))).build();
+}
+
+/// How a pool of connections is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Connections at work.
+    pub used: u32,
+    /// Connections that wait for work.
+    pub idle: u32,
+    /// How many there may be.
+    pub most: u32,
+}
+
+/// Tells from now on how the connections to the database are used.
+pub fn database(read: impl Fn() -> Pool + Clone + Send + Sync + 'static) {
+    let most = read.clone();
+    observe(
+        DATABASE_CONNECTIONS,
+        "Connections to the database.",
+        "",
+        move |to| {
+            let pool = read();
+            to.tell(pool.used.into(), &[(DATABASE_STATE, "used")]);
+            to.tell(pool.idle.into(), &[(DATABASE_STATE, "idle")]);
+        },
+    );
+    observe(
+        DATABASE_MOST,
+        "Connections to the database that there may be.",
+        "",
+        move |to| {
+            to.tell(most().most.into(), &[]);
+        },
+    );
+}
+
+fn timer_of(name: &'static str, what: &'static str, bounds: Vec<f64>) -> Timer {
     Timer(
         meter()
             .f64_histogram(name)
@@ -51,6 +151,13 @@ pub fn timer(name: &'static str, what: &'static str) -> Timer {
 }
 
 impl Counter {
+    /// Begins the count of these labels at nothing, so that its first step is seen as a rise.
+    #[must_use]
+    pub fn from_zero(self, labels: Labels<'_>) -> Self {
+        self.add(0, labels);
+        self
+    }
+
     /// Adds `count`.
     pub fn add(&self, count: u64, labels: Labels<'_>) {
         self.0.add(count, &key_values(labels));
@@ -61,6 +168,20 @@ impl Gauge {
     /// Sets the level.
     pub fn set(&self, level: u64, labels: Labels<'_>) {
         self.0.record(level, &key_values(labels));
+    }
+}
+
+impl Seconds {
+    /// Adds a duration.
+    pub fn add(&self, duration: Duration, labels: Labels<'_>) {
+        self.0.add(duration.as_secs_f64(), &key_values(labels));
+    }
+}
+
+impl Observer<'_> {
+    /// Tells the level of these labels.
+    pub fn tell(&self, level: f64, labels: Labels<'_>) {
+        self.0.observe(level, &key_values(labels));
     }
 }
 

@@ -274,15 +274,6 @@ pub async fn purge(connection: &mut PgConnection, before: DeliveryId, limit: i64
     Ok(gone.rows_affected())
 }
 
-/// How many deliveries wait to be sent, those that wait for another try included.
-pub async fn waiting(connection: &mut PgConnection) -> Result<u64, StoreError> {
-    let count: i64 =
-        sqlx::query_scalar("-- delivery.waiting\nSELECT count(*) FROM delivery WHERE state = 'due'")
-            .fetch_one(connection)
-            .await?;
-    Ok(u64::try_from(count).unwrap_or(0))
-}
-
 #[derive(sqlx::FromRow)]
 struct Row {
     id: Uuid,

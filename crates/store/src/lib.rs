@@ -29,6 +29,7 @@ pub mod error;
 pub mod failed_list;
 pub mod failed_record;
 pub mod fields;
+pub mod figures;
 pub mod former_account;
 pub mod former_link;
 pub mod group_list;
@@ -83,4 +84,4 @@ pub mod token;
 pub mod warning_told;
 
 pub use error::{Inconsistent, StoreError};
-pub use pool::{Connection, Store, Tx};
+pub use pool::{Connections, Store, Tx};

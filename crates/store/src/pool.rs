@@ -15,14 +15,22 @@ pub struct Store {
     pool: PgPool,
 }
 
-/// One connection, as the table modules take it.
-pub type Connection = PgConnection;
-
 /// A named transaction. It rolls back when it is dropped before [`Tx::commit`].
 #[derive(Debug)]
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
     span: tracing::Span,
+}
+
+/// How many connections a pool has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// At work.
+    pub used: u32,
+    /// Waiting for work.
+    pub idle: u32,
+    /// How many there may be.
+    pub most: u32,
 }
 
 impl Store {
@@ -67,6 +75,17 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// How many connections there are just now.
+    pub fn connections(&self) -> Connections {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        Connections {
+            // The two are not read at the same instant.
+            used: self.pool.size().saturating_sub(idle),
+            idle,
+            most: self.pool.options().get_max_connections(),
+        }
     }
 
     /// Closes the pool when its connections are given back.

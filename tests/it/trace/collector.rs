@@ -1,5 +1,6 @@
 //! An OpenTelemetry collector that keeps what it is sent.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
@@ -67,6 +68,8 @@ struct Received {
     spans: Vec<Seen>,
     /// By instance of a service, name and attributes: the last value told.
     points: Vec<(String, String, Vec<(String, String)>, u64)>,
+    /// What metrics are called by Prometheus.
+    metrics: BTreeSet<String>,
     /// All of it, to look for what must not be there.
     raw: String,
 }
@@ -121,6 +124,20 @@ impl Collector {
         Some(found.map(|(.., value)| value).sum())
     }
 
+    /// The metrics that have come, by the names that they have in Prometheus.
+    pub fn metrics(&self) -> BTreeSet<String> {
+        self.kept.0.lock().unwrap().metrics.clone()
+    }
+
+    /// The names of the spans that have come, each with its service's.
+    pub fn spans(&self) -> BTreeSet<(String, String)> {
+        let received = self.kept.0.lock().unwrap();
+        let spans = received.spans.iter();
+        spans
+            .map(|span| (span.service.clone(), span.name.clone()))
+            .collect()
+    }
+
     /// Everything that has come, as text.
     pub fn everything(&self) -> String {
         self.kept.0.lock().unwrap().raw.clone()
@@ -173,6 +190,7 @@ impl MetricsService for Kept {
                 .into_iter()
                 .flat_map(|scope| scope.metrics)
             {
+                received.metrics.insert(in_prometheus(&metric));
                 for point in points(&metric) {
                     received.put(&instance, &metric.name, point);
                 }
@@ -189,10 +207,11 @@ impl Received {
 
     /// Values are told from the start of the process on: a later one replaces an earlier one.
     fn put(&mut self, instance: &str, name: &str, point: &NumberDataPoint) {
-        let value = match point.value {
-            Some(number_data_point::Value::AsInt(value)) => u64::try_from(value).unwrap(),
-            other => panic!("{name} is counted in whole numbers: {other:?}"),
+        // What is measured, and not counted, is of no use to whoever asks for sums.
+        let Some(number_data_point::Value::AsInt(value)) = point.value else {
+            return;
         };
+        let value = u64::try_from(value).unwrap();
         let attributes = pairs(&point.attributes);
         self.points.retain(|(of, known, with, _)| {
             (of.as_str(), known.as_str(), with) != (instance, name, &attributes)
@@ -200,6 +219,19 @@ impl Received {
         self.points
             .push((instance.to_owned(), name.to_owned(), attributes, value));
     }
+}
+
+/// By the standard translation: dots become underscores, then comes the unit, then what counters end in.
+fn in_prometheus(metric: &Metric) -> String {
+    let unit = match metric.unit.as_str() {
+        "" => "",
+        "s" => "_seconds",
+        "By" => "_bytes",
+        other => panic!("{} has a unit that is new to this test: {other}", metric.name),
+    };
+    let counter = matches!(&metric.data, Some(Data::Sum(sum)) if sum.is_monotonic);
+    let total = if counter { "_total" } else { "" };
+    format!("{}{unit}{total}", metric.name.replace('.', "_"))
 }
 
 fn points(metric: &Metric) -> &[NumberDataPoint] {

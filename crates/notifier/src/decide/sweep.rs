@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, consumers};
+use bus::Bus;
 use chrono::TimeDelta;
 use domain::id::EventId;
 use service::clock::earliest_id;
 use service::drain::Stopper;
 use service::error::chain;
 use store::inbox::Untold;
-use store::{StoreError, delivery, inbox};
+use store::{StoreError, inbox};
 use tokio::sync::Notify;
 
 use super::teller::finished_prefix;
@@ -44,9 +44,6 @@ impl Sweep {
             }
             if let Err(error) = self.watch().await {
                 tracing::warn!(error = %chain(&error), "some warnings wait for the next sweep");
-            }
-            if let Err(error) = self.bus.lag(&consumers::NOTIFIER_FINISHED).await {
-                tracing::debug!(error = %chain(&error), "the queue's length is not known");
             }
         }
         Ok(())
@@ -104,10 +101,6 @@ impl Sweep {
         let bound = |at| EventId(earliest_id(at));
 
         let mut connection = self.teller.store().connection().await?;
-        self.teller
-            .metrics()
-            .waiting
-            .set(delivery::waiting(&mut connection).await?, &[]);
         inbox::untold(
             &mut connection,
             &finished_prefix(),

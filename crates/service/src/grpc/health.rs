@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+
+use crate::metrics::{READY, observe};
 
 /// Serving, unless something holds it back. Cheap to clone.
 ///
@@ -14,6 +17,7 @@ use tonic_health::server::HealthReporter;
 pub struct Health {
     reporter: HealthReporter,
     state: Arc<Mutex<State>>,
+    ready: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +36,21 @@ impl Health {
         Self {
             reporter,
             state: Arc::default(),
+            ready: Arc::default(),
         }
+    }
+
+    /// Tells it as a metric, from now on.
+    pub(super) fn measure(&self) {
+        let ready = Arc::clone(&self.ready);
+        observe(
+            READY,
+            "1 where calls should be sent to this process.",
+            "",
+            move |to| {
+                to.tell(f64::from(u8::from(ready.load(Ordering::Relaxed))), &[]);
+            },
+        );
     }
 
     /// Reports the gRPC service `names` from now on, beside the process as a whole (the empty name).
@@ -66,6 +84,7 @@ impl Health {
         } else {
             ServingStatus::NotServing
         };
+        self.ready.store(state.held_by.is_empty(), Ordering::Relaxed);
         self.reporter.set_service_status("", status).await;
         for name in &state.names {
             self.reporter.set_service_status(*name, status).await;

@@ -16,7 +16,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use crate::drain::Stopper;
-use crate::metrics::{Timer, timer};
+use crate::metrics::{CALLS, Timer, timer};
 use crate::telemetry;
 
 type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -32,7 +32,7 @@ impl Observe {
     pub(super) fn new(stopper: Stopper) -> Self {
         Self {
             stopper,
-            duration: timer("rpc.server.duration", "Calls answered, until their last byte."),
+            duration: timer(CALLS, "Calls answered, until their last byte."),
         }
     }
 }

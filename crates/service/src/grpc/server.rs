@@ -71,6 +71,7 @@ impl Port {
         ));
         let health = Health::new(reporter);
         health.hold(STARTING).await;
+        health.measure();
         Ok(Self {
             listener,
             address,

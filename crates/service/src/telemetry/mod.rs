@@ -1,14 +1,16 @@
 //! Logs, traces and metrics: set up at the start, flushed at the end.
 
 mod context;
+mod count;
 mod log;
 mod run_id;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::{Key, KeyValue};
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithTonicConfig};
 use opentelemetry_prometheus::PrometheusExporter;
@@ -106,7 +108,11 @@ pub(crate) fn start(
         .with_tracked_inactivity(false)
         .and_then(run_id::RunIdLayer)
         .with_filter(filter_fn(is_traced).with_max_level_hint(LevelFilter::INFO));
-    let subscriber = tracing_subscriber::registry().with(spans).with(lines);
+    crate::process::tell();
+    let subscriber = tracing_subscriber::registry()
+        .with(spans)
+        .with(lines)
+        .with(count::CountLayer::new().with_filter(LevelFilter::WARN));
     tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::Subscriber)?;
     log_panics();
     Ok(Telemetry {
@@ -195,6 +201,8 @@ pub(crate) fn scraped() -> Result<(PrometheusExporter, Registry), OTelSdkError> 
         .with_registry(registry.clone())
         // All of Rollcall's instruments are of one scope.
         .scope_info_enabled(false)
+        // So that nobody depends on how the scraper names its targets.
+        .with_resource_selector(HashSet::from([Key::from_static_str("service.name")]))
         .build()?;
     Ok((reader, registry))
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it by panicking")]
 
+mod figures;
 mod groups;
 mod partitions;
 mod progress;

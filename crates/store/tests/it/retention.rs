@@ -207,10 +207,7 @@ async fn old_entries_of_the_system_log_go_the_oldest_first() {
     let before = id_of(november(9));
     let mut purge = async || system_log::purge(&mut connection, before, 2).await.unwrap();
     assert_eq!([purge().await, purge().await, purge().await], [2, 1, 0]);
-    assert_eq!(
-        world.sql("SELECT id FROM system_log").await,
-        ids[3].to_string()
-    );
+    assert_eq!(world.sql("SELECT id FROM system_log").await, ids[3].to_string());
 }
 
 #[tokio::test]
