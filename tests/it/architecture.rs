@@ -2,6 +2,7 @@
 
 mod dependencies;
 mod documents;
+mod expand_contract;
 mod migrations;
 mod sources;
 

@@ -10,6 +10,8 @@ pub mod world;
 
 pub mod browser;
 
+pub mod retry;
+
 pub mod runs;
 
 pub mod register;

@@ -1,6 +1,5 @@
 //! From configuration to a running service.
 
-use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
@@ -10,13 +9,13 @@ use contracts::internal::v1::register_client::RegisterClient;
 use domain::id::TokenId;
 use secrecy::{ExposeSecret, SecretString};
 use service::Context;
-use service::config::NatsConfig;
+use service::config::{DatabaseConfig, NatsConfig};
 use service::grpc::{Surface, channel};
 use service::metrics::Pool;
-use service::retry::{Policy, Verdict, retry};
+use service::retry::Policy;
 use store::sealed::Kind;
 use store::token::{self, Role, Token};
-use store::{Store, StoreError, organization};
+use store::{Store, organization};
 
 use crate::app::App;
 use crate::config::Config;
@@ -26,11 +25,6 @@ use crate::{auth, console, grpc, sweep};
 const BOOTSTRAP: &str = "bootstrap";
 /// Characters in its secret at least.
 const SHORTEST_SECRET: usize = 24;
-/// Two copies that migrate at once, or a database that restarts meanwhile, are no reason to give up.
-const MIGRATIONS: Policy = Policy {
-    attempts: NonZeroU32::new(5),
-    ..Policy::UNTIL_STOPPED
-};
 
 /// What is sealed in the tables that this service writes.
 const SEALED: [Kind; 4] = [
@@ -43,17 +37,7 @@ const SEALED: [Kind; 4] = [
 /// Connects, starts what goes on, and says what is offered.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     let vault = Arc::new(keys::read(&config.vault)?);
-    let store = Store::new(
-        config.database.url.expose_secret(),
-        config.database.max_connections,
-    )
-    .context("database.url can't be used")?;
-    let measured = store.clone();
-    service::metrics::database(move || {
-        let store::Connections { used, idle, most } = measured.connections();
-        Pool { used, idle, most }
-    });
-    prepare(&store, &context).await?;
+    let store = open_store(&config.database).await?;
     keys::check(&store, &vault, &config.vault).await?;
     if let Some(secret) = &config.bootstrap.token {
         bootstrap(&store, &context, secret).await?;
@@ -86,33 +70,18 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
     Ok(grpc::surface(&app))
 }
 
-/// Waits for the database and brings its schema up to date.
-async fn prepare(store: &Store, context: &Context) -> anyhow::Result<()> {
-    let judge = |error: &StoreError| {
-        if error.is_retryable() {
-            Verdict::Again
-        } else {
-            Verdict::GiveUp
-        }
-    };
-    retry(
-        "connecting to the database",
-        Policy::UNTIL_STOPPED,
-        &context.stopper,
-        judge,
-        async || store.ping().await,
-    )
-    .await
-    .context("the database can't be used")?;
-    retry(
-        "migrating the database",
-        MIGRATIONS,
-        &context.stopper,
-        |_| Verdict::Again,
-        async || store.migrate().await,
-    )
-    .await
-    .context("the database schema can't be brought up to date")
+/// The database, with a schema that is at least ours.
+async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
+    let store = Store::new(config.url.expose_secret(), config.max_connections)
+        .context("database.url can't be used")?;
+    let measured = store.clone();
+    service::metrics::database(move || {
+        let store::Connections { used, idle, most } = measured.connections();
+        Pool { used, idle, most }
+    });
+    let prepared = store.prepare(config.migrate).await;
+    prepared.context("the database can't be used (database.url)")?;
+    Ok(store)
 }
 
 /// The bus only wakes others, so answers are given while it is away.
@@ -126,7 +95,10 @@ async fn connect(app: App, config: NatsConfig) {
         name: "rollcall-api".to_owned(),
         credentials: config.credentials,
         tls,
-        limits: bus::streams::Limits::default(),
+        limits: bus::streams::Limits {
+            replicas: config.replicas.into(),
+            ..bus::streams::Limits::default()
+        },
     };
     for attempt in 0.. {
         let Some(connected) = Box::pin(app.stopper.until(Bus::connect(&options))).await else {

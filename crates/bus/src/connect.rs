@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream;
-use async_nats::jetstream::context::{ContextBuilder, CreateStreamError};
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
@@ -63,6 +64,20 @@ pub enum ConnectError {
     /// Nobody answered, or we were not let in.
     #[error("cannot connect to NATS")]
     Connect(#[source] async_nats::ConnectError),
+    /// The cluster can't keep so many copies of a stream.
+    #[error(
+        "NATS can't keep {replicas} copies of the stream {stream} (nats.replicas): the cluster has too few servers with \
+         JetStream; start {replicas} of them or more, or set nats.replicas to 1"
+    )]
+    Replicas {
+        /// Which.
+        stream: String,
+        /// How many were asked for.
+        replicas: usize,
+        /// What the broker said.
+        #[source]
+        source: CreateStreamError,
+    },
     /// JetStream refused a stream.
     #[error("cannot set up the stream {stream}; is JetStream on, with enough room?")]
     Stream {
@@ -138,9 +153,28 @@ impl Bus {
         for config in streams::configs(self.limits) {
             let stream = config.name.clone();
             let ensured = self.jetstream.create_or_update_stream(config).await;
-            ensured.map_err(|source| ConnectError::Stream { stream, source })?;
+            ensured.map_err(|source| refused(stream, self.limits.replicas, source))?;
         }
         Ok(())
+    }
+}
+
+fn refused(stream: String, replicas: usize, source: CreateStreamError) -> ConnectError {
+    let code = match source.kind() {
+        CreateStreamErrorKind::JetStream(said) => Some(said.error_code()),
+        _ => None,
+    };
+    match code {
+        Some(
+            ErrorCode::CLUSTER_NO_PEERS
+            | ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED
+            | ErrorCode::INSUFFICIENT_RESOURCES,
+        ) if replicas > 1 => ConnectError::Replicas {
+            stream,
+            replicas,
+            source,
+        },
+        _ => ConnectError::Stream { stream, source },
     }
 }
 

@@ -180,14 +180,23 @@ impl Consumer {
         }
     }
 
-    /// Leaves the queue and gives back a message that arrived unasked meanwhile, so that others need not wait for it.
+    /// Leaves the queue: gives back a message that arrived unasked meanwhile, so that others need not wait for it, and returns
+    /// when the broker has heard of all that was acknowledged.
     pub async fn close(mut self) {
-        let Some(request) = &mut self.request else { return };
-        while let Some(Some(Ok(message))) = request.next().now_or_never() {
-            if let Err(error) = message.ack_with(AckKind::Nak(None)).await {
-                tracing::warn!(consumer = self.spec.durable, %error, "could not give back a message");
+        // Away, it hears of nothing, and gives to others what it does not hear of.
+        if !self.bus.is_connected() {
+            return;
+        }
+        if let Some(mut request) = self.request.take() {
+            // The answer to it comes after everything that is on its way.
+            self.bus.flush().await;
+            while let Some(Some(Ok(message))) = request.next().now_or_never() {
+                if let Err(error) = message.ack_with(AckKind::Nak(None)).await {
+                    tracing::warn!(consumer = self.spec.durable, %error, "could not give back a message");
+                }
             }
         }
+        self.bus.flush().await;
     }
 
     /// Asks the broker for a message, having made sure of the queue.

@@ -1,6 +1,7 @@
 //! The way to api: address, token, TLS, deadlines, retries.
 
 use std::env::VarError;
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -223,9 +224,17 @@ pub fn passes(status: &Status) -> bool {
     let wait = status.get_details_retry_info().and_then(|info| info.retry_delay);
     match status.code() {
         Code::Unavailable => wait.is_none_or(|wait| wait <= LONGEST_WAIT),
+        // Of the connection, not of api: the copy at its other end has gone. tonic has these codes for it.
+        Code::Internal | Code::Unknown | Code::Cancelled => is_lost(status),
         Code::ResourceExhausted | Code::Aborted => wait.is_some_and(|wait| wait <= LONGEST_WAIT),
         _ => false,
     }
+}
+
+/// Whether the connection ended before the answer came: what api itself says has no cause here.
+fn is_lost(status: &Status) -> bool {
+    let mut causes = std::iter::successors(status.source(), |error| (*error).source());
+    status.source().is_some() && !causes.any(|error| error.is::<tonic::TimeoutExpired>())
 }
 
 fn address(access: &Access) -> Result<String, Failure> {

@@ -136,7 +136,10 @@ pub fn bus_options(config: &NatsConfig) -> bus::Options {
         name: "rollcall-fetcher".to_owned(),
         credentials: config.credentials.clone(),
         tls,
-        limits: bus::streams::Limits::default(),
+        limits: bus::streams::Limits {
+            replicas: config.replicas.into(),
+            ..bus::streams::Limits::default()
+        },
     }
 }
 

@@ -41,6 +41,7 @@ use contracts::internal::v1::directory_server::DirectoryServer;
 use graph::Transport;
 use secrecy::ExposeSecret;
 use service::Context;
+use service::config::DatabaseConfig;
 use service::grpc::Surface;
 use service::metrics::Pool;
 use service::retry::{Policy, Verdict, retry};
@@ -71,7 +72,7 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         Transport::new(config.graph.of_runs())?,
         Transport::new(config.graph.of_tests())?,
     ));
-    let store = store(&config, &context).await?;
+    let store = open_store(&config.database).await?;
     keys::check(&store, &vault, &config.vault).await?;
     context.tasks.spawn(
         "reseal",
@@ -126,28 +127,17 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         .describe(contracts::FILE_DESCRIPTOR_SET))
 }
 
-/// The database, brought up to date: whichever service comes first does that.
-async fn store(config: &Config, context: &Context) -> anyhow::Result<Store> {
-    let store = Store::new(
-        config.database.url.expose_secret(),
-        config.database.max_connections,
-    )?;
+/// The database, with a schema that is at least ours.
+async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
+    let store = Store::new(config.url.expose_secret(), config.max_connections)
+        .context("database.url can't be used")?;
     let measured = store.clone();
     service::metrics::database(move || {
         let store::Connections { used, idle, most } = measured.connections();
         Pool { used, idle, most }
     });
-    let again = |_: &_| Verdict::Again;
-    let migrated = async || store.migrate().await;
-    retry(
-        "preparing the database",
-        Policy::UNTIL_STOPPED,
-        &context.stopper,
-        again,
-        migrated,
-    )
-    .await
-    .context("the database can't be prepared")?;
+    let prepared = store.prepare(config.migrate).await;
+    prepared.context("the database can't be used (database.url)")?;
     Ok(store)
 }
 

@@ -7,6 +7,7 @@ pub mod nats;
 pub mod postgres;
 pub mod test_database;
 
+pub mod balancer;
 pub mod binaries;
 pub mod cli;
 pub mod home;

@@ -1,5 +1,7 @@
 //! A private nats-server with JetStream on a free loopback port.
 
+mod cluster;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -12,6 +14,8 @@ use tokio::net::TcpStream;
 use crate::Durability;
 use crate::port::{self, Port};
 use crate::process::{self, Process, Program, StopWith};
+
+pub use cluster::NatsCluster;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
@@ -95,6 +99,21 @@ pub struct Options {
     pub pid_file: Option<PathBuf>,
     /// A temporary directory to remove with it when we end without doing so.
     pub scratch: Option<PathBuf>,
+    /// Its place among others; alone if there is none.
+    pub member: Option<Member>,
+}
+
+/// One server's place in a cluster, on loopback ports.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Where the others reach it.
+    pub port: u16,
+    /// Where it reaches the others.
+    pub routes: Vec<u16>,
+    /// Where it says how it is, by HTTP.
+    pub monitor: u16,
 }
 
 /// A running nats-server. Dropping it kills it.
@@ -125,6 +144,7 @@ impl Nats {
             prefer_port: None,
             pid_file: None,
             scratch: Some(scratch.path().to_path_buf()),
+            member: None,
         };
         Self::launch(options, Some(scratch)).await
     }
@@ -258,7 +278,8 @@ async fn greets(address: &str) -> bool {
 async fn configure(server: &Path, config: &Path, options: &Options, port: u16) -> Result<bool, Error> {
     let wanted = options.durability == Durability::Durable;
     for sync in [wanted, false] {
-        let text = configuration(&options.dir.join("jetstream"), port, sync);
+        let store = options.dir.join("jetstream");
+        let text = configuration(&store, port, sync, options.member.as_ref());
         std::fs::write(config, text).map_err(|source| Error::File {
             path: config.to_path_buf(),
             source,
@@ -292,12 +313,14 @@ async fn check(server: &Path, config: &Path) -> Result<Output, Error> {
         })
 }
 
-fn configuration(store: &Path, port: u16, sync: bool) -> String {
+fn configuration(store: &Path, port: u16, sync: bool, member: Option<&Member>) -> String {
     let sync = if sync { "  sync_interval: always\n" } else { "" };
     // Ours to quote: nats-server's strings take JSON's escapes.
     let store = serde_json::Value::from(store.to_string_lossy().into_owned());
+    let name = member.map_or("rollcall-local", |member| &member.name);
+    let cluster = member.map(cluster::section).unwrap_or_default();
     format!(
-        "listen: \"127.0.0.1:{port}\"\nserver_name: rollcall-local\njetstream {{\n  store_dir: {store}\n{sync}}}\n"
+        "listen: \"127.0.0.1:{port}\"\nserver_name: {name}\njetstream {{\n  store_dir: {store}\n{sync}}}\n{cluster}"
     )
 }
 

@@ -211,8 +211,13 @@ impl Process {
 
     /// Asks it to end, waits up to [`GRACE`], then kills it. `true` when it ended by itself.
     pub async fn stop(&mut self) -> Result<bool, Error> {
+        Ok(self.stop_and_tell().await?.is_some())
+    }
+
+    /// The same; tells how it ended, if it did by itself.
+    pub async fn stop_and_tell(&mut self) -> Result<Option<ExitStatus>, Error> {
         self.signal(self.program.stop_with.signal())?;
-        let ended = wait::until(GRACE, || self.exited()).await?.is_some();
+        let ended = wait::until(GRACE, || self.exited()).await?;
         self.finish();
         Ok(ended)
     }

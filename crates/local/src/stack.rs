@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use directory::Directory;
 pub use service::Service;
 
+use crate::balancer::{self, Balancer};
 use crate::cli::Cli;
 use crate::home::{self, Home};
 use crate::mail::{self, MailServer};
@@ -59,6 +60,9 @@ pub enum Error {
     /// No port for a service.
     #[error(transparent)]
     Port(#[from] port::Error),
+    /// No one address for the copies of a service.
+    #[error(transparent)]
+    Balancer(#[from] balancer::Error),
     /// No certificate for the services.
     #[error("no certificate for the services could be made")]
     Certificate(#[from] rcgen::Error),
@@ -128,6 +132,7 @@ pub struct Builder {
     database_url: Option<String>,
     nats_url: Option<String>,
     tls: bool,
+    balanced: bool,
     extra: Vec<(Service, String, String)>,
     variables: Vec<(String, String)>,
     progress: Progress,
@@ -186,6 +191,13 @@ impl Builder {
         self
     }
 
+    /// Each service is reached at one address that leads to all its copies, as in Kubernetes; else at the first copy's.
+    #[must_use]
+    pub fn balanced(mut self) -> Self {
+        self.balanced = true;
+        self
+    }
+
     /// Another setting for all copies of a service: `set(Service::Fetcher, "graph.page_size", "100")`.
     #[must_use]
     pub fn set(mut self, service: Service, key: &str, value: &str) -> Self {
@@ -233,6 +245,7 @@ impl Builder {
 pub struct Stack {
     // In the order in which they are dropped: first who uses, then what is used.
     services: Vec<ServiceProcess>,
+    _balancers: BTreeMap<Service, Balancer>,
     parts: Parts,
     endpoints: Endpoints,
     authority: Option<PathBuf>,
@@ -250,6 +263,7 @@ impl Stack {
             database_url: None,
             nats_url: None,
             tls: false,
+            balanced: false,
             extra: Vec::new(),
             variables: Vec::new(),
             progress: Arc::new(|_| ()),
@@ -275,14 +289,21 @@ impl Stack {
         }
         home.keep_ports(&book)?;
         let token = home.secret("token", crate::secret::password)?;
-        let around = surroundings(&home, &parts, &places, &token, &builder)?;
-        let endpoints = endpoints(&parts, &places, &around);
+        let mut balancers = BTreeMap::new();
+        for service in Service::ALL.into_iter().filter(|_| builder.balanced) {
+            let copies = places.iter().filter(|place| place.service == service);
+            let copies = copies.map(Place::grpc_address).collect();
+            balancers.insert(service, Balancer::start(copies).await?);
+        }
+        let around = surroundings(&home, &parts, &places, &balancers, &token, &builder)?;
+        let endpoints = endpoints(&parts, &places, &balancers, &around);
         let mut services = Vec::new();
         for place in places {
             services.push(ServiceProcess::start(place, &home, &around)?);
         }
         let mut stack = Self {
             services,
+            _balancers: balancers,
             parts,
             endpoints,
             authority: around.tls.map(|files| files.authority),
@@ -370,6 +391,11 @@ impl Stack {
         Ok(self.copy(service, copy)?.process().stop().await?)
     }
 
+    /// The same; tells how it ended, if it did in time.
+    pub async fn drain(&mut self, service: Service, copy: usize) -> Result<Option<ExitStatus>, Error> {
+        Ok(self.copy(service, copy)?.process().stop_and_tell().await?)
+    }
+
     /// Stops one copy in the middle of whatever it does, or lets it go on: a long pause, not an end.
     pub fn freeze(&mut self, service: Service, copy: usize, frozen: bool) -> Result<(), Error> {
         Ok(self.copy(service, copy)?.process().freeze(frozen)?)
@@ -408,6 +434,7 @@ fn surroundings(
     home: &Home,
     parts: &Parts,
     places: &[Place],
+    balancers: &BTreeMap<Service, Balancer>,
     token: &str,
     builder: &Builder,
 ) -> Result<Surroundings, Error> {
@@ -416,8 +443,8 @@ fn surroundings(
         nats_url: parts.nats_url.clone(),
         vault_keys: home.secret("vault-keys", || format!("local-1:{}", crate::secret::key()))?,
         admin_token: token.to_owned(),
-        fetcher_url: first(places, Service::Fetcher, Place::grpc_url),
-        reconciler_url: first(places, Service::Reconciler, Place::grpc_url),
+        fetcher_url: grpc_url(places, balancers, Service::Fetcher),
+        reconciler_url: grpc_url(places, balancers, Service::Reconciler),
         console_url: first(places, Service::Api, |place| {
             place.console_url().unwrap_or_default()
         }),
@@ -432,9 +459,14 @@ fn surroundings(
     })
 }
 
-fn endpoints(parts: &Parts, places: &[Place], around: &Surroundings) -> Endpoints {
+fn endpoints(
+    parts: &Parts,
+    places: &[Place],
+    balancers: &BTreeMap<Service, Balancer>,
+    around: &Surroundings,
+) -> Endpoints {
     Endpoints {
-        api: first(places, Service::Api, Place::grpc_url),
+        api: grpc_url(places, balancers, Service::Api),
         console: first(places, Service::Api, |place| {
             place.console_url().unwrap_or_default()
         }),
@@ -443,6 +475,14 @@ fn endpoints(parts: &Parts, places: &[Place], around: &Surroundings) -> Endpoint
         nats_url: parts.nats_url.clone(),
         entra_sim: parts.directory_url().to_owned(),
         mail: parts.mail.http_url(),
+    }
+}
+
+/// Of all copies where they are balanced, else of the first.
+fn grpc_url(places: &[Place], balancers: &BTreeMap<Service, Balancer>, service: Service) -> String {
+    match balancers.get(&service) {
+        Some(balancer) => first(places, service, |place| place.grpc_url_at(&balancer.address())),
+        None => first(places, service, Place::grpc_url),
     }
 }
 

@@ -1,18 +1,16 @@
 //! From the settings to the running loops.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use bus::Bus;
 use bus::consumers::{self, ConsumerSpec};
 use secrecy::ExposeSecret;
 use service::Context;
-use service::config::NatsConfig;
+use service::config::{DatabaseConfig, NatsConfig};
 use service::grpc::Surface;
 use service::metrics::Pool;
-use service::retry::{Backoff, Policy, Verdict, retry};
+use service::retry::{Policy, Verdict, retry};
 use store::Store;
 use tokio::sync::Notify;
 
@@ -22,17 +20,12 @@ use crate::deliver::{Sender, Smtp};
 use crate::metrics::Metrics;
 use crate::retention::Retention;
 
-const MIGRATION: Policy = Policy {
-    attempts: NonZeroU32::new(10),
-    backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)),
-};
-
 /// Connects, and starts both loops and the sweep. The gRPC port has health and reflection alone.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.check()?;
     let vault = Arc::new(keys::read(&config.vault)?);
     let smtp = Smtp::new(&config.smtp)?;
-    let store = open_store(&config, &context).await?;
+    let store = open_store(&config.database).await?;
     keys::check(&store, &vault, &config.vault).await?;
     let bus = open_bus(&config.nats, &context).await?;
     let (clock, metrics, due) = (context.clock.clone(), Metrics::new(), Arc::new(Notify::new()));
@@ -98,35 +91,17 @@ async fn join(bus: &Bus, queue: ConsumerSpec, context: &Context) -> anyhow::Resu
     .with_context(|| format!("cannot join the queue {}", queue.durable))
 }
 
-async fn open_store(config: &Config, context: &Context) -> anyhow::Result<Store> {
-    let store = Store::new(
-        config.database.url.expose_secret(),
-        config.database.max_connections,
-    )?;
+/// The database, with a schema that is at least ours.
+async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
+    let store = Store::new(config.url.expose_secret(), config.max_connections)
+        .context("database.url can't be used")?;
     let measured = store.clone();
     service::metrics::database(move || {
         let store::Connections { used, idle, most } = measured.connections();
         Pool { used, idle, most }
     });
-    let again = |_: &_| Verdict::Again;
-    retry(
-        "reaching the database",
-        Policy::UNTIL_STOPPED,
-        &context.stopper,
-        again,
-        async || store.ping().await,
-    )
-    .await
-    .context("cannot reach the database (database.url)")?;
-    retry(
-        "migrating the database",
-        MIGRATION,
-        &context.stopper,
-        again,
-        async || store.migrate().await,
-    )
-    .await
-    .context("cannot bring the database up to date")?;
+    let prepared = store.prepare(config.migrate).await;
+    prepared.context("the database can't be used (database.url)")?;
     Ok(store)
 }
 
@@ -140,7 +115,10 @@ async fn open_bus(config: &NatsConfig, context: &Context) -> anyhow::Result<Bus>
         name: "rollcall-notifier".to_owned(),
         credentials: config.credentials.clone(),
         tls,
-        limits: bus::streams::Limits::default(),
+        limits: bus::streams::Limits {
+            replicas: config.replicas.into(),
+            ..bus::streams::Limits::default()
+        },
     };
     let again = |_: &_| Verdict::Again;
     retry(

@@ -17,6 +17,7 @@ mod ignore;
 mod import;
 mod log;
 mod metrics;
+mod migrate;
 mod pages;
 mod partitions;
 mod passwords;
@@ -32,4 +33,5 @@ mod settle;
 mod sweep;
 mod tell;
 
+pub use migrate::migrate;
 pub use start::start;

@@ -1,6 +1,5 @@
 //! From the settings to the running loops.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +9,11 @@ use bus::consumers::{self, ConsumerSpec};
 use contracts::internal::v1::register_server::RegisterServer;
 use secrecy::ExposeSecret;
 use service::Context;
-use service::config::NatsConfig;
+use service::config::{DatabaseConfig, NatsConfig};
 use service::drain::Stopper;
 use service::grpc::Surface;
 use service::metrics::Pool;
-use service::retry::{Backoff, Policy, Verdict, retry};
+use service::retry::{Policy, Verdict, retry};
 use store::Store;
 use store::sealed::Kind;
 use tokio::sync::Notify;
@@ -31,11 +30,6 @@ use crate::retention::Retention;
 use crate::sweep::Sweep;
 use crate::{figures, pages, rules};
 
-const MIGRATION: Policy = Policy {
-    attempts: NonZeroU32::new(10),
-    backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)),
-};
-
 /// What is sealed in the tables that this service writes.
 const SEALED: [Kind; 2] = [Kind::DeltaLink, Kind::MailedPassword];
 
@@ -43,7 +37,7 @@ const SEALED: [Kind; 2] = [Kind::DeltaLink, Kind::MailedPassword];
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.check()?;
     let vault = Arc::new(keys::read(&config.vault)?);
-    let store = open_store(&config, &context).await?;
+    let store = open_store(&config.database).await?;
     keys::check(&store, &vault, &config.vault).await?;
     let bus = open_bus(&config.nats, &context).await?;
     let (stopper, wake) = (&context.stopper, Arc::new(Notify::new()));
@@ -162,35 +156,17 @@ async fn join(bus: &Bus, queue: ConsumerSpec, context: &Context) -> anyhow::Resu
     .with_context(|| format!("cannot join the queue {}", queue.durable))
 }
 
-async fn open_store(config: &Config, context: &Context) -> anyhow::Result<Store> {
-    let store = Store::new(
-        config.database.url.expose_secret(),
-        config.database.max_connections,
-    )?;
+/// The database, with a schema that is at least ours.
+async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
+    let store = Store::new(config.url.expose_secret(), config.max_connections)
+        .context("database.url can't be used")?;
     let measured = store.clone();
     service::metrics::database(move || {
         let store::Connections { used, idle, most } = measured.connections();
         Pool { used, idle, most }
     });
-    let again = |_: &_| Verdict::Again;
-    retry(
-        "reaching the database",
-        Policy::UNTIL_STOPPED,
-        &context.stopper,
-        again,
-        async || store.ping().await,
-    )
-    .await
-    .context("cannot reach the database (database.url)")?;
-    retry(
-        "migrating the database",
-        MIGRATION,
-        &context.stopper,
-        again,
-        async || store.migrate().await,
-    )
-    .await
-    .context("cannot bring the database up to date")?;
+    let prepared = store.prepare(config.migrate).await;
+    prepared.context("the database can't be used (database.url)")?;
     Ok(store)
 }
 
@@ -204,7 +180,10 @@ async fn open_bus(config: &NatsConfig, context: &Context) -> anyhow::Result<Bus>
         name: "rollcall-reconciler".to_owned(),
         credentials: config.credentials.clone(),
         tls,
-        limits: bus::streams::Limits::default(),
+        limits: bus::streams::Limits {
+            replicas: config.replicas.into(),
+            ..bus::streams::Limits::default()
+        },
     };
     let again = |_: &_| Verdict::Again;
     retry(

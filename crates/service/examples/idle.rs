@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use rollcall_service::grpc::Surface;
-use rollcall_service::{Context, run};
+use rollcall_service::{Context, Errand, run_or};
 use serde::Deserialize;
 use tracing::Instrument;
 
@@ -35,7 +35,12 @@ enum Behaviour {
 }
 
 fn main() -> ExitCode {
-    run("idle", DEFAULTS, start)
+    let errand = Errand {
+        flag: "once",
+        about: "Does once what it is told to, and exits",
+        work: once,
+    };
+    run_or("idle", DEFAULTS, start, errand)
 }
 
 async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
@@ -55,4 +60,16 @@ async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
         Ok(())
     });
     Ok(Surface::new())
+}
+
+async fn once(config: Config) -> anyhow::Result<()> {
+    match config.idle.behaviour {
+        Behaviour::Wait => Ok(()),
+        Behaviour::Fail => anyhow::bail!("told to fail"),
+        Behaviour::Panic => panic!("told to panic"),
+        Behaviour::Deaf => {
+            tracing::info!("deaf already");
+            std::future::pending().await
+        }
+    }
 }

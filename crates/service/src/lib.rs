@@ -13,7 +13,8 @@ pub mod retry;
 pub mod telemetry;
 
 mod addresses;
+mod invocation;
 mod metrics_port;
 
 pub use clock::Clock;
-pub use run::{Context, run};
+pub use run::{Context, Errand, run, run_or};

@@ -181,6 +181,7 @@ mod tests {
 
     use opentelemetry::KeyValue;
     use opentelemetry::metrics::MeterProvider as _;
+    use opentelemetry_sdk::Resource;
     use opentelemetry_sdk::metrics::SdkMeterProvider;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -193,7 +194,11 @@ mod tests {
     /// A port that serves, with a counter and a timer.
     async fn serving(limits: Limits) -> (SocketAddr, Stopper, SdkMeterProvider) {
         let (reader, registry) = scraped().unwrap();
-        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        let resource = Resource::builder_empty().with_service_name("a-test").build();
+        let provider = SdkMeterProvider::builder()
+            .with_resource(resource)
+            .with_reader(reader)
+            .build();
         let meter = provider.meter("test");
         let pages = meter.u64_counter("test.pages").with_description("Pages.").build();
         pages.add(3, &[KeyValue::new("page.kind", "full")]);
@@ -230,9 +235,9 @@ mod tests {
         for line in [
             "# HELP test_pages_total Pages.",
             "# TYPE test_pages_total counter",
-            "test_pages_total{page_kind=\"full\"} 3",
-            "test_duration_seconds_bucket{le=\"1\"} 1",
-            "test_duration_seconds_sum 0.5",
+            "test_pages_total{page_kind=\"full\",service_name=\"a-test\"} 3",
+            "test_duration_seconds_bucket{service_name=\"a-test\",le=\"1\"} 1",
+            "test_duration_seconds_sum{service_name=\"a-test\"} 0.5",
         ] {
             assert!(told.lines().any(|known| known == line), "{line} in {told}");
         }

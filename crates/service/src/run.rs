@@ -2,26 +2,21 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser;
 use prometheus::Registry;
 use serde::de::DeserializeOwned;
 
 use crate::addresses::Addresses;
 use crate::clock::Clock;
-use crate::config::{self, CHASSIS_DEFAULTS, Chassis, Environment, FILE_VARIABLE, Loaded, Sources};
+use crate::config::{Chassis, Environment, Loaded};
 use crate::drain::{Signals, Stopper, Tasks};
-use crate::error::chain;
-use crate::grpc::{self, Health, Port, Surface};
+use crate::grpc::{self, Health, Port, Serving, Surface};
+use crate::invocation::Invocation;
 use crate::metrics_port::MetricsPort;
 use crate::telemetry;
-
-/// `EX_USAGE` of sysexits: the configuration is wrong and a restart will not mend it.
-const EXIT_CONFIG: u8 = 64;
 
 /// How long the runtime may take to let go of blocking work after everything else has ended.
 const RUNTIME_LIMIT: Duration = Duration::from_secs(1);
@@ -47,69 +42,92 @@ impl Context {
     }
 }
 
-#[derive(Parser)]
-#[command(version, about = "A service of Rollcall.", long_about = None)]
-struct Arguments {
-    /// Configuration file (TOML); the variable `ROLLCALL_CONFIG` can name it too.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Reads the configuration, says OK or what is wrong, and exits.
-    #[arg(long)]
-    check_config: bool,
-    /// Prints every setting with its default and exits.
-    #[arg(long)]
-    print_defaults: bool,
-    /// Prints what every setting is and means, as Markdown, and exits.
-    #[arg(long)]
-    print_reference: bool,
-    /// Writes the addresses listened on to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    address_file: Option<PathBuf>,
-}
-
 /// Runs the service `name` to its end: reads the configuration over `defaults`, calls `start`, serves what it returns,
 /// waits for the signal to stop, and drains.
 ///
-/// `start` connects, spawns what is to go on with [`Tasks::spawn`], and returns the gRPC services to offer. It is dropped
-/// when the signal comes before it is done.
+/// `start` connects, spawns what is to go on with [`Tasks::spawn`], and returns the gRPC services to offer. Until then health
+/// says that it is not ready. It is dropped when the signal comes before it is done.
 pub fn run<C, F, S>(name: &'static str, defaults: &'static str, start: S) -> ExitCode
 where
     C: DeserializeOwned,
     F: Future<Output = anyhow::Result<Surface>>,
     S: FnOnce(C, Context) -> F,
 {
-    let arguments = Arguments::parse();
-    if arguments.print_defaults {
-        println!("{CHASSIS_DEFAULTS}\n{defaults}");
-        return ExitCode::SUCCESS;
+    match Invocation::read(name, defaults, None) {
+        Ok(invocation) => invocation.serve(start),
+        Err(ended) => ended,
     }
-    if arguments.print_reference {
-        return print_reference::<C>(name, defaults);
+}
+
+/// Something that a program does instead of serving when it is started with `--flag`; then it ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Errand<W> {
+    /// The flag, without its dashes.
+    pub flag: &'static str,
+    /// What it does, for `--help`.
+    pub about: &'static str,
+    /// The work. It is dropped when a signal comes before it is done.
+    pub work: W,
+}
+
+/// The same as [`run`], but with `errand`'s flag it does that and ends: with 0 when it is done, 1 when it is not.
+pub fn run_or<C, F, S, G, W>(
+    name: &'static str,
+    defaults: &'static str,
+    start: S,
+    errand: Errand<W>,
+) -> ExitCode
+where
+    C: DeserializeOwned,
+    F: Future<Output = anyhow::Result<Surface>>,
+    S: FnOnce(C, Context) -> F,
+    G: Future<Output = anyhow::Result<()>>,
+    W: FnOnce(C) -> G,
+{
+    match Invocation::read(name, defaults, Some((errand.flag, errand.about))) {
+        Ok(invocation) if invocation.errand => invocation.carry_out(errand.work),
+        Ok(invocation) => invocation.serve(start),
+        Err(ended) => ended,
     }
-    let environment = Environment::of_process();
-    let file = arguments
-        .config
-        .or_else(|| environment.get(FILE_VARIABLE).map(PathBuf::from));
-    let sources = Sources {
-        defaults,
-        file: file.as_deref(),
-        environment: &environment,
-    };
-    let mut loaded: Loaded<C> = match config::load(sources) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("{name}: {}", chain(&error));
-            return ExitCode::from(EXIT_CONFIG);
-        }
-    };
-    if arguments.check_config {
-        println!("OK");
-        return ExitCode::SUCCESS;
+}
+
+impl<C> Invocation<C> {
+    fn serve<F, S>(self, start: S) -> ExitCode
+    where
+        F: Future<Output = anyhow::Result<Surface>>,
+        S: FnOnce(C, Context) -> F,
+    {
+        let (name, loaded) = (self.name, self.loaded);
+        let Loaded { chassis, service } = loaded;
+        let lived = async |scraped| live(name, &chassis, service, scraped, start).await;
+        run_async(name, &chassis, &self.environment, lived)
     }
-    if arguments.address_file.is_some() {
-        loaded.chassis.process.address_file = arguments.address_file;
+
+    fn carry_out<G, W>(self, work: W) -> ExitCode
+    where
+        G: Future<Output = anyhow::Result<()>>,
+        W: FnOnce(C) -> G,
+    {
+        let Loaded { chassis, service } = self.loaded;
+        let until_signalled = async |_| {
+            let mut signals = Signals::listen().context("cannot watch for signals")?;
+            tokio::select! {
+                done = work(service) => done,
+                signal = signals.next() => anyhow::bail!("ended by {signal} before it was done"),
+            }
+        };
+        run_async(self.name, &chassis, &self.environment, until_signalled)
     }
-    match run_loaded(name, loaded, &environment, start) {
+}
+
+/// Runs `work` with telemetry, and says how it ended.
+fn run_async(
+    name: &'static str,
+    chassis: &Chassis,
+    environment: &Environment,
+    work: impl AsyncFnOnce(Option<Registry>) -> anyhow::Result<()>,
+) -> ExitCode {
+    match run_logged(name, chassis, environment, work) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Logged where a log exists; said here too, for what failed before.
@@ -119,43 +137,20 @@ where
     }
 }
 
-fn print_reference<C: DeserializeOwned>(name: &str, defaults: &str) -> ExitCode {
-    match config::reference::<C>(name, defaults) {
-        Ok(reference) => {
-            print!("{reference}");
-            ExitCode::SUCCESS
-        }
-        Err(problems) => {
-            eprintln!("{name}: {problems}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run_loaded<C, F, S>(
+fn run_logged(
     name: &'static str,
-    loaded: Loaded<C>,
+    chassis: &Chassis,
     environment: &Environment,
-    start: S,
-) -> anyhow::Result<()>
-where
-    F: Future<Output = anyhow::Result<Surface>>,
-    S: FnOnce(C, Context) -> F,
-{
+    work: impl AsyncFnOnce(Option<Registry>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     install_crypto();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime")?;
     let telemetry = {
         // The exporters take the runtime that they are made in.
         let _inside = runtime.enter();
-        telemetry::start(name, &loaded.chassis.log, &loaded.chassis.metrics, environment)?
+        telemetry::start(name, &chassis.log, &chassis.metrics, environment)?
     };
-    let ended = runtime.block_on(live(
-        name,
-        &loaded.chassis,
-        loaded.service,
-        telemetry.registry(),
-        start,
-    ));
+    let ended = runtime.block_on(work(telemetry.registry()));
     match &ended {
         Ok(()) => tracing::info!("stopped"),
         Err(error) => tracing::error!(error = format!("{error:#}"), "stopped by a failure"),
@@ -181,6 +176,7 @@ where
     let stopper = Stopper::new();
     let tasks = Tasks::new(stopper.clone());
     let port = Port::bind(&chassis.grpc).await?;
+    let health = port.health();
     let metrics = MetricsPort::bind(&chassis.metrics).await?;
     let context = Context {
         clock: match &chassis.process.clock_ahead_file {
@@ -189,7 +185,7 @@ where
         },
         stopper: stopper.clone(),
         tasks: tasks.clone(),
-        health: port.health(),
+        health: health.clone(),
         addresses: Addresses::default(),
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "{name} starting");
@@ -198,10 +194,21 @@ where
         context.announce("metrics", metrics.address());
         metrics.serve(scraped, &tasks, &stopper);
     }
+    let closing = Stopper::new();
     let work = async {
-        work(chassis, config, context, port, start)
-            .await
-            .inspect_err(|_| stopper.stop())?;
+        let worked = work(
+            chassis,
+            config,
+            context,
+            port.serve(&tasks, &stopper, &closing),
+            start,
+        )
+        .await;
+        stopper.stop();
+        // Who asks is told before the port closes to new connections.
+        health.hold(grpc::DRAINING).await;
+        closing.stop();
+        worked?;
         tasks
             .clone()
             .finish(Duration::from_secs(chassis.process.grace_seconds))
@@ -219,7 +226,7 @@ async fn work<C, F, S>(
     chassis: &Chassis,
     config: C,
     context: Context,
-    port: Port,
+    serving: Serving,
     start: S,
 ) -> anyhow::Result<()>
 where
@@ -231,12 +238,11 @@ where
         context.health.clone(),
         context.addresses.clone(),
     );
-    let tasks = context.tasks.clone();
+    addresses.add("grpc", serving.address());
     let Some(surface) = stopper.until(start(config, context)).await else {
         return Ok(());
     };
-    addresses.add("grpc", port.address());
-    grpc::serve(port, surface.context("could not start")?, &tasks, &stopper).await?;
+    serving.offer(surface.context("could not start")?).await?;
     if let Some(path) = &chassis.process.address_file {
         addresses
             .write(path)
@@ -244,7 +250,6 @@ where
     }
     health.release(grpc::STARTING).await;
     stopper.stopped().await;
-    health.hold(grpc::DRAINING).await;
     Ok(())
 }
 

@@ -353,3 +353,51 @@ fn a_taken_port_is_one_clear_line() {
         format!("idle: cannot listen on {listen} (grpc.listen): Address already in use (os error 98)\n");
     assert!(stderr(&output).ends_with(&said), "{}", stderr(&output));
 }
+
+#[test]
+fn an_errand_is_done_once_and_tells_by_its_exit_code() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let once = || {
+        let mut command = idle();
+        // A service beside it has the port: an errand needs none.
+        command.arg("--once").env("ROLLCALL_GRPC__LISTEN", &listen);
+        command
+    };
+    let done = Process::start(&mut once()).end();
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+
+    let failed = Process::start(once().env("ROLLCALL_IDLE__BEHAVIOUR", "fail")).end();
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(
+        stderr(&failed).ends_with("idle: told to fail\n"),
+        "{}",
+        stderr(&failed)
+    );
+
+    let wrong = Process::start(once().env("ROLLCALL_IDLE__BEHAVIOR", "wait")).end();
+    assert_eq!(wrong.status.code(), Some(64), "{}", stderr(&wrong));
+}
+
+#[test]
+fn an_errand_ends_with_the_first_signal() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let mut command = idle();
+    command.arg("--once").env("ROLLCALL_IDLE__BEHAVIOUR", "deaf");
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let process = Process::start(&mut command);
+    let begun = Instant::now();
+    while !std::fs::read_to_string(&log).unwrap().contains("deaf already") {
+        assert!(begun.elapsed() < DEADLINE, "it did not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    process.signal("-TERM");
+    let output = process.end();
+    assert_eq!(output.status.code(), Some(1));
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(
+        said.ends_with("idle: ended by SIGTERM before it was done\n"),
+        "{said}"
+    );
+}

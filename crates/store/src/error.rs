@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sqlx::migrate::MigrateError;
+
 /// A failed operation of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -23,7 +25,7 @@ pub enum StoreError {
     Statement(#[source] sqlx::Error),
     /// The schema could not be brought up to date.
     #[error("the database schema can't be migrated")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
     /// Stored data break our own rules.
     #[error(transparent)]
     Inconsistent(#[from] Inconsistent),
@@ -62,6 +64,21 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// Whether it stays so until somebody does something: the schema is not ours, a migration's statement is refused, a right
+    /// is missing. Everything else may pass while the database starts, moves or is set up.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Url(_) => true,
+            Self::Statement(error)
+            | Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                is_refusal(error)
+            }
+            Self::Migrate(_) => true,
+            _ => false,
+        }
+    }
+
     /// The violated unique constraint, if that is what happened.
     #[must_use]
     pub fn duplicate(&self) -> Option<&str> {
@@ -70,6 +87,15 @@ impl StoreError {
             _ => None,
         }
     }
+}
+
+/// Classes 22, 23 and 42: the data, a constraint, the statement or the rights are not what they should be.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(said) = error else {
+        return false;
+    };
+    let code = said.code().unwrap_or_default();
+    ["22", "23", "42"].iter().any(|class| code.starts_with(class))
 }
 
 impl From<sqlx::Error> for StoreError {

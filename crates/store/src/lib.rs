@@ -77,6 +77,7 @@ pub mod run_wait;
 pub mod schedule;
 pub mod schedule_slot;
 pub mod schedule_state;
+pub mod schema;
 pub mod sealed;
 pub mod settings;
 pub mod system_log;

@@ -1,4 +1,4 @@
-//! Connecting, migrating, and named transactions.
+//! Connecting, and named transactions.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -51,12 +51,9 @@ impl Store {
         Ok(Self { pool })
     }
 
-    /// Brings the schema up to date. Several services may do so at once; one wins, the others wait.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        sqlx::migrate!("./migrations")
-            .run(&self.pool)
-            .await
-            .map_err(StoreError::Migrate)
+    /// How its connections are made.
+    pub(crate) fn connect_options(&self) -> PgConnectOptions {
+        self.pool.connect_options().as_ref().clone()
     }
 
     /// Begins a transaction under a name that its span carries.

@@ -77,7 +77,8 @@ fn every_link_in_a_readme_or_document_leads_somewhere() {
                 "" => page.clone(),
                 _ => folder.join(target),
             };
-            let is_there = there.exists() && (heading.is_empty() || headings(&read(&there)).contains(heading));
+            let is_there =
+                there.exists() && (heading.is_empty() || headings(&read(&there)).contains(heading));
             if !is_there {
                 findings.push(format!("{} → {link}", shown(&page)));
             }

@@ -11,7 +11,7 @@ const WRITERS: [&str; 4] = ["api", "fetcher", "notifier", "reconciler"];
 /// One line for each migration: SHA-256 and file name, as `sha256sum` writes them.
 const CHECKSUMS: &str = include_str!("../migrations.sha256");
 
-fn all() -> Vec<(String, String)> {
+pub fn all() -> Vec<(String, String)> {
     let found: Vec<_> = files(&root().join("crates/store/migrations"), "sql")
         .into_iter()
         .map(|path| {

@@ -1,7 +1,8 @@
 """What Helm itself and Kubernetes' own schemas say of the chart, as JSON for the tests beside this file.
 
     chart.py lint CHART VALUES            what helm lint --strict finds
-    chart.py render CHART VALUES [JSON]   the objects that helm install makes, hooks included; or the error
+    chart.py render CHART VALUES [YAML]   the objects that helm install makes, hooks included, with these values on top;
+                                          or the error
     chart.py values FILE                  a YAML file as JSON
     chart.py table FILE                   the chart's values.yaml as the table of its README
     chart.py validate VERSION…            objects on standard input: what the schemas of these versions find, strictly,
@@ -40,7 +41,7 @@ def lint(chart, path):
 def render(chart, path, over="{}"):
     try:
         with helm.Chart.load(chart) as loaded:
-            values = values_of(path, json.loads(over))
+            values = values_of(path, yaml.safe_load(over))
             # As an install does; rendering alone passes over the schema.
             loaded.validate_schema(values)
             files = loaded.render(values, name=RELEASE, namespace=NAMESPACE)

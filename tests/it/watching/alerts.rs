@@ -80,6 +80,31 @@ fn every_alert_has_its_section_in_the_runbook_and_every_section_its_alert() {
 }
 
 #[test]
+fn the_chart_brings_these_alerts_and_dashboards() {
+    for folder in ["alerts", "dashboards"] {
+        let names = |of: &str| {
+            let entries = std::fs::read_dir(path(of)).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let (here, chart) = (
+            format!("deploy/{folder}"),
+            format!("helm/rollcall/files/{folder}"),
+        );
+        assert_eq!(names(&chart), names(&here));
+        for name in names(&here) {
+            let name = name.to_str().unwrap();
+            assert_eq!(
+                read(&format!("{chart}/{name}")),
+                read(&format!("{here}/{name}")),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
 fn every_rule_says_what_it_has_to() {
     for (name, rule) in rules() {
         for key in ["expr: ", "severity: ", "summary: ", "description: "] {

@@ -9,6 +9,8 @@ use super::{RUNBOOK, read};
 /// Exit code of the command line for what it does not understand.
 const USAGE: i32 = 2;
 
+const AN_ID: &str = "01980000-0000-7000-8000-000000000000";
+
 /// Lines of the code blocks that call `rollcall`.
 fn commands(page: &str) -> Vec<String> {
     let text = read(page);
@@ -24,14 +26,15 @@ fn commands(page: &str) -> Vec<String> {
     found
 }
 
-/// As a shell would divide them; quotes are the only thing special in these.
+/// As a shell would divide them; quotes are the only thing special in these. `ID` stands for an id.
 fn words(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (number, part) in command.split('"').enumerate() {
         if number % 2 == 1 {
             words.push(part.to_owned());
         } else {
-            words.extend(part.split_whitespace().map(ToOwned::to_owned));
+            let plain = part.split_whitespace();
+            words.extend(plain.map(|word| if word == "ID" { AN_ID } else { word }.to_owned()));
         }
     }
     words

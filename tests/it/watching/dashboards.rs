@@ -10,7 +10,7 @@ use super::{RUNBOOK, path, read};
 pub struct Question {
     /// The panel.
     pub panel: String,
-    /// PromQL, with Grafana's variables in it.
+    /// `PromQL`, with Grafana's variables in it.
     pub expression: String,
 }
 

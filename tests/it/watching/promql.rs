@@ -1,4 +1,4 @@
-//! Which metrics and labels an expression names: as much of PromQL as that needs.
+//! Which metrics and labels an expression names: as much of `PromQL` as that needs.
 
 use std::collections::BTreeSet;
 

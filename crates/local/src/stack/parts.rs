@@ -139,6 +139,7 @@ async fn start_nats(
         prefer_port: book.last("nats"),
         pid_file: Some(home.pid_file("nats-server")),
         scratch: home.scratch().map(Into::into),
+        member: None,
     };
     let nats = Nats::start(options).await?;
     tell(&builder.progress, "nats-server", &nats.address(), begun.elapsed());

@@ -99,7 +99,17 @@ impl Place {
 
     /// `http://127.0.0.1:PORT` of its gRPC side, or https.
     pub(super) fn grpc_url(&self) -> String {
-        format!("{}://{}", self.scheme, self.grpc.address())
+        self.grpc_url_at(&self.grpc.address())
+    }
+
+    /// The same at another address.
+    pub(super) fn grpc_url_at(&self, address: &str) -> String {
+        format!("{}://{address}", self.scheme)
+    }
+
+    /// `127.0.0.1:PORT` of its gRPC side.
+    pub(super) fn grpc_address(&self) -> String {
+        self.grpc.address()
     }
 
     /// `http://127.0.0.1:PORT` of the console, for api.

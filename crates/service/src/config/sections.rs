@@ -116,10 +116,12 @@ pub struct ClientTls {
 #[serde(deny_unknown_fields)]
 pub struct DatabaseConfig {
     /// `postgres://user:password@host:port/name`.
-    #[serde(deserialize_with = "secret")]
+    #[serde(deserialize_with = "database_url")]
     pub url: SecretString,
     /// Connections that this process may hold at a time.
     pub max_connections: u32,
+    /// Whether a start brings the schema up to date; if not, it waits until somebody else has.
+    pub migrate: bool,
 }
 
 /// `[nats]`: NATS with `JetStream`.
@@ -135,6 +137,9 @@ pub struct NatsConfig {
     /// TLS; its `domain` has no use here.
     #[serde(default)]
     pub tls: Option<ClientTls>,
+    /// Copies of each stream in a NATS cluster.
+    #[serde(deserialize_with = "replicas")]
+    pub replicas: u8,
 }
 
 /// `[vault]`: the keys that encrypt secrets at rest. One of the two is needed.
@@ -166,6 +171,36 @@ pub fn secret_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 /// Reads a path; empty is none. Defaults can so name every key.
 pub fn path_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     Ok(Some(PathBuf::deserialize(deserializer)?).filter(|path| !path.as_os_str().is_empty()))
+}
+
+/// A database's URL. Its text is in no error.
+fn database_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    use secrecy::ExposeSecret;
+    let url = secret(deserializer)?;
+    let known = ["postgres://", "postgresql://"];
+    if known.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
+        return Ok(url);
+    }
+    let what = if url.expose_secret().is_empty() {
+        "nothing"
+    } else {
+        "other text"
+    };
+    let expected = &"postgres://user:password@host:port/name";
+    Err(serde::de::Error::invalid_value(Unexpected::Other(what), expected))
+}
+
+/// What NATS can have.
+fn replicas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let replicas = u8::deserialize(deserializer)?;
+    if (1..=5).contains(&replicas) {
+        return Ok(replicas);
+    }
+    let (found, expected) = (
+        Unexpected::Unsigned(replicas.into()),
+        &"1 to 5, and an odd number to stand a loss",
+    );
+    Err(serde::de::Error::invalid_value(found, expected))
 }
 
 fn address_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {

@@ -6,6 +6,7 @@ const DEFAULTS: &str = r#"
 [database]
 # url has no default.
 max_connections = 8
+migrate = true
 
 [fetch]
 user_agent = "rollcall"
@@ -131,7 +132,7 @@ fn an_unknown_key_is_named_with_where_it_stands_and_what_is_known() {
     );
     insta::assert_snapshot!(
         refused(None, ("ROLLCALL_DATABASE__URI", "postgres://db")),
-        @"unknown key database.uri in variable ROLLCALL_DATABASE__URI; known there: url, max_connections"
+        @"unknown key database.uri in variable ROLLCALL_DATABASE__URI; known there: url, max_connections, migrate"
     );
     insta::assert_snapshot!(
         refused(None, ("ROLLCALL_GRPC__TLS__CERT_FILE", "x")),
@@ -166,6 +167,31 @@ fn what_is_missing_or_wrong_is_named_without_its_value() {
         load_with(None, [url, ("ROLLCALL_GRPC__LISTEN", "localhost")]).unwrap_err(),
         @"key grpc.listen in variable ROLLCALL_GRPC__LISTEN: invalid socket address syntax"
     );
+}
+
+#[test]
+fn another_database_or_number_of_replicas_is_refused_with_what_would_do() {
+    let other = load_with(None, [("ROLLCALL_DATABASE__URL", "mysql://u:hunter2@db")]).unwrap_err();
+    assert!(
+        other.starts_with("key database.url in variable ROLLCALL_DATABASE__URL: ")
+            && other.contains("postgres://user:password@host:port/name")
+            && !other.contains("hunter2"),
+        "{other}"
+    );
+    let nats = |replicas: &str| {
+        let text = format!("url = 'nats://nats'\nreplicas = {replicas}");
+        Figment::from(Toml::string(&text))
+            .extract::<NatsConfig>()
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(nats("5").unwrap().replicas, 5);
+    for wrong in ["0", "6"] {
+        let refused = nats(wrong).unwrap_err();
+        assert!(
+            refused.contains("1 to 5") && refused.contains("replicas"),
+            "{refused}"
+        );
+    }
 }
 
 #[test]

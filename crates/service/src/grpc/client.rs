@@ -1,11 +1,16 @@
 //! A channel to another service.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tonic::body::Body;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
+use tower::Service;
 
 use super::tls::{self, TlsError};
 use crate::config::GrpcClientConfig;
@@ -16,7 +21,38 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
 
 /// What generated clients are made of: a channel whose calls carry the current trace.
-pub type GrpcChannel = InterceptedService<Channel, Propagate>;
+pub type GrpcChannel = InterceptedService<Connection, Propagate>;
+
+/// A channel that tells of a lost connection as gRPC means it: UNAVAILABLE, which callers repeat. A copy that stops says so
+/// on its connections, and what is sent at that moment may come to nobody.
+#[derive(Clone, Debug)]
+pub struct Connection(Channel);
+
+impl Service<http::Request<Body>> for Connection {
+    type Response = http::Response<Body>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.0.poll_ready(context).map_err(lost)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let answer = self.0.call(request);
+        Box::pin(async move { answer.await.map_err(lost) })
+    }
+}
+
+/// tonic has INTERNAL and UNKNOWN for connections that end.
+fn lost(error: tonic::transport::Error) -> Status {
+    let status = Status::from_error(Box::new(error));
+    match status.code() {
+        Code::Internal | Code::Unknown => {
+            Status::unavailable(format!("the connection was lost ({})", status.message()))
+        }
+        _ => status,
+    }
+}
 
 /// Why a channel could not be made. That the other side is away is not among these: it shows with the first call.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +116,7 @@ pub fn channel(config: &GrpcClientConfig) -> Result<GrpcChannel, ChannelError> {
         .keep_alive_while_idle(true)
         .tcp_nodelay(true)
         .connect_lazy();
-    Ok(InterceptedService::new(channel, Propagate))
+    Ok(InterceptedService::new(Connection(channel), Propagate))
 }
 
 /// Puts the current trace context into a call's metadata.

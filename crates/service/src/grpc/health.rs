@@ -26,6 +26,10 @@ struct State {
     held_by: BTreeSet<&'static str>,
 }
 
+/// The name under which the process says that it lives: serving from the first answer to the last, whatever holds calls back.
+/// For a liveness probe; readiness is the empty name's.
+const LIVENESS: &str = "liveness";
+
 /// Held while the process starts.
 pub(crate) const STARTING: &str = "starting";
 /// Held from the signal to stop on.
@@ -38,6 +42,12 @@ impl Health {
             state: Arc::default(),
             ready: Arc::default(),
         }
+    }
+
+    /// Says from now on that the process lives.
+    pub(super) async fn live(&self) {
+        let serving = ServingStatus::Serving;
+        self.reporter.set_service_status(LIVENESS, serving).await;
     }
 
     /// Tells it as a metric, from now on.

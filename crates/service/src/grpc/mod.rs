@@ -2,16 +2,17 @@
 
 mod client;
 mod health;
+mod late;
 mod observe;
 mod server;
 mod surface;
 mod tls;
 
-pub use client::{ChannelError, GrpcChannel, Propagate, channel};
+pub use client::{ChannelError, Connection, GrpcChannel, Propagate, channel};
 pub use health::Health;
 pub(crate) use health::{DRAINING, STARTING};
 pub use server::ServeError;
-pub(crate) use server::{Port, serve};
+pub(crate) use server::{Port, Serving};
 pub use surface::Surface;
 pub use tls::TlsError;
 

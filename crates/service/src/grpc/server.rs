@@ -1,14 +1,16 @@
-//! The gRPC port: bound early, served last.
+//! The gRPC port: bound first; health is answered while the service starts, the rest when it has.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::server::NamedService as _;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::health::{Health, STARTING};
+use super::late::Late;
 use super::observe::Observe;
 use super::surface::Surface;
 use super::tls::{self, TlsError};
@@ -56,7 +58,7 @@ pub(crate) struct Port {
 type HealthService = tonic_health::pb::health_server::HealthServer<tonic_health::server::HealthService>;
 
 impl Port {
-    /// Binds the port of `config`. Nobody is answered before [`serve`].
+    /// Binds the port of `config`. Nobody is answered before [`serve`](Self::serve).
     pub(crate) async fn bind(config: &GrpcServerConfig) -> Result<Self, ServeError> {
         let server = limited(config)?;
         let unbound = |source| ServeError::Bind {
@@ -70,6 +72,7 @@ impl Port {
             reporter.clone(),
         ));
         let health = Health::new(reporter);
+        health.live().await;
         health.hold(STARTING).await;
         health.measure();
         Ok(Self {
@@ -79,11 +82,6 @@ impl Port {
             health_service,
             health,
         })
-    }
-
-    /// Where it listens; the port is a real one even if port 0 was asked for.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// The health told here.
@@ -107,45 +105,70 @@ fn limited(config: &GrpcServerConfig) -> Result<Server, ServeError> {
     }
 }
 
-/// Answers on `port` with `surface`, health and reflection, as a task, until the stop.
-pub(crate) async fn serve(
-    port: Port,
-    surface: Surface,
-    tasks: &Tasks,
-    stopper: &Stopper,
-) -> Result<(), ServeError> {
-    port.health.cover(&surface.names).await;
-    let mut reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-    let mut reflection_alpha = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-    for set in &surface.descriptors {
-        reflection = reflection.register_encoded_file_descriptor_set(set);
-        reflection_alpha = reflection_alpha.register_encoded_file_descriptor_set(set);
+impl Port {
+    /// Answers health from now on, as a task; the rest is added by [`Serving::offer`]. With the stop, answers that go on are
+    /// ended; when it is `closing` too, nothing new is taken, clients are told to go elsewhere, and calls in flight are answered.
+    pub(crate) fn serve(self, tasks: &Tasks, stopper: &Stopper, closing: &Stopper) -> Serving {
+        let health_first = Routes::new(self.health_service.clone());
+        let routes = Late::new(health_first, "/grpc.health.v1.Health/");
+        let serving = Serving {
+            address: self.address,
+            health_service: self.health_service,
+            health: self.health,
+            routes: routes.clone(),
+        };
+        let incoming = TcpIncoming::from(self.listener)
+            .with_nodelay(Some(true))
+            .with_keepalive(Some(KEEPALIVE));
+        let server = self.server.layer(Observe::new(stopper.clone()));
+        let stop = closing.clone().into_stopped();
+        tasks.spawn("grpc", async move {
+            let serving = server.serve_with_incoming_shutdown(routes, incoming, stop);
+            serving.await.map_err(ServeError::Serve)
+        });
+        serving
     }
-    // A descriptor set may hold services of others: only those that answer here are listed.
-    for name in surface.names.iter().copied().chain([HealthService::NAME]) {
-        reflection = reflection.with_service_name(name);
-        reflection_alpha = reflection_alpha.with_service_name(name);
+}
+
+/// A port on which health is answered.
+pub(crate) struct Serving {
+    address: SocketAddr,
+    health_service: HealthService,
+    health: Health,
+    routes: Late,
+}
+
+impl Serving {
+    /// Where it listens; the port is a real one even if port 0 was asked for.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
-    reflection = reflection.with_service_name("grpc.reflection.v1.ServerReflection");
-    reflection_alpha = reflection_alpha.with_service_name("grpc.reflection.v1alpha.ServerReflection");
-    let routes = surface
-        .routes
-        .add_service(port.health_service)
-        .add_service(reflection.build_v1().map_err(ServeError::Reflection)?)
-        // Tools of some age still ask for v1alpha only.
-        .add_service(reflection_alpha.build_v1alpha().map_err(ServeError::Reflection)?);
-    let incoming = TcpIncoming::from(port.listener)
-        .with_nodelay(Some(true))
-        .with_keepalive(Some(KEEPALIVE));
-    let mut server = port.server.layer(Observe::new(stopper.clone()));
-    let stop = stopper.clone().into_stopped();
-    tasks.spawn("grpc", async move {
-        let serving = server
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, stop);
-        serving.await.map_err(ServeError::Serve)
-    });
-    Ok(())
+
+    /// Answers with `surface`, health and reflection from now on.
+    pub(crate) async fn offer(self, surface: Surface) -> Result<(), ServeError> {
+        self.health.cover(&surface.names).await;
+        let mut reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        let mut reflection_alpha = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        for set in &surface.descriptors {
+            reflection = reflection.register_encoded_file_descriptor_set(set);
+            reflection_alpha = reflection_alpha.register_encoded_file_descriptor_set(set);
+        }
+        // A descriptor set may hold services of others: only those that answer here are listed.
+        for name in surface.names.iter().copied().chain([HealthService::NAME]) {
+            reflection = reflection.with_service_name(name);
+            reflection_alpha = reflection_alpha.with_service_name(name);
+        }
+        reflection = reflection.with_service_name("grpc.reflection.v1.ServerReflection");
+        reflection_alpha = reflection_alpha.with_service_name("grpc.reflection.v1alpha.ServerReflection");
+        let routes = surface
+            .routes
+            .add_service(self.health_service)
+            .add_service(reflection.build_v1().map_err(ServeError::Reflection)?)
+            // Tools of some age still ask for v1alpha only.
+            .add_service(reflection_alpha.build_v1alpha().map_err(ServeError::Reflection)?);
+        self.routes.complete(routes);
+        Ok(())
+    }
 }

@@ -45,8 +45,10 @@ async fn served_with(tls: Option<ServerTls>, surface: Surface) -> Served {
     let stopper = Stopper::new();
     let tasks = Tasks::new(stopper.clone());
     let port = Port::bind(&config).await.unwrap();
-    let (address, health) = (port.address(), port.health());
-    serve(port, surface, &tasks, &stopper).await.unwrap();
+    let health = port.health();
+    let serving = port.serve(&tasks, &stopper, &stopper);
+    let address = serving.address();
+    serving.offer(surface).await.unwrap();
     Served {
         url: format!("{scheme}://localhost:{}", address.port()),
         health,
@@ -98,6 +100,63 @@ async fn health_says_serving_only_while_nothing_holds_it() {
     served.health.release("database").await;
     assert_eq!(served.health_of("").await, Ok(ServingStatus::Serving));
     assert_eq!(served.health_of("rollcall.v1.Nothing").await, Err(Code::NotFound));
+}
+
+#[tokio::test]
+async fn a_port_tells_its_health_while_the_service_starts_and_refuses_other_calls_for_now() {
+    let config = GrpcServerConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        concurrency_per_connection: 8,
+        request_timeout_seconds: 10,
+        tls: None,
+    };
+    let stopper = Stopper::new();
+    let tasks = Tasks::new(stopper.clone());
+    let port = Port::bind(&config).await.unwrap();
+    let health = port.health();
+    let serving = port.serve(&tasks, &stopper, &stopper);
+    let served = Served {
+        url: format!("http://{}", serving.address()),
+        health,
+        stopper,
+        tasks,
+    };
+    assert_eq!(served.health_of("").await, Ok(ServingStatus::NotServing));
+    assert_eq!(served.health_of("liveness").await, Ok(ServingStatus::Serving));
+    let channel = served.channel(None);
+    let ask = async || {
+        let request = tokio_stream::once(v1::ServerReflectionRequest::default());
+        let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+        client.server_reflection_info(request).await.map(drop)
+    };
+    assert_eq!(ask().await.unwrap_err().code(), Code::Unavailable);
+    serving.offer(Surface::new()).await.unwrap();
+    ask().await.unwrap();
+    served.health.release(STARTING).await;
+    served.health.hold(DRAINING).await;
+    assert_eq!(served.health_of("").await, Ok(ServingStatus::NotServing));
+    assert_eq!(
+        served.health_of("liveness").await,
+        Ok(ServingStatus::Serving),
+        "a copy that drains lives"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_under_a_call_is_unavailable() {
+    use tokio::io::AsyncReadExt;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let tasks = Tasks::new(Stopper::new());
+    tasks.spawn("hangs up", async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut beginning = [0; 16];
+            drop(stream.read(&mut beginning).await);
+        }
+        Ok::<_, Infallible>(())
+    });
+    let channel = channel(&GrpcClientConfig { url, tls: None }).unwrap();
+    assert_eq!(check(channel, "").await, Err(Code::Unavailable));
 }
 
 #[tokio::test]

@@ -109,10 +109,9 @@ pub(crate) fn start(
         .and_then(run_id::RunIdLayer)
         .with_filter(filter_fn(is_traced).with_max_level_hint(LevelFilter::INFO));
     crate::process::tell();
-    let subscriber = tracing_subscriber::registry()
-        .with(spans)
-        .with(lines)
-        .with(count::CountLayer::new().with_filter(LevelFilter::WARN));
+    let subscriber = tracing_subscriber::registry().with(spans).with(lines).with(
+        count::CountLayer::new(&opentelemetry::global::meter("rollcall")).with_filter(LevelFilter::WARN),
+    );
     tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::Subscriber)?;
     log_panics();
     Ok(Telemetry {

@@ -8,4 +8,6 @@ mod partitions;
 mod progress;
 mod retention;
 mod run_lists;
+mod schema;
+mod step_by_step;
 mod world;
