@@ -9,7 +9,7 @@ TIME ?= 30m
 # How often a life that failed is tried to be made smaller.
 SHRINKS ?= 60
 
-.PHONY: help run demo test soak bench lint ci prerequisites tools
+.PHONY: help run demo test soak bench docs lint ci prerequisites tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ soak: prerequisites ## random weeks of directory life under faults for TIME=30m,
 bench: prerequisites ## the floors and Rollcall side by side; N=1000000 for a million users, RULES=--rules for many clauses and a group
 	@cargo build --release --workspace --bins
 	@cargo run --release --package rollcall-tests --bin bench -- --users $(N) $(RULES)
+
+docs: prerequisites ## write docs/configuration.md from what the services say of their settings
+	@cargo build --workspace --bins
+	@ROLLCALL_WRITE_DOCS=1 cargo test --quiet --package rollcall-tests --test it -- \
+		--exact operating::configuration::the_reference_of_the_configuration_is_current_and_explains_every_key
 
 lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all -- --check

@@ -238,6 +238,7 @@ mod tests {
                 "ListFields",
                 "ListGroupMembers",
                 "ListGroups",
+                "ListKeys",
                 "ListLinks",
                 "ListMappings",
                 "ListNeverTouch",

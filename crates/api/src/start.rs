@@ -9,13 +9,13 @@ use contracts::internal::v1::register_client::RegisterClient;
 use domain::id::TokenId;
 use secrecy::{ExposeSecret, SecretString};
 use service::Context;
-use service::config::{DatabaseConfig, NatsConfig, VaultConfig};
+use service::config::{DatabaseConfig, NatsConfig};
 use service::grpc::{Surface, channel};
 use service::metrics::Pool;
 use service::retry::Policy;
+use store::sealed::Kind;
 use store::token::{self, Role, Token};
 use store::{Store, organization};
-use vault::Vault;
 
 use crate::app::App;
 use crate::config::Config;
@@ -26,16 +26,25 @@ const BOOTSTRAP: &str = "bootstrap";
 /// Characters in its secret at least.
 const SHORTEST_SECRET: usize = 24;
 
+/// What is sealed in the tables that this service writes.
+const SEALED: [Kind; 4] = [
+    Kind::ClientSecret,
+    Kind::NextClientSecret,
+    Kind::PredefinedPassword,
+    Kind::TokenAnswer,
+];
+
 /// Connects, starts what goes on, and says what is offered.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
-    let vault = open_vault(&config.vault)?;
+    let vault = Arc::new(keys::read(&config.vault)?);
     let store = open_store(&config.database).await?;
+    keys::check(&store, &vault, &config.vault).await?;
     if let Some(secret) = &config.bootstrap.token {
         bootstrap(&store, &context, secret).await?;
     }
     let app = App {
         store,
-        vault: Arc::new(vault),
+        vault,
         clock: context.clock.clone(),
         tasks: context.tasks.clone(),
         stopper: context.stopper.clone(),
@@ -49,6 +58,13 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         Ok::<_, std::convert::Infallible>(())
     });
     context.tasks.spawn("sweep", sweep::sweep(app.clone()));
+    let resealed = keys::reseal(
+        app.store.clone(),
+        Arc::clone(&app.vault),
+        &SEALED,
+        app.stopper.clone(),
+    );
+    context.tasks.spawn("reseal", resealed);
     let address = console::listen(&app, config.console).await?;
     context.announce("console", address);
     Ok(grpc::surface(&app))
@@ -103,22 +119,6 @@ async fn connect(app: App, config: NatsConfig) {
             return;
         }
     }
-}
-
-fn open_vault(config: &VaultConfig) -> anyhow::Result<Vault> {
-    let keys = match (&config.keys, &config.keys_file) {
-        (Some(keys), None) => keys.clone(),
-        (None, Some(path)) => SecretString::from(
-            std::fs::read_to_string(path)
-                .with_context(|| format!("vault.keys_file {} can't be read", path.display()))?,
-        ),
-        (Some(_), Some(_)) => anyhow::bail!("set vault.keys or vault.keys_file, not both"),
-        (None, None) => anyhow::bail!(
-            "no key to encrypt secrets with: set vault.keys_file or vault.keys to keyid:base64key (make a key with \
-             `openssl rand -base64 32`)"
-        ),
-    };
-    Vault::from_key_ring(&keys).context("the keys of the vault can't be used")
 }
 
 /// The admin token that is there from the start. A changed secret replaces the one before.

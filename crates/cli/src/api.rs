@@ -13,6 +13,7 @@ use contracts::v1::connections_client::ConnectionsClient;
 use contracts::v1::credentials_client::CredentialsClient;
 use contracts::v1::failed_records_client::FailedRecordsClient;
 use contracts::v1::groups_client::GroupsClient;
+use contracts::v1::keys_client::KeysClient;
 use contracts::v1::links_client::LinksClient;
 use contracts::v1::mappings_client::MappingsClient;
 use contracts::v1::never_touch_client::NeverTouchClient;
@@ -204,6 +205,10 @@ impl Api {
 
     pub fn tokens(&self) -> TokensClient<Channel> {
         TokensClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
+    }
+
+    pub fn keys(&self) -> KeysClient<Channel> {
+        KeysClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES)
     }
 }
 

@@ -3,12 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use graph::Limits;
-use secrecy::SecretString;
 use serde::Deserialize;
 use service::config::{DatabaseConfig, NatsConfig, VaultConfig};
-use vault::Vault;
 
 /// The defaults, with a comment for each key.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -145,20 +143,6 @@ pub fn bus_options(config: &NatsConfig) -> bus::Options {
     }
 }
 
-/// The vault, its keys from the variable or the file.
-pub fn vault(config: &VaultConfig) -> anyhow::Result<Vault> {
-    let keys = match (&config.keys, &config.keys_file) {
-        (Some(keys), _) => keys.clone(),
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(file);
-            let text = text.with_context(|| format!("cannot read the key ring {}", file.display()))?;
-            SecretString::from(text)
-        }
-        (None, None) => bail!("no keys for secrets: set vault.keys_file, or ROLLCALL_VAULT__KEYS"),
-    };
-    Vault::from_key_ring(&keys).context("the key ring can't be used")
-}
-
 #[cfg(test)]
 mod tests {
     use service::config::{Environment, Loaded, Sources, load};
@@ -188,7 +172,6 @@ mod tests {
         assert_eq!(config.fetch.lease(), Duration::from_secs(15));
         assert_eq!(config.graph.of_runs(), Limits::default());
         assert_eq!(config.graph.of_tests().patience, Duration::from_secs(20));
-        assert!(vault(&config.vault).is_err_and(|error| error.to_string().contains("ROLLCALL_VAULT__KEYS")));
     }
 
     #[test]

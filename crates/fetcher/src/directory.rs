@@ -1,7 +1,7 @@
 //! From a stored connection to its directory: addresses, secret, and a token that runs share.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -18,9 +18,9 @@ use vault::{Sealed, Vault};
 use crate::failure::Told;
 
 /// What a client secret is sealed as.
-const SECRET: &str = "credential.client_secret";
+const SECRET: &str = keys::purpose::CLIENT_SECRET;
 /// What a delta link is sealed as, for the connection's id.
-const LINK: &str = "connection.delta_link";
+const LINK: &str = keys::purpose::DELTA_LINK;
 
 /// A token that no run has used for so long is forgotten, and the secret with it: its connection may be gone (C9).
 const IDLE: Duration = Duration::from_secs(30 * 60);
@@ -71,7 +71,7 @@ impl OpenError {
 
 /// Opens directories. Each connection has one token for all its runs in this process, until it or its credential changes.
 pub struct Directories {
-    vault: Vault,
+    vault: Arc<Vault>,
     runs: Transport,
     tests: Transport,
     known: Mutex<HashMap<ConnectionId, Known>>,
@@ -86,7 +86,7 @@ struct Known {
 
 impl Directories {
     /// `runs` has the bounds of runs' calls, `tests` those of tests'.
-    pub fn new(vault: Vault, runs: Transport, tests: Transport) -> Self {
+    pub fn new(vault: Arc<Vault>, runs: Transport, tests: Transport) -> Self {
         Self {
             vault,
             runs,

@@ -46,6 +46,7 @@ use service::grpc::Surface;
 use service::metrics::Pool;
 use service::retry::{Policy, Verdict, retry};
 use store::Store;
+use store::sealed::Kind;
 
 use crate::config::Config;
 use crate::directory::Directories;
@@ -59,15 +60,24 @@ use crate::test_connection::ConnectionTests;
 
 pub use crate::config::DEFAULTS;
 
+/// What is sealed in the tables that this service writes.
+const SEALED: [Kind; 2] = [Kind::FetchedLink, Kind::FetchedGroupsLink];
+
 /// Starts the service.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.fetch.check()?;
+    let vault = Arc::new(keys::read(&config.vault)?);
     let directories = Arc::new(Directories::new(
-        config::vault(&config.vault)?,
+        Arc::clone(&vault),
         Transport::new(config.graph.of_runs())?,
         Transport::new(config.graph.of_tests())?,
     ));
     let store = open_store(&config.database).await?;
+    keys::check(&store, &vault, &config.vault).await?;
+    context.tasks.spawn(
+        "reseal",
+        keys::reseal(store.clone(), vault, &SEALED, context.stopper.clone()),
+    );
     let bus = bus(&config, &context).await?;
     let expiries = Arc::new(Expiries {
         store: store.clone(),

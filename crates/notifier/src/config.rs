@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Unexpected};
 use service::config::{DatabaseConfig, NatsConfig, VaultConfig, path_or_none, secret_or_none};
 use service::retry::Backoff;
-use vault::Vault;
 
 /// Every key with its default.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -218,20 +216,6 @@ fn mailbox<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mailbox, D::Err
     let expected = &"an e-mail address, or Name <address>";
     text.parse()
         .map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), expected))
-}
-
-/// The vault, its keys from the variable or the file.
-pub fn vault(config: &VaultConfig) -> anyhow::Result<Vault> {
-    let keys = match (&config.keys, &config.keys_file) {
-        (Some(keys), _) => keys.clone(),
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(file);
-            let text = text.with_context(|| format!("cannot read the key ring {}", file.display()))?;
-            SecretString::from(text)
-        }
-        (None, None) => bail!("no keys for secrets: set vault.keys_file, or ROLLCALL_VAULT__KEYS"),
-    };
-    Vault::from_key_ring(&keys).context("the key ring can't be used")
 }
 
 #[cfg(test)]

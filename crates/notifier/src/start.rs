@@ -14,7 +14,7 @@ use service::retry::{Policy, Verdict, retry};
 use store::Store;
 use tokio::sync::Notify;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::decide::{Decider, Sweep, Teller, take_changes};
 use crate::deliver::{Sender, Smtp};
 use crate::metrics::Metrics;
@@ -23,9 +23,10 @@ use crate::retention::Retention;
 /// Connects, and starts both loops and the sweep. The gRPC port has health and reflection alone.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.check()?;
-    let vault = Arc::new(config::vault(&config.vault)?);
+    let vault = Arc::new(keys::read(&config.vault)?);
     let smtp = Smtp::new(&config.smtp)?;
     let store = open_store(&config.database).await?;
+    keys::check(&store, &vault, &config.vault).await?;
     let bus = open_bus(&config.nats, &context).await?;
     let (clock, metrics, due) = (context.clock.clone(), Metrics::new(), Arc::new(Notify::new()));
 

@@ -1,10 +1,7 @@
 //! The settings; each is explained in `defaults.toml`.
 
-use anyhow::{Context as _, bail};
-use secrecy::SecretString;
 use serde::Deserialize;
 use service::config::{DatabaseConfig, NatsConfig, VaultConfig};
-use vault::Vault;
 
 /// Every key with its default.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -33,10 +30,14 @@ pub struct RetentionConfig {
     pub outbox_days: u16,
     /// Days that a run's decisions and pages are kept.
     pub runs_days: u16,
+    /// Days that the system log is kept.
+    pub log_days: u16,
 }
 
 /// Plans can be applied and mails with their lists be sent again for days; nothing that is in work may be pruned.
 const LEAST_RUNS_DAYS: u16 = 14;
+/// Removals are asked about for weeks.
+const LEAST_LOG_DAYS: u16 = 30;
 
 /// A setting that would do harm.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,14 @@ pub enum Contradiction {
          lately"
     )]
     ShortRuns {
+        /// What was given.
+        days: u16,
+    },
+    /// Who may be asked what was done lately needs the log.
+    #[error(
+        "retention.log_days ({days}) must be {LEAST_LOG_DAYS} or more: people go back to who was removed lately"
+    )]
+    ShortLog {
         /// What was given.
         days: u16,
     },
@@ -86,6 +95,10 @@ impl Config {
         if days < LEAST_RUNS_DAYS {
             return Err(Contradiction::ShortRuns { days });
         }
+        if self.retention.log_days < LEAST_LOG_DAYS {
+            let days = self.retention.log_days;
+            return Err(Contradiction::ShortLog { days });
+        }
         let hours = self.work.preview_hours;
         if hours / 24 >= days as i64 {
             return Err(Contradiction::LongPreviews { days, hours });
@@ -112,20 +125,6 @@ pub struct WorkConfig {
     pub preview_hours: i64,
     /// Seconds between two questions for the figures that metrics tell.
     pub figures_seconds: u64,
-}
-
-/// The vault, its keys from the variable or the file.
-pub fn vault(config: &VaultConfig) -> anyhow::Result<Vault> {
-    let keys = match (&config.keys, &config.keys_file) {
-        (Some(keys), _) => keys.clone(),
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(file);
-            let text = text.with_context(|| format!("cannot read the key ring {}", file.display()))?;
-            SecretString::from(text)
-        }
-        (None, None) => bail!("no keys for secrets: set vault.keys_file, or ROLLCALL_VAULT__KEYS"),
-    };
-    Vault::from_key_ring(&keys).context("the key ring can't be used")
 }
 
 #[cfg(test)]
@@ -168,6 +167,14 @@ mod tests {
             .to_string();
         assert!(
             error.contains("retention.runs_days (13) must be 14 or more"),
+            "{error}"
+        );
+        check("ROLLCALL_RETENTION__LOG_DAYS", "30").unwrap();
+        let error = check("ROLLCALL_RETENTION__LOG_DAYS", "29")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("retention.log_days (29) must be 30 or more"),
             "{error}"
         );
         let error = check("ROLLCALL_WORK__PREVIEW_HOURS", "4320")

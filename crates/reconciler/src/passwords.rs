@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::password_hash::{self, PasswordHasher as _};
@@ -35,9 +36,9 @@ const AT_ONCE: i64 = 8;
 /// After a failure, so long nothing is tried.
 const PAUSE: Duration = Duration::from_secs(5);
 /// What api seals the predefined password as, with the organization's id.
-const PREDEFINED: &str = "password_settings.predefined";
+const PREDEFINED: &str = keys::purpose::PREDEFINED_PASSWORD;
 /// What notifier opens a password as, with the row's id.
-const MAILED: &str = "password_mail.password";
+const MAILED: &str = keys::purpose::MAILED_PASSWORD;
 
 /// What OWASP recommends for argon2id: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1_024;
@@ -51,7 +52,7 @@ pub struct Passwords {
     /// The time.
     pub clock: Clock,
     /// Opens the predefined password, and seals what is mailed.
-    pub vault: Vault,
+    pub vault: Arc<Vault>,
     /// Between two looks for accounts that wait.
     pub every: Duration,
 }

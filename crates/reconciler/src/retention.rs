@@ -1,4 +1,4 @@
-//! Deletes events from the outbox that were published long ago, and what broken imports left behind.
+//! Deletes events from the outbox that were published long ago, old entries of the system log, and what broken imports left behind.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -9,13 +9,15 @@ use service::Clock;
 use service::clock::earliest_id;
 use service::drain::Stopper;
 use service::error::chain;
-use store::{Store, StoreError, connection_health, import_page, outbox};
+use store::{Store, StoreError, connection_health, import_page, outbox, system_log};
 
 use crate::config::RetentionConfig;
 
 const EVERY: Duration = Duration::from_secs(600);
 /// Rows deleted in one statement.
 const MOST: u16 = 1_000;
+/// The same of the system log, whose rows hold a file.
+const MOST_LOGS: u16 = 100;
 /// Pages of an import that are so old belong to one that was broken off.
 const BROKEN_OFF: TimeDelta = TimeDelta::days(1);
 
@@ -61,6 +63,8 @@ impl Retention {
         {}
         let before = self.clock.now() - BROKEN_OFF;
         while import_page::purge(&mut connection, before, MOST.into()).await? == u64::from(MOST) {}
+        let before = earliest_id(self.clock.now() - TimeDelta::days(self.config.log_days.into()));
+        while system_log::purge(&mut connection, before, MOST_LOGS.into()).await? == u64::from(MOST_LOGS) {}
         Ok(all)
     }
 }

@@ -15,9 +15,10 @@ use service::grpc::Surface;
 use service::metrics::Pool;
 use service::retry::{Policy, Verdict, retry};
 use store::Store;
+use store::sealed::Kind;
 use tokio::sync::Notify;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::decide::Decider;
 use crate::health::Watch;
 use crate::metrics::Metrics;
@@ -29,11 +30,15 @@ use crate::retention::Retention;
 use crate::sweep::Sweep;
 use crate::{figures, pages, rules};
 
+/// What is sealed in the tables that this service writes.
+const SEALED: [Kind; 2] = [Kind::DeltaLink, Kind::MailedPassword];
+
 /// Connects, starts the loops, and offers the register to api.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.check()?;
-    let vault = config::vault(&config.vault)?;
+    let vault = Arc::new(keys::read(&config.vault)?);
     let store = open_store(&config.database).await?;
+    keys::check(&store, &vault, &config.vault).await?;
     let bus = open_bus(&config.nats, &context).await?;
     let (stopper, wake) = (&context.stopper, Arc::new(Notify::new()));
     let metrics = Metrics::new();
@@ -100,10 +105,14 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
     let passwords = Passwords {
         store: store.clone(),
         clock: context.clock.clone(),
-        vault,
+        vault: Arc::clone(&vault),
         every: Duration::from_millis(config.work.sweep_milliseconds),
     };
     context.tasks.spawn("passwords", passwords.run(stopper.clone()));
+    context.tasks.spawn(
+        "reseal",
+        keys::reseal(store.clone(), vault, &SEALED, stopper.clone()),
+    );
     let server = Server {
         store,
         clock: context.clock.clone(),

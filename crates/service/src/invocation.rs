@@ -23,6 +23,9 @@ struct Arguments {
     /// Prints every setting with its default and exits.
     #[arg(long)]
     print_defaults: bool,
+    /// Prints what every setting is and means, as Markdown, and exits.
+    #[arg(long)]
+    print_reference: bool,
     /// Writes the addresses listened on to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     address_file: Option<PathBuf>,
@@ -50,6 +53,9 @@ impl<C: DeserializeOwned> Invocation<C> {
             println!("{CHASSIS_DEFAULTS}\n{defaults}");
             return Err(ExitCode::SUCCESS);
         }
+        if arguments.print_reference {
+            return Err(print_reference::<C>(name, defaults));
+        }
         let environment = Environment::of_process();
         let file = arguments
             .config
@@ -76,6 +82,19 @@ impl<C: DeserializeOwned> Invocation<C> {
             environment,
             errand,
         })
+    }
+}
+
+fn print_reference<C: DeserializeOwned>(name: &str, defaults: &str) -> ExitCode {
+    match config::reference::<C>(name, defaults) {
+        Ok(reference) => {
+            print!("{reference}");
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            eprintln!("{name}: {problems}");
+            ExitCode::FAILURE
+        }
     }
 }
 

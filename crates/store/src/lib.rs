@@ -78,6 +78,7 @@ pub mod schedule;
 pub mod schedule_slot;
 pub mod schedule_state;
 pub mod schema;
+pub mod sealed;
 pub mod settings;
 pub mod system_log;
 pub mod token;

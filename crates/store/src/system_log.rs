@@ -101,6 +101,21 @@ pub async fn insert(connection: &mut PgConnection, entry: &New<'_>) -> Result<()
     Ok(())
 }
 
+/// Deletes up to `limit` entries that are older than `before`, the first id of its time, the oldest first; how many.
+pub async fn purge(connection: &mut PgConnection, before: Uuid, limit: i64) -> Result<u64, StoreError> {
+    let gone = sqlx::query(
+        "-- system_log.purge
+         DELETE FROM system_log WHERE id = ANY (ARRAY(
+             SELECT id FROM system_log WHERE id < $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+         ))",
+    )
+    .bind(before)
+    .bind(limit)
+    .execute(connection)
+    .await?;
+    Ok(gone.rows_affected())
+}
+
 /// Up to `limit` entries, the latest first, those before `before`.
 pub async fn list(
     connection: &mut PgConnection,

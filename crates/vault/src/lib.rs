@@ -95,6 +95,11 @@ impl Vault {
         &self.keys[0].id
     }
 
+    /// The ids of its keys, the current one first.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.id.as_str())
+    }
+
     /// Seals a secret for one row. `purpose` names the place it is stored in, such as `credential.client_secret`.
     pub fn seal(
         &self,
@@ -166,7 +171,7 @@ impl Vault {
     }
 
     fn ids(&self) -> String {
-        let ids: Vec<_> = self.keys.iter().map(|key| key.id.as_str()).collect();
+        let ids: Vec<_> = self.key_ids().collect();
         ids.join(", ")
     }
 }

@@ -10,7 +10,7 @@ use super::{assert_none, root};
 const SERVICES: [&str; 4] = ["api", "fetcher", "notifier", "reconciler"];
 
 /// Our crates, and which others of ours each may use.
-const OURS: [(&str, &[&str]); 14] = [
+const OURS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("contracts", &["domain"]),
     ("bus", &["domain"]),
@@ -18,21 +18,31 @@ const OURS: [(&str, &[&str]); 14] = [
     ("vault", &[]),
     ("graph", &["domain"]),
     ("service", &[]),
+    ("keys", &["service", "store", "vault"]),
     (
         "fetcher",
-        &["bus", "contracts", "domain", "graph", "service", "store", "vault"],
+        &[
+            "bus",
+            "contracts",
+            "domain",
+            "graph",
+            "keys",
+            "service",
+            "store",
+            "vault",
+        ],
     ),
     (
         "reconciler",
-        &["bus", "contracts", "domain", "service", "store", "vault"],
+        &["bus", "contracts", "domain", "keys", "service", "store", "vault"],
     ),
     (
         "notifier",
-        &["bus", "contracts", "domain", "service", "store", "vault"],
+        &["bus", "contracts", "domain", "keys", "service", "store", "vault"],
     ),
     (
         "api",
-        &["bus", "contracts", "domain", "service", "store", "vault"],
+        &["bus", "contracts", "domain", "keys", "service", "store", "vault"],
     ),
     ("cli", &["contracts", "domain"]),
     ("entra-sim", &[]),

@@ -1,5 +1,6 @@
 //! What is written about the code stays true: links, crate descriptions, subjects.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{assert_none, crates, files, read, root, shown};
@@ -29,13 +30,36 @@ fn links(text: &str) -> Vec<&str> {
     found
 }
 
+/// The anchors of a page's headings, as they are made on the web: lower case, no punctuation, dashes for spaces.
+fn headings(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut in_code = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        let heading = line.trim_start_matches('#');
+        if in_code || !line.starts_with('#') || !heading.starts_with(' ') {
+            continue;
+        }
+        let kept = heading.trim().chars().filter_map(|c| match c {
+            ' ' => Some('-'),
+            '-' | '_' => Some(c),
+            c if c.is_alphanumeric() => Some(c.to_ascii_lowercase()),
+            _ => None,
+        });
+        found.insert(kept.collect());
+    }
+    found
+}
+
 #[test]
-fn every_link_in_a_readme_leads_somewhere() {
+fn every_link_in_a_readme_or_document_leads_somewhere() {
     let mut pages = vec![root().join("README.md")];
     for folder in crates() {
         pages.push(folder.join("README.md"));
     }
-    for folder in ["tests", "proto", "deploy"] {
+    for folder in ["tests", "proto", "deploy", "docs"] {
         pages.extend(files(&root().join(folder), "md"));
     }
     let mut findings = Vec::new();
@@ -43,23 +67,25 @@ fn every_link_in_a_readme_leads_somewhere() {
     for page in pages {
         let text = read(&page);
         for link in links(&text) {
-            let target = link.split('#').next().unwrap_or_default();
-            if target.is_empty() || target.contains("://") {
+            let (target, heading) = link.split_once('#').unwrap_or((link, ""));
+            if target.contains("://") {
                 continue;
             }
             count += 1;
-            if !page
-                .parent()
-                .unwrap_or_else(|| Path::new("/"))
-                .join(target)
-                .exists()
-            {
+            let folder = page.parent().unwrap_or_else(|| Path::new("/"));
+            let there = match target {
+                "" => page.clone(),
+                _ => folder.join(target),
+            };
+            let is_there =
+                there.exists() && (heading.is_empty() || headings(&read(&there)).contains(heading));
+            if !is_there {
                 findings.push(format!("{} → {link}", shown(&page)));
             }
         }
     }
     assert!(count > 50, "only {count} links were found");
-    assert_none(&findings, "a README links to what is not there:");
+    assert_none(&findings, "a page links to what is not there:");
 }
 
 #[test]
@@ -126,4 +152,6 @@ fn the_readme_begins_with_the_two_commands() {
 fn links_are_found_where_they_are() {
     let text = "see [a](b.rs), [c](d/e.md#f)\n```\n[not](this)\n```\n| [g](h) |";
     assert_eq!(links(text), ["b.rs", "d/e.md#f", "h"]);
+    let text = "# A, b & c\n```sh\n# not this\n```\n## The `key`\n#no\n";
+    assert!(headings(text).iter().eq(["a-b--c", "the-key"]));
 }

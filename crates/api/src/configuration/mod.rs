@@ -20,4 +20,4 @@ mod write;
 mod tests;
 
 /// What a client secret is sealed for.
-pub const SECRET_PURPOSE: &str = "credential.client_secret";
+pub const SECRET_PURPOSE: &str = keys::purpose::CLIENT_SECRET;

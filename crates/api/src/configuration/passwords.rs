@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::fault::{Fault, Violation};
 
 /// What the predefined password is sealed as, with the organization's id.
-const PURPOSE: &str = "password_settings.predefined";
+const PURPOSE: &str = keys::purpose::PREDEFINED_PASSWORD;
 /// Characters in a predefined password at most.
 const MOST: usize = 256;
 

@@ -9,6 +9,7 @@ mod credentials;
 mod explain;
 mod failed;
 mod groups;
+mod keys;
 mod links;
 mod mappings;
 mod never_touch;
@@ -54,9 +55,10 @@ pub fn surface(app: &App) -> Surface {
         accounts_server as accounts, assets_server as assets, audit_server as audit,
         configuration_server as configuration, connections_server as connections,
         credentials_server as credentials, failed_records_server as failed_records, groups_server as groups,
-        links_server as links, mappings_server as mappings, never_touch_server as never_touch,
-        notices_server as notices, people_server as people, reviews_server as reviews, runs_server as runs,
-        schedules_server as schedules, system_log_server as system_log, tokens_server as tokens,
+        keys_server as keys, links_server as links, mappings_server as mappings,
+        never_touch_server as never_touch, notices_server as notices, people_server as people,
+        reviews_server as reviews, runs_server as runs, schedules_server as schedules,
+        system_log_server as system_log, tokens_server as tokens,
     };
     let configuration = configuration::ConfigurationServer::new(self::configuration::Service(app.clone()));
     let accounts = accounts::AccountsServer::new(self::accounts::Service(app.clone()));
@@ -106,6 +108,10 @@ pub fn surface(app: &App) -> Surface {
         .with(known(
             app,
             groups::GroupsServer::new(self::groups::Service(app.clone())),
+        ))
+        .with(known(
+            app,
+            keys::KeysServer::new(self::keys::Service(app.clone())),
         ))
         .with(known(
             app,

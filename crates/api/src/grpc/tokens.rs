@@ -8,6 +8,8 @@ use domain::id::TokenId;
 use prost::Message;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
+use store::credential::SealedSecret;
+use store::sealed::TokenAnswer;
 use store::token::{self, Role, Token};
 use store::{Tx, audit};
 use tonic::{Request, Response, Status};
@@ -24,7 +26,7 @@ use crate::view;
 /// Characters in a name at most.
 const LONGEST_NAME: usize = 100;
 /// What a stored answer with a token's secret is sealed for.
-const PURPOSE: &str = "idempotency.response";
+const PURPOSE: &str = keys::purpose::TOKEN_ANSWER;
 
 /// The service.
 pub struct Service(pub App);
@@ -175,29 +177,24 @@ async fn write_audit(
     Ok(audit::insert(tx.connection(), &entry).await?)
 }
 
-/// A stored answer with a token's secret, sealed for the token's row: id, length of the key's id, that, ciphertext.
+/// A stored answer with a token's secret, sealed for the token's row.
 fn seal(app: &App, id: Uuid, answer: &v1::CreateTokenResponse) -> Result<Vec<u8>, Fault> {
     let plain = SecretString::from(STANDARD.encode(answer.encode_to_vec()));
-    let sealed = app.vault.seal(&plain, PURPOSE, id)?;
-    let mut stored = id.as_bytes().to_vec();
-    stored.push(
-        u8::try_from(sealed.key_id.len()).map_err(|_| Fault::Internal("a vault key's id is too long"))?,
-    );
-    stored.extend_from_slice(sealed.key_id.as_bytes());
-    stored.extend_from_slice(&sealed.ciphertext);
-    Ok(stored)
+    let Sealed { key_id, ciphertext } = app.vault.seal(&plain, PURPOSE, id)?;
+    let stored = TokenAnswer {
+        token: id,
+        sealed: SealedSecret { key_id, ciphertext },
+    };
+    stored
+        .to_bytes()
+        .ok_or(Fault::Internal("a vault key's id is too long"))
 }
 
 fn unseal(app: &App, stored: &[u8]) -> Result<v1::CreateTokenResponse, Fault> {
     let broken = || Fault::Internal("a stored answer can't be read");
-    let (id, rest) = stored.split_first_chunk::<16>().ok_or_else(broken)?;
-    let (length, rest) = rest.split_first().ok_or_else(broken)?;
-    let (key_id, ciphertext) = rest.split_at_checked(usize::from(*length)).ok_or_else(broken)?;
-    let sealed = Sealed {
-        key_id: String::from_utf8(key_id.to_vec()).map_err(|_| broken())?,
-        ciphertext: ciphertext.to_vec(),
-    };
-    let plain = app.vault.open(&sealed, PURPOSE, Uuid::from_bytes(*id))?;
+    let TokenAnswer { token, sealed } = TokenAnswer::from_bytes(stored).ok_or_else(broken)?;
+    let SealedSecret { key_id, ciphertext } = sealed;
+    let plain = app.vault.open(&Sealed { key_id, ciphertext }, PURPOSE, token)?;
     let bytes = STANDARD.decode(plain.expose_secret()).map_err(|_| broken())?;
     v1::CreateTokenResponse::decode(bytes.as_slice()).map_err(|_| broken())
 }

@@ -14,6 +14,7 @@ mod failed;
 mod follow;
 mod group;
 mod import;
+mod key;
 mod link;
 mod log;
 mod mapping;
@@ -122,6 +123,9 @@ enum Command {
     /// API tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Keys that seal secrets at rest
+    #[command(subcommand)]
+    Key(key::Command),
     /// Print the completion script of a shell
     Completion(completion::Args),
 }
@@ -168,6 +172,7 @@ impl Cli {
             Command::Review(command) => command.run(&session).await,
             Command::Notice(command) => command.run(&session).await,
             Command::Token(command) => command.run(&session).await,
+            Command::Key(command) => command.run(&session).await,
             Command::Completion(args) => completion::run(&args),
         }
     }

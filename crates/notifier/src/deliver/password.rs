@@ -11,7 +11,7 @@ use store::{Store, StoreError, password_mail};
 use vault::{OpenError, Sealed, Vault};
 
 /// What the reconciler sealed it as, with the row's id.
-const PURPOSE: &str = "password_mail.password";
+const PURPOSE: &str = keys::purpose::MAILED_PASSWORD;
 /// Mails that are written in one go.
 const AT_ONCE: i64 = 100;
 

@@ -11,7 +11,7 @@ use local::mail::{Login, MailServer, Message, Options};
 use local::nats::Nats;
 use local::test_database::TestDatabase;
 use rollcall_notifier::config::{
-    Config, ConsoleConfig, DEFAULTS, DeliveryConfig, SmtpConfig, SweepConfig, TlsMode, vault,
+    Config, ConsoleConfig, DEFAULTS, DeliveryConfig, SmtpConfig, SweepConfig, TlsMode,
 };
 use rollcall_notifier::decide::{Event, Sweep, Teller};
 use rollcall_notifier::deliver::{Sender, Smtp};
@@ -143,7 +143,7 @@ impl World {
             bus: self.bus.clone(),
             due: Arc::new(Notify::new()),
             config: self.config.delivery,
-            vault: Arc::new(vault(&self.config.vault).unwrap()),
+            vault: Arc::new(keys::read(&self.config.vault).unwrap()),
         }
     }
 

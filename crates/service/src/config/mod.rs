@@ -1,6 +1,7 @@
 //! Configuration: defaults, then a file, then the environment, read once into plain values.
 
 mod environment;
+mod reference;
 mod sections;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 pub use environment::Environment;
 pub(crate) use environment::FILE_VARIABLE;
+pub use reference::reference;
 pub use sections::{
     ClientTls, DatabaseConfig, GrpcClientConfig, GrpcServerConfig, LogConfig, LogFormat, MetricsConfig,
     NatsConfig, ProcessConfig, ServerTls, VaultConfig, path_or_none, secret, secret_or_none,

@@ -152,6 +152,9 @@ pub struct VaultConfig {
     /// The keys themselves; meant for the environment.
     #[serde(default, deserialize_with = "secret_or_none")]
     pub keys: Option<SecretString>,
+    /// Ids of keys that are gone for good, with commas.
+    #[serde(default)]
+    pub lost_keys: String,
 }
 
 /// Reads a secret, for `#[serde(deserialize_with = "service::config::secret")]`. Its text is in no error.
@@ -219,13 +222,16 @@ fn targets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Targets, D::Err
     })
 }
 
+/// What a secret's reader expects; the reference knows secrets by it.
+pub(super) const SECRET: &str = "text (a secret made of digits alone needs quotes, also in a variable)";
+
 struct SecretVisitor;
 
 impl Visitor<'_> for SecretVisitor {
     type Value = SecretString;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text (a secret made of digits alone needs quotes, also in a variable)")
+        f.write_str(SECRET)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretString, E> {

@@ -3,11 +3,12 @@
 use chrono::TimeDelta;
 use domain::id::{DeliveryId, EventId, NoticeId, OrganizationId, RunId, TokenId};
 use domain::notice::{Kind, Letter, Notice};
+use domain::system_log::Csv;
 use rollcall_store::delivery::{self, Addressee, Mailing};
 use rollcall_store::idempotency::{self, Claim, Request};
 use rollcall_store::notice::About;
 use rollcall_store::outbox::Event;
-use rollcall_store::{console_session, inbox, notice, organization, outbox};
+use rollcall_store::{console_session, inbox, notice, organization, outbox, system_log};
 use uuid::Uuid;
 
 use crate::world::{World, id_of, november, numbered};
@@ -180,6 +181,33 @@ async fn old_mails_go_with_their_tries_but_not_what_waits_to_be_sent() {
         .await;
     assert_eq!(left, "1@contoso.com|due|1\n4@contoso.com|sent|1");
     assert_eq!(world.sql("SELECT count(*) FROM delivery_attempt").await, "2");
+}
+
+#[tokio::test]
+async fn old_entries_of_the_system_log_go_the_oldest_first() {
+    let world = World::new().await;
+    let mut connection = world.store.connection().await.unwrap();
+    let ids = [1, 2, 3, 9].map(|day| numbered(november(day), 1));
+    for (id, at) in ids.into_iter().zip([1, 2, 3, 9].map(november)) {
+        let entry = system_log::New {
+            id,
+            organization: ORGANIZATION,
+            at,
+            kind: domain::system_log::Kind::Removals,
+            actor: "sync",
+            title: "1 removed",
+            connection: None,
+            run: None,
+            records: 1,
+            accounts: Vec::new(),
+            csv: &Csv::default(),
+        };
+        system_log::insert(&mut connection, &entry).await.unwrap();
+    }
+    let before = id_of(november(9));
+    let mut purge = async || system_log::purge(&mut connection, before, 2).await.unwrap();
+    assert_eq!([purge().await, purge().await, purge().await], [2, 1, 0]);
+    assert_eq!(world.sql("SELECT id FROM system_log").await, ids[3].to_string());
 }
 
 #[tokio::test]
