@@ -51,24 +51,24 @@ fn keys<C: DeserializeOwned>(defaults: &str) -> Result<Vec<Key>, String> {
         .merge(layer("the chassis' defaults", CHASSIS_DEFAULTS).map_err(broken)?)
         .merge(layer("the service's defaults", defaults).map_err(broken)?);
     let own = without_chassis(&merged);
-    let mut found = note::<C>(&own)?;
-    found.extend(note::<Chassis>(&merged)?);
-    let explained = Comments::of(CHASSIS_DEFAULTS).over(Comments::of(defaults));
-    let by_type = Comments::of(TYPES);
-    let mut problems = strangers(&found, &explained, &merged);
+    let explained = Explained {
+        here: Comments::of(CHASSIS_DEFAULTS).over(Comments::of(defaults)),
+        by_type: Comments::of(TYPES),
+    };
+    let mut found = note::<C>(&own, &explained)?;
+    found.extend(note::<Chassis>(&merged, &explained)?);
+    let mut problems = strangers(&found, &explained.here, &merged);
     let mut all = Vec::new();
     for one in found {
-        let meaning = explained
-            .of_key(&one.path)
-            .or_else(|| by_type.of_key(&format!("{}.{}", one.owner, one.name())));
+        let meaning = explained.meaning(&one);
         if meaning.is_none() {
             problems.push(format!("{} is not explained", one.path));
         }
         let chassis = CHASSIS_SECTIONS.iter().any(|section| one.is_in(section));
         let needed = if chassis {
-            needed::<Chassis>(&merged, &one)
+            needed::<Chassis>(&merged, &explained, &one)
         } else {
-            needed::<C>(&own, &one)
+            needed::<C>(&own, &explained, &one)
         };
         all.push(Key {
             default: merged
@@ -86,13 +86,33 @@ fn keys<C: DeserializeOwned>(defaults: &str) -> Result<Vec<Key>, String> {
     Err(problems.join("; "))
 }
 
-fn note<C: DeserializeOwned>(defaults: &Figment) -> Result<Vec<Found>, String> {
-    walk::walk::<C>(defaults, None)
+/// What is written of keys: by the service and the chassis, and by the type.
+struct Explained {
+    here: Comments,
+    by_type: Comments,
+}
+
+impl Explained {
+    fn meaning(&self, key: &Found) -> Option<String> {
+        let by_type = || self.by_type.of_key(&format!("{}.{}", key.owner, key.name()));
+        self.here.of_key(&key.path).or_else(by_type)
+    }
+
+    /// A text that the key takes.
+    fn sample(&self, path: &str, owner: &str) -> Option<String> {
+        let name = path.rsplit('.').next().unwrap_or_default();
+        let by_type = || self.by_type.sample_of(&format!("{owner}.{name}"));
+        self.here.sample_of(path).or_else(by_type)
+    }
+}
+
+fn note<C: DeserializeOwned>(defaults: &Figment, explained: &Explained) -> Result<Vec<Found>, String> {
+    walk::walk::<C>(defaults, explained, None)
         .map_err(|error| format!("the type asks for what is not known here: {error}"))
 }
 
-fn needed<C: DeserializeOwned>(defaults: &Figment, key: &Found) -> Needed {
-    let can_go = |path: &str| walk::walk::<C>(defaults, Some(path)).is_ok();
+fn needed<C: DeserializeOwned>(defaults: &Figment, explained: &Explained, key: &Found) -> Needed {
+    let can_go = |path: &str| walk::walk::<C>(defaults, explained, Some(path)).is_ok();
     if defaults.contains(&key.path) || can_go(&key.path) {
         return Needed::No;
     }

@@ -1,4 +1,4 @@
-//! A deserializer that gives each key its default, and notes what it was asked for.
+//! A deserializer that gives each key its default, or what its explanation sets it to, and notes what it was asked for.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,6 +12,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
+use super::Explained;
 use crate::config::sections::SECRET;
 
 /// A key that a type has.
@@ -47,11 +48,13 @@ impl Found {
 /// The keys of a type, in its order. It fails where the type needs the key `without`, or a value that the defaults don't have.
 pub(super) fn walk<C: DeserializeOwned>(
     defaults: &Figment,
+    explained: &Explained,
     without: Option<&str>,
 ) -> Result<Vec<Found>, Error> {
     let walk = Walk {
         found: RefCell::default(),
         defaults,
+        explained,
         without,
     };
     let at = At {
@@ -97,6 +100,7 @@ fn paths_below(name: &str, inner: &Dict) -> impl Iterator<Item = String> {
 struct Walk<'a> {
     found: RefCell<Vec<Found>>,
     defaults: &'a Figment,
+    explained: &'a Explained,
     without: Option<&'a str>,
 }
 
@@ -132,7 +136,10 @@ impl At<'_> {
         self.note(kind.to_owned(), secret);
         match self.default() {
             Some(Value::String(_, text)) => visitor.visit_string(text),
-            _ => visitor.visit_str("x"),
+            _ => {
+                let sample = self.walk.explained.sample(&self.path, self.owner);
+                visitor.visit_string(sample.unwrap_or_default())
+            }
         }
     }
 
