@@ -365,9 +365,9 @@ mod tests {
             refused.message(),
             "this instance works on 1 calls already (grpc.calls); try again in a moment"
         );
-        memory.admit(true).unwrap();
+        drop(memory.admit(true).unwrap());
         drop(call);
-        memory.admit(false).unwrap();
+        drop(memory.admit(false).unwrap());
     }
 
     #[test]
