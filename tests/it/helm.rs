@@ -5,6 +5,7 @@ mod chart;
 mod connections;
 mod custom_resources;
 mod pods;
+mod probes;
 mod refusals;
 mod rendering;
 mod scaling;

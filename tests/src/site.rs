@@ -21,7 +21,21 @@ pub struct Site {
 impl Site {
     /// The stack that the tests of this process share.
     pub async fn shared() -> &'static Self {
-        SHARED.get_or_init(start_apart).await
+        SHARED.get_or_init(|| Self::apart(Self::builder)).await
+    }
+
+    /// A stack that outlives the test that happens to be the first: the mail server lives on its runtime.
+    pub async fn apart(builder: impl FnOnce() -> Builder + Send + 'static) -> Self {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(start_and_stay(builder(), send));
+        });
+        receive.await.expect("the stack did not start; see above")
     }
 
     /// A stack of a test's own.
@@ -94,20 +108,6 @@ impl Site {
         self.stack.check().unwrap();
         assert_eq!(self.stack.stop().await.unwrap(), Vec::<String>::new());
     }
-}
-
-/// On a runtime that outlives the test that happens to be the first: the mail server lives on it.
-async fn start_apart() -> Site {
-    let (send, receive) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(start_and_stay(Site::builder(), send));
-    });
-    receive.await.expect("the shared stack did not start; see above")
 }
 
 async fn start_and_stay(builder: Builder, tell: tokio::sync::oneshot::Sender<Site>) {

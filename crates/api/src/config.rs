@@ -1,6 +1,7 @@
 //! What api can be told; `defaults.toml` explains each key.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -44,6 +45,8 @@ pub struct Bootstrap {
 pub struct Console {
     /// Address and port.
     pub listen: SocketAddr,
+    /// Connections at a time; for one more, the one that has been idle the longest has to go.
+    pub connections: NonZeroUsize,
     /// Whether cookies are for https only.
     pub https: bool,
     /// Hours until a browser must sign in again.

@@ -59,6 +59,9 @@ pub enum Fault {
     /// Too many attempts.
     #[error("{0}")]
     TooMany(&'static str),
+    /// More was sent than is taken.
+    #[error("{0}")]
+    TooLarge(&'static str),
     /// This process is stopping.
     #[error("this copy of the API is stopping; ask again")]
     Stopping,
@@ -141,6 +144,12 @@ impl Fault {
             }
             Self::Conflict(_) => (Code::AlreadyExists, StatusCode::CONFLICT, "CONFLICT", false),
             Self::AtWork => (Code::Aborted, StatusCode::CONFLICT, "AT_WORK", true),
+            Self::TooLarge(_) => (
+                Code::ResourceExhausted,
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "TOO_LARGE",
+                false,
+            ),
             Self::TooMany(_) => (
                 Code::ResourceExhausted,
                 StatusCode::TOO_MANY_REQUESTS,

@@ -1,34 +1,7 @@
-#![doc = include_str!("../README.md")]
-
-mod api;
-mod backoff;
-mod command;
-mod environment;
-mod failure;
-mod output;
-mod page;
-mod show;
-mod suggest;
-mod table;
-mod words;
-mod yaml;
+//! `rollcall`.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::command::Cli;
-
 fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    Ok(match runtime.block_on(cli.run()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprint!("{}", failure.report());
-            ExitCode::from(failure.exit_code())
-        }
-    })
+    rollcall_cli::main()
 }

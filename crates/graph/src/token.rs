@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::id::TenantId;
 use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
+use secrecy::zeroize::Zeroize;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::{Mutex, MutexGuard};
@@ -224,9 +225,12 @@ impl TokenSource {
             ("scope", &self.scope),
             ("client_secret", secret.expose_secret()),
         ]);
-        let reply = transport.send(request, context).await?;
+        let mut reply = transport.send(request, context).await?;
         if reply.status == StatusCode::OK {
-            return self.read_token(&reply).map_err(Failed::stop);
+            let read = self.read_token(&reply).map_err(Failed::stop);
+            // It holds the token in plain text.
+            reply.body.zeroize();
+            return read;
         }
         Err(self.judge(&reply))
     }

@@ -42,6 +42,12 @@ impl Stopper {
         self.0.run_until_cancelled(future).await
     }
 
+    /// One that stops with this one, or before it by itself.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(self.0.child_token())
+    }
+
     /// A future of the stop that borrows nothing.
     pub(crate) fn into_stopped(self) -> impl Future<Output = ()> + Send + 'static {
         self.0.cancelled_owned()

@@ -7,6 +7,7 @@ pub mod config;
 pub mod drain;
 pub mod error;
 pub mod grpc;
+pub mod listen;
 pub mod metrics;
 pub mod process;
 pub mod retry;

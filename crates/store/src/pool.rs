@@ -42,7 +42,12 @@ impl Store {
         let options = PgConnectOptions::from_str(url)
             .map_err(StoreError::Url)?
             .application_name("rollcall")
-            .options([("statement_timeout", "120s"), ("jit", "off")]);
+            .options([
+                ("statement_timeout", "120s"),
+                // Whoever stops half-way, a frozen process above all, does not keep its locks for ever.
+                ("idle_in_transaction_session_timeout", "300s"),
+                ("jit", "off"),
+            ]);
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Self::ACQUIRE_TIMEOUT)

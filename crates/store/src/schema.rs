@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection, PgConnection};
-use tokio::time::Instant;
 
 use crate::{Store, StoreError};
 
@@ -19,8 +19,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(200);
 const LOCK_TIMEOUT: &str = "5s";
 /// Between two looks whether somebody has migrated.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// So often it is said what is waited for.
-const SAY_EVERY: Duration = Duration::from_secs(30);
+/// After so many looks it is said again what is waited for.
+const SAY_EVERY: u32 = 30;
 const RETRY_BASE: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -106,22 +106,20 @@ impl Store {
     }
 
     async fn wait_until_migrated(&self) -> Result<(), StoreError> {
-        let mut said: Option<(Vec<Migration>, Instant)> = None;
+        let (mut said, mut looks) = (Vec::new(), 0);
         loop {
             let missing = patiently(None, async || self.missing_migrations().await).await?;
             if missing.is_empty() {
                 return Ok(());
             }
-            let fresh =
-                |(before, at): &(Vec<Migration>, Instant)| *before == missing && at.elapsed() < SAY_EVERY;
-            if !said.as_ref().is_some_and(fresh) {
+            if said != missing || looks % SAY_EVERY == 0 {
                 tracing::warn!(
                     missing = list(&missing),
                     "waiting until the database is migrated, by rollcall-reconciler --migrate or by a service with \
                      database.migrate = true"
                 );
-                said = Some((missing, Instant::now()));
             }
+            (said, looks) = (missing, looks + 1);
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -195,22 +193,29 @@ async fn patiently<T>(
     patience: Option<Duration>,
     mut attempt: impl AsyncFnMut() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let (begun, mut pause) = (Instant::now(), RETRY_BASE);
+    let mut out_of_patience = pin!(async {
+        match patience {
+            Some(patience) => tokio::time::sleep(patience).await,
+            None => std::future::pending().await,
+        }
+    });
+    let mut pause = RETRY_BASE;
     loop {
         let error = match attempt().await {
             Ok(done) => return Ok(done),
+            Err(error) if error.is_lasting() => return Err(error),
             Err(error) => error,
         };
-        let out_of_patience = patience.is_some_and(|patience| begun.elapsed() + pause > patience);
-        if error.is_lasting() || out_of_patience {
-            return Err(error);
-        }
         tracing::warn!(
             error = &error as &dyn std::error::Error,
             wait_ms = pause.as_millis(),
             "the database is not ready for a start; trying again"
         );
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            biased;
+            () = &mut out_of_patience => return Err(error),
+            () = tokio::time::sleep(pause) => (),
+        }
         pause = RETRY_MAX.min(pause * 2);
     }
 }

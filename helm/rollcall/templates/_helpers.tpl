@@ -53,7 +53,7 @@ labels: {{- include "rollcall.labels" . | nindent 2 }}
 {{- end -}}
 
 {{- define "rollcall.serviceAccountName" -}}
-{{ .Values.serviceAccount.name | default (include "rollcall.fullname" .) }}
+{{ .Values.serviceAccount.name | default (ternary (include "rollcall.fullname" .) "default" .Values.serviceAccount.create) }}
 {{- end -}}
 
 {{/* Rollcall's own image: a digest is exact, a tag may move. */}}

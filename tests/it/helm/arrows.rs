@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::chart::{RENDERED, SERVICES, chosen, component_of, list, of_kind, pods, text, title};
+use super::chart::{RENDERED, SERVICES, chosen, component_of, list, of_kind, pods, render, text, title};
 use super::settings::sections;
 
 /// From, to, and at which port.
@@ -199,6 +199,20 @@ fn from_outside_nobody_comes_but_to_api_and_for_metrics_and_queues() {
             _ => BTreeSet::new(),
         };
         assert_eq!(from_outside, wanted, "{to}");
+    }
+}
+
+#[test]
+fn nobody_comes_from_outside_where_nobody_is_named() {
+    let over = "networkPolicy: {apiFrom: [], metricsFrom: [], kedaFrom: []}";
+    let objects = render("everything", over).unwrap().objects;
+    for (to, policy) in policies(&objects) {
+        for rule in list(&policy["ingress"]) {
+            assert!(
+                !inside(&objects, &rule["from"]).is_empty(),
+                "{to}: anyone may come: {rule}"
+            );
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -81,8 +82,11 @@ impl Collector {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let kept = Kept::default();
         let router = Server::builder()
-            .add_service(TraceServiceServer::new(kept.clone()))
-            .add_service(MetricsServiceServer::new(kept.clone()));
+            // Other collectors pack what they hand on.
+            .add_service(TraceServiceServer::new(kept.clone()).accept_compressed(CompressionEncoding::Gzip))
+            .add_service(
+                MetricsServiceServer::new(kept.clone()).accept_compressed(CompressionEncoding::Gzip),
+            );
         let server = tokio::spawn(async move {
             router
                 .serve_with_incoming(TcpListenerStream::new(listener))

@@ -147,15 +147,16 @@ async fn told(prometheus: &Prometheus) -> BTreeSet<String> {
 }
 
 async fn scraped_and_exported_alike(prometheus: &Prometheus, sink: &Collector) {
-    let mut last = (BTreeSet::new(), BTreeSet::new());
+    let mut differing = BTreeSet::new();
     let found = until("the same metrics come both ways", async || {
-        last = (told(prometheus).await, sink.metrics());
-        let done = last.0 == last.1 && last.0.contains("rollcall_run_duration_seconds");
-        Some(last.0.clone()).filter(|_| done).or_else(|| {
-            let differ: Vec<_> = last.0.symmetric_difference(&last.1).collect();
+        let (scraped, exported) = (told(prometheus).await, sink.metrics());
+        let differ: BTreeSet<String> = scraped.symmetric_difference(&exported).cloned().collect();
+        if differ != differing {
             eprintln!("not both ways yet: {differ:?}");
-            None
-        })
+            differing.clone_from(&differ);
+        }
+        let whole = differ.is_empty() && scraped.contains("rollcall_run_duration_seconds");
+        whole.then_some(scraped)
     })
     .await;
     assert!(found.len() > 40, "{found:#?}");
@@ -249,11 +250,12 @@ async fn all_rules(prometheus: &Prometheus) {
         .into();
     let mut last = BTreeSet::new();
     until("both alerts are there, and no other", async || {
-        last = prometheus.alerts().await;
-        (last == wanted).then_some(()).or_else(|| {
-            eprintln!("alerts: {last:?}");
-            None
-        })
+        let alerts = prometheus.alerts().await;
+        if alerts != last {
+            eprintln!("alerts: {alerts:?}");
+            last.clone_from(&alerts);
+        }
+        (alerts == wanted).then_some(())
     })
     .await;
 }

@@ -35,7 +35,7 @@ pub fn names(expression: &str) -> Names {
             Token::Word(word) if GROUPING.contains(&word.as_str()) => {
                 at = labels(&tokens, at, ')', &mut names.labels);
             }
-            Token::Word(word) if next == Some(&Token::Sign('(')) || OPERATORS.contains(&word.as_str()) => (),
+            Token::Word(word) if is_called(next) || OPERATORS.contains(&word.as_str()) => (),
             Token::Word(word) => {
                 names.metrics.insert(word.clone());
             }
@@ -50,6 +50,15 @@ pub fn names(expression: &str) -> Names {
         }
     }
     names
+}
+
+/// Whether this follows a function's name: its arguments, or what it groups by.
+fn is_called(next: Option<&Token>) -> bool {
+    match next {
+        Some(Token::Sign(sign)) => *sign == '(',
+        Some(Token::Word(word)) => ["by", "without"].contains(&word.as_str()),
+        Some(Token::Text) | None => false,
+    }
 }
 
 /// Takes the words up to the closing sign as labels; where it stands.

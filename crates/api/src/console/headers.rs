@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
-use super::Console;
 use super::respond::Problem;
+use super::{Console, LARGEST_FORM};
 use crate::fault::Fault;
 
 /// For an answer to be ready.
@@ -73,10 +73,27 @@ async fn answer(request: Request, next: Next) -> Response {
         })
         .into_response();
     }
+    if announced(request.headers()).is_some_and(|length| length > LARGEST_FORM) {
+        return too_large();
+    }
     match tokio::time::timeout(LIMIT, next.run(request)).await {
+        // It did not say how long it is, and was. What reads forms says so in a line of its own.
+        Ok(response) if response.status() == StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         Ok(response) => response,
         Err(_) => Problem(Fault::TooMany("the answer took too long; try again in a moment")).into_response(),
     }
+}
+
+/// How long a form says it is.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large() -> Response {
+    Problem(Fault::TooLarge(
+        "a form may have 64 KiB at most; choose or write less at once, or use the command line",
+    ))
+    .into_response()
 }
 
 /// Whether a form was sent by a page of ours, as far as the browser tells. Programs tell nothing; they have no cookie

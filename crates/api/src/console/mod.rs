@@ -56,13 +56,16 @@ pub async fn listen(app: &App, config: config::Console) -> anyhow::Result<Socket
         .local_addr()
         .context("the console's address can't be read")?;
     let limiter = Arc::new(Limiter::new(config.sign_ins_per_minute));
+    let connections = config.connections;
     let router = router(Console {
         app: app.clone(),
         config,
         limiter,
     });
-    app.tasks
-        .spawn("console", serve::serve(app.clone(), listener, router));
+    app.tasks.spawn(
+        "console",
+        serve::serve(app.clone(), listener, router, connections),
+    );
     Ok(address)
 }
 

@@ -57,6 +57,7 @@ impl IntoResponse for Problem {
             StatusCode::FORBIDDEN => "Not allowed",
             StatusCode::BAD_REQUEST => "Something in the request can’t be",
             StatusCode::CONFLICT => "Not possible just now",
+            StatusCode::PAYLOAD_TOO_LARGE => "Too much at once",
             StatusCode::TOO_MANY_REQUESTS => "One moment",
             StatusCode::SERVICE_UNAVAILABLE => "Not available just now",
             _ => "Something went wrong",

@@ -48,6 +48,7 @@ impl Browser {
             listen: ([127, 0, 0, 1], 0).into(),
             https: false,
             session_hours: 12,
+            connections: 16.try_into().unwrap(),
             sign_ins_per_minute: 3,
         };
         let limiter = Arc::new(Limiter::new(config.sign_ins_per_minute));

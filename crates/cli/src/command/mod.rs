@@ -13,7 +13,7 @@ mod export;
 mod failed;
 mod follow;
 mod group;
-mod import;
+pub mod import;
 mod key;
 mod link;
 mod log;

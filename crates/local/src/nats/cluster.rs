@@ -1,6 +1,5 @@
 //! Several nats-servers that are one: streams can be kept by more than one of them.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -118,11 +117,11 @@ fn options(home: &Path, number: usize, durability: Durability, member: Member) -
 
 /// What a member's configuration says on top.
 pub(super) fn section(member: &Member) -> String {
-    let mut routes = String::new();
-    for port in member.routes.iter().filter(|port| **port != member.port) {
-        // Writing to a string can't fail.
-        write!(routes, "\"nats-route://127.0.0.1:{port}\" ").ok();
-    }
+    let others = member.routes.iter().filter(|port| **port != member.port);
+    let routes: Vec<_> = others
+        .map(|port| format!("\"nats-route://127.0.0.1:{port}\""))
+        .collect();
+    let routes = routes.join(", ");
     format!(
         "http: \"127.0.0.1:{}\"\ncluster {{\n  name: {NAME}\n  listen: \"127.0.0.1:{}\"\n  routes: [{routes}]\n}}\n",
         member.monitor, member.port

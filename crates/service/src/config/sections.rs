@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use secrecy::SecretString;
@@ -59,10 +60,28 @@ pub struct MetricsConfig {
 pub struct GrpcServerConfig {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Connections at a time; for one more, the one that has been idle the longest has to go.
+    pub connections: NonZeroUsize,
     /// Calls at a time on one connection; more wait.
-    pub concurrency_per_connection: usize,
+    pub concurrency_per_connection: NonZeroU32,
+    /// Calls at a time on all connections; more are refused.
+    pub calls: NonZeroUsize,
+    /// MiB of messages that all calls together may be sending or leaving untaken; more are refused.
+    pub memory_mib: NonZeroUsize,
+    /// Seconds until a new connection must have said that it speaks HTTP/2, its TLS included.
+    pub handshake_seconds: NonZeroU64,
     /// Seconds until an answer must have begun (a stream may then go on).
-    pub request_timeout_seconds: u64,
+    pub request_timeout_seconds: NonZeroU64,
+    /// Seconds that a caller may pause within a request, or leave a part of an answer untaken.
+    pub stall_seconds: NonZeroU64,
+    /// Seconds after which a connection without a sign of life is asked for one.
+    pub keepalive_seconds: NonZeroU64,
+    /// Seconds after which a connection without a call is ended.
+    pub idle_seconds: NonZeroU64,
+    /// Seconds after which a connection takes no more calls, give or take a tenth, so that callers come to new copies.
+    pub age_seconds: NonZeroU64,
+    /// Seconds that the calls of such a connection then have.
+    pub age_grace_seconds: NonZeroU64,
     /// TLS; without it the port speaks plain HTTP/2.
     #[serde(default)]
     pub tls: Option<ServerTls>,

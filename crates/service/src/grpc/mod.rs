@@ -1,8 +1,11 @@
 //! gRPC: the port on which a service answers, and the channels to others.
 
 mod client;
+mod connection;
+mod deadline;
 mod health;
 mod late;
+mod memory;
 mod observe;
 mod server;
 mod surface;
@@ -16,7 +19,8 @@ pub(crate) use server::{Port, Serving};
 pub use surface::Surface;
 pub use tls::TlsError;
 
-/// The largest message that a server or client of ours decodes, in bytes. tonic's own default, stated.
+/// The largest message that a server or client of ours takes, in bytes. tonic's own default, stated; a server of ours refuses
+/// a larger one when it begins.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]

@@ -25,15 +25,23 @@ type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone)]
 pub(super) struct Observe {
     stopper: Stopper,
+    /// The end of the connection; the stop is one.
+    end: Stopper,
     duration: Timer,
 }
 
 impl Observe {
     pub(super) fn new(stopper: Stopper) -> Self {
         Self {
+            end: stopper.clone(),
             stopper,
             duration: timer(CALLS, "Calls answered, until their last byte."),
         }
+    }
+
+    /// The same for a connection that may end by itself.
+    pub(super) fn of_connection(&self, end: Stopper) -> Self {
+        Self { end, ..self.clone() }
     }
 }
 
@@ -77,7 +85,8 @@ where
             request.headers(),
             self.observe.duration.clone(),
         );
-        let stopped: Stopped = Box::pin(self.observe.stopper.clone().into_stopped());
+        let stopper = self.observe.stopper.clone();
+        let ended: Stopped = Box::pin(self.observe.end.clone().into_stopped());
         Box::pin(async move {
             let response = inner.call(request).instrument(call.span.clone()).await?;
             // An error without a stream comes in the headers alone.
@@ -85,7 +94,8 @@ where
             Ok(response.map(|inner| ObservedBody {
                 inner,
                 call,
-                stopped,
+                stopper,
+                end: ended,
                 ended: false,
             }))
         })
@@ -187,7 +197,8 @@ fn is_our_fault(code: Code) -> bool {
 pub(super) struct ObservedBody<B> {
     inner: B,
     call: Call,
-    stopped: Stopped,
+    stopper: Stopper,
+    end: Stopped,
     ended: bool,
 }
 
@@ -216,10 +227,11 @@ where
             }
             return Poll::Ready(frame);
         }
-        // Nothing to send just now, and the process drains: a live stream would keep it until it is killed.
-        ready!(self.stopped.as_mut().poll(context));
+        // Nothing to send just now, and the process drains or the connection ends: a live stream would keep it until it is
+        // killed.
+        ready!(self.end.as_mut().poll(context));
         self.ended = true;
-        let trailers = draining();
+        let trailers = ending(&self.stopper);
         self.call.note(&trailers);
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
@@ -233,9 +245,13 @@ where
     }
 }
 
-fn draining() -> HeaderMap {
+fn ending(stopper: &Stopper) -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    let status = Status::unavailable("this instance is stopping; call again to reach another");
+    let status = Status::unavailable(if stopper.is_stopped() {
+        "this instance is stopping; call again to reach another"
+    } else {
+        "this connection has become too old; call again on a new one"
+    });
     // Our own text of plain ASCII always fits into a header.
     drop(status.add_header(&mut trailers));
     trailers

@@ -1,24 +1,24 @@
 //! The gRPC port: bound first; health is answered while the service starts, the rest when it has.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tonic::server::NamedService as _;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
+use super::connection::Common;
 use super::health::{Health, STARTING};
 use super::late::Late;
+use super::memory::Memory;
 use super::observe::Observe;
 use super::surface::Surface;
 use super::tls::{self, TlsError};
 use crate::config::GrpcServerConfig;
 use crate::drain::{Stopper, Tasks};
-
-const KEEPALIVE: Duration = Duration::from_secs(30);
-const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
+use crate::listen::{self, Places};
 
 /// Why the gRPC port could not be opened or served.
 #[derive(Debug, thiserror::Error)]
@@ -32,25 +32,20 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// The TLS files cannot be read.
+    /// The TLS files cannot be used.
     #[error("cannot set up TLS (grpc.tls)")]
-    TlsFiles(#[source] TlsError),
-    /// The TLS files are not what they should be.
-    #[error("cannot use the TLS files (grpc.tls)")]
-    Tls(#[source] tonic::transport::Error),
+    Tls(#[source] TlsError),
     /// The descriptors given for reflection are broken.
     #[error("cannot describe the services for reflection")]
     Reflection(#[source] tonic_reflection::server::Error),
-    /// Serving ended by an error.
-    #[error("serving gRPC failed")]
-    Serve(#[source] tonic::transport::Error),
 }
 
 /// A bound port, and the health that will be told on it.
 pub(crate) struct Port {
     listener: TcpListener,
     address: SocketAddr,
-    server: Server,
+    config: Arc<GrpcServerConfig>,
+    tls: Option<TlsAcceptor>,
     health_service: HealthService,
     health: Health,
 }
@@ -60,7 +55,8 @@ type HealthService = tonic_health::pb::health_server::HealthServer<tonic_health:
 impl Port {
     /// Binds the port of `config`. Nobody is answered before [`serve`](Self::serve).
     pub(crate) async fn bind(config: &GrpcServerConfig) -> Result<Self, ServeError> {
-        let server = limited(config)?;
+        let tls = config.tls.as_ref().map(tls::server).transpose();
+        let tls = tls.map_err(ServeError::Tls)?;
         let unbound = |source| ServeError::Bind {
             listen: config.listen,
             source,
@@ -78,7 +74,8 @@ impl Port {
         Ok(Self {
             listener,
             address,
-            server,
+            config: Arc::new(config.clone()),
+            tls,
             health_service,
             health,
         })
@@ -87,21 +84,6 @@ impl Port {
     /// The health told here.
     pub(crate) fn health(&self) -> Health {
         self.health.clone()
-    }
-}
-
-fn limited(config: &GrpcServerConfig) -> Result<Server, ServeError> {
-    let server = Server::builder()
-        .timeout(Duration::from_secs(config.request_timeout_seconds))
-        .concurrency_limit_per_connection(config.concurrency_per_connection)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER));
-    match &config.tls {
-        None => Ok(server),
-        Some(files) => {
-            let tls = tls::server(files).map_err(ServeError::TlsFiles)?;
-            server.tls_config(tls).map_err(ServeError::Tls)
-        }
     }
 }
 
@@ -117,16 +99,32 @@ impl Port {
             health: self.health,
             routes: routes.clone(),
         };
-        let incoming = TcpIncoming::from(self.listener)
-            .with_nodelay(Some(true))
-            .with_keepalive(Some(KEEPALIVE));
-        let server = self.server.layer(Observe::new(stopper.clone()));
-        let stop = closing.clone().into_stopped();
+        let common = Common {
+            memory: Memory::new(
+                self.config.calls.get(),
+                self.config.memory_mib.get().saturating_mul(1024 * 1024),
+            ),
+            config: self.config,
+            tls: self.tls,
+            routes,
+            observe: Observe::new(stopper.clone()),
+            stopper: stopper.clone(),
+            closing: closing.clone(),
+        };
+        let (listener, connections) = (self.listener, tasks.clone());
         tasks.spawn("grpc", async move {
-            let serving = server.serve_with_incoming_shutdown(routes, incoming, stop);
-            serving.await.map_err(ServeError::Serve)
+            accept(&listener, &common, &connections).await;
+            Ok::<_, Infallible>(())
         });
         serving
+    }
+}
+
+/// Until the port closes; then nobody is accepted any more, and the connections end by themselves.
+async fn accept(listener: &TcpListener, common: &Common, tasks: &Tasks) {
+    let places = Places::new("grpc.connections", common.config.connections.get());
+    while let Some((stream, place)) = listen::accept(listener, &places, &common.closing).await {
+        tasks.spawn("grpc-connection", common.clone().serve(stream, place));
     }
 }
 

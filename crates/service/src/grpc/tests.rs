@@ -1,3 +1,5 @@
+mod limits;
+
 use std::convert::Infallible;
 use std::path::Path;
 use std::task::Poll;
@@ -30,17 +32,31 @@ struct Served {
     tasks: Tasks,
 }
 
+/// As the defaults have it.
+fn config(listen: std::net::SocketAddr, tls: Option<ServerTls>) -> GrpcServerConfig {
+    let environment = crate::config::Environment::default();
+    let sources = crate::config::Sources {
+        defaults: "",
+        file: None,
+        environment: &environment,
+    };
+    let loaded = crate::config::load::<std::collections::BTreeMap<String, String>>(sources).unwrap();
+    GrpcServerConfig {
+        listen,
+        tls,
+        ..loaded.chassis.grpc
+    }
+}
+
 async fn served(tls: Option<ServerTls>) -> Served {
     served_with(tls, Surface::new()).await
 }
 
 async fn served_with(tls: Option<ServerTls>, surface: Surface) -> Served {
-    let config = GrpcServerConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        concurrency_per_connection: 8,
-        request_timeout_seconds: 10,
-        tls,
-    };
+    served_by(config("127.0.0.1:0".parse().unwrap(), tls), surface).await
+}
+
+async fn served_by(config: GrpcServerConfig, surface: Surface) -> Served {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let stopper = Stopper::new();
     let tasks = Tasks::new(stopper.clone());
@@ -104,12 +120,7 @@ async fn health_says_serving_only_while_nothing_holds_it() {
 
 #[tokio::test]
 async fn a_port_tells_its_health_while_the_service_starts_and_refuses_other_calls_for_now() {
-    let config = GrpcServerConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        concurrency_per_connection: 8,
-        request_timeout_seconds: 10,
-        tls: None,
-    };
+    let config = config("127.0.0.1:0".parse().unwrap(), None);
     let stopper = Stopper::new();
     let tasks = Tasks::new(stopper.clone());
     let port = Port::bind(&config).await.unwrap();
@@ -261,13 +272,7 @@ async fn a_live_stream_ends_when_the_process_drains_and_does_not_keep_it() {
 async fn a_taken_port_is_one_clear_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
-    let config = GrpcServerConfig {
-        listen,
-        concurrency_per_connection: 1,
-        request_timeout_seconds: 1,
-        tls: None,
-    };
-    let error = Port::bind(&config).await.err().unwrap();
+    let error = Port::bind(&config(listen, None)).await.err().unwrap();
     let text = crate::error::chain(&error).to_string();
     assert!(
         text.starts_with(&format!(

@@ -1,8 +1,14 @@
 //! TLS from files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ServerConfig, VerifierBuilderError, WebPkiClientVerifier};
+use tokio_rustls::TlsAcceptor;
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use crate::config::{ClientTls, ServerTls};
 
@@ -21,14 +27,82 @@ pub enum TlsError {
     /// One of certificate and key is missing.
     #[error("tls.cert and tls.key come together: set both or neither")]
     HalfIdentity,
+    /// A file does not hold what it should.
+    #[error("the TLS file {} holds no {what} in PEM", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Option<rustls::pki_types::pem::Error>,
+    },
+    /// Certificate and key can't be used, or do not belong together.
+    #[error("tls.cert {} and tls.key {} can't be used together", cert.display(), key.display())]
+    Identity {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls::Error,
+    },
+    /// The CA can't be used to check callers.
+    #[error("tls.client_ca {} can't be used", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: VerifierBuilderError,
+    },
 }
 
-pub(super) fn server(tls: &ServerTls) -> Result<ServerTlsConfig, TlsError> {
-    let config = ServerTlsConfig::new().identity(identity(&tls.cert, &tls.key)?);
-    match &tls.client_ca {
-        None => Ok(config),
-        Some(ca) => Ok(config.client_ca_root(Certificate::from_pem(read(ca)?))),
+pub(super) fn server(tls: &ServerTls) -> Result<TlsAcceptor, TlsError> {
+    let builder = ServerConfig::builder();
+    let builder = match &tls.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates(path)?);
+            let verifier = WebPkiClientVerifier::builder(roots.into()).build();
+            builder.with_client_cert_verifier(verifier.map_err(|source| TlsError::Authority {
+                path: path.clone(),
+                source,
+            })?)
+        }
+    };
+    let key = PrivateKeyDer::from_pem_slice(&read(&tls.key)?).map_err(|source| TlsError::Content {
+        path: tls.key.clone(),
+        what: "private key",
+        source: Some(source),
+    })?;
+    let mut config = builder
+        .with_single_cert(certificates(&tls.cert)?, key)
+        .map_err(|source| TlsError::Identity {
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+            source,
+        })?;
+    config.alpn_protocols.push(b"h2".to_vec());
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let broken = |source| TlsError::Content {
+        path: path.to_owned(),
+        what: "certificate",
+        source,
+    };
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<_, _>>()
+        .map_err(|source| broken(Some(source)))?;
+    if certificates.is_empty() {
+        return Err(broken(None));
     }
+    Ok(certificates)
 }
 
 pub(super) fn client(tls: &ClientTls) -> Result<ClientTlsConfig, TlsError> {
