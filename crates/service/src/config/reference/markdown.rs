@@ -15,8 +15,7 @@ pub(super) fn page(name: &str, keys: &[Key]) -> String {
         }
     }
     for section in sections {
-        page.push_str(&format!("\n### `[{section}]`\n\n"));
-        page.push_str(HEAD);
+        page.extend(["\n### `[", section, "]`\n\n", HEAD]);
         let of_it = keys.iter().filter(|key| key.found.section() == section);
         page.extend(of_it.map(line));
     }
