@@ -7,13 +7,17 @@ const HEAD: &str = "| key | variable | value | default | meaning |\n| --- | --- 
 /// A service's page: a table for each section.
 pub(super) fn page(name: &str, keys: &[Key]) -> String {
     let mut page = format!("## rollcall-{name}\n");
-    let mut section = "";
-    for key in keys {
-        if key.found.section() != section {
-            section = key.found.section();
-            page.extend(["\n### `[", section, "]`\n\n", HEAD]);
+    // A section inside another may stand between that one's keys.
+    let mut sections: Vec<&str> = Vec::new();
+    for section in keys.iter().map(|key| key.found.section()) {
+        if !sections.contains(&section) {
+            sections.push(section);
         }
-        page.push_str(&line(key));
+    }
+    for section in sections {
+        page.extend(["\n### `[", section, "]`\n\n", HEAD]);
+        let of_it = keys.iter().filter(|key| key.found.section() == section);
+        page.extend(of_it.map(line));
     }
     page
 }

@@ -247,7 +247,7 @@ impl<'de> Deserializer<'de> for At<'_> {
     }
 
     numbers! {
-        deserialize_u8: Some(u8::MAX.into()),
+        deserialize_u8: None,
         deserialize_u16: Some(u16::MAX.into()),
         deserialize_u32: None,
         deserialize_u64: None,
