@@ -1,7 +1,8 @@
-//! One address for several copies, as a Kubernetes Service is: each connection goes to the next copy that takes it, and stays
-//! with it. What is said on it is nobody's business here.
+//! One address for several copies, as a Kubernetes Service is: each connection goes to the next copy that is ready and takes
+//! it, and stays with it. What is said on it is nobody's business here.
 
 use std::io;
+use std::path::PathBuf;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -25,6 +26,15 @@ pub enum Error {
     },
 }
 
+/// A copy to lead to.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    /// `127.0.0.1:PORT`.
+    pub address: String,
+    /// Exists while the copy is ready, or was until it was stopped.
+    pub ready: PathBuf,
+}
+
 /// A running balancer. Dropping it ends it with its connections.
 #[derive(Debug)]
 pub struct Balancer {
@@ -33,8 +43,8 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Listens on a free port for connections to the copies at these addresses.
-    pub async fn start(copies: Vec<String>) -> Result<Self, Error> {
+    /// Listens on a free port for connections to these copies.
+    pub async fn start(copies: Vec<Copy>) -> Result<Self, Error> {
         let port = Port::reserve()?;
         let address = port.address();
         let listener = TcpListener::bind(&address)
@@ -54,7 +64,7 @@ impl Balancer {
     }
 }
 
-async fn accept(listener: TcpListener, mut copies: Vec<String>) {
+async fn accept(listener: TcpListener, mut copies: Vec<Copy>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -71,9 +81,9 @@ async fn accept(listener: TcpListener, mut copies: Vec<String>) {
 
 /// Carries a connection to the first of `copies` that takes it. With none of them it ends, as one to a Service without
 /// endpoints does.
-async fn pass(mut client: TcpStream, copies: Vec<String>) {
-    for copy in copies {
-        if let Ok(mut server) = TcpStream::connect(&copy).await {
+async fn pass(mut client: TcpStream, copies: Vec<Copy>) {
+    for copy in copies.into_iter().filter(|copy| copy.ready.exists()) {
+        if let Ok(mut server) = TcpStream::connect(&copy.address).await {
             client.set_nodelay(true).ok();
             server.set_nodelay(true).ok();
             // That one side has gone is the usual end.

@@ -292,7 +292,7 @@ impl Stack {
         let mut balancers = BTreeMap::new();
         for service in Service::ALL.into_iter().filter(|_| builder.balanced) {
             let copies = places.iter().filter(|place| place.service == service);
-            let copies = copies.map(Place::grpc_address).collect();
+            let copies = copies.map(|place| place.to_balance(&home)).collect();
             balancers.insert(service, Balancer::start(copies).await?);
         }
         let around = surroundings(&home, &parts, &places, &balancers, &token, &builder)?;

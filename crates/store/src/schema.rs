@@ -72,16 +72,16 @@ impl Store {
     /// # Errors
     /// What trying again does not mend, and the last failure when the patience has run out.
     pub async fn migrate_within(&self, patience: Duration) -> Result<Vec<Migration>, StoreError> {
-        patiently(Some(patience), async || self.migrate_now().await).await
+        patiently(Some(patience), async || self.migrate_once().await).await
     }
 
     /// Brings the schema up to date, in one attempt. Several processes may do so at once; one wins, the others wait for it
     /// and then have nothing to do.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.migrate_now().await.map(drop)
+        self.migrate_once().await.map(drop)
     }
 
-    async fn migrate_now(&self) -> Result<Vec<Migration>, StoreError> {
+    async fn migrate_once(&self) -> Result<Vec<Migration>, StoreError> {
         // A connection of its own: it has no time limit for a statement, and its end gives the lock back whatever happened.
         let options = self.connect_options().application_name("rollcall-migrate");
         let options = options.options([("statement_timeout", "0"), ("lock_timeout", LOCK_TIMEOUT)]);
@@ -106,13 +106,13 @@ impl Store {
     }
 
     async fn wait_until_migrated(&self) -> Result<(), StoreError> {
-        let (mut said, mut looks) = (Vec::new(), 0);
+        let (mut said, mut looks) = (Vec::new(), 0_u32);
         loop {
             let missing = patiently(None, async || self.missing_migrations().await).await?;
             if missing.is_empty() {
                 return Ok(());
             }
-            if said != missing || looks % SAY_EVERY == 0 {
+            if said != missing || looks.is_multiple_of(SAY_EVERY) {
                 tracing::warn!(
                     missing = list(&missing),
                     "waiting until the database is migrated, by rollcall-reconciler --migrate or by a service with \

@@ -63,8 +63,8 @@ async fn everything_is_restarted_one_by_one_under_load_and_nobody_notices() {
         "{:?} runs, {looks} looks, {tokens} tokens, {applies} calls of the command line",
         runs.each_ref().map(Vec::len)
     );
-    // Each service was away three times: less would be no load.
-    assert!(runs.iter().all(|runs| runs.len() >= 3) && looks > 50 && tokens > 30 && applies > 4);
+    // Less would be no load for twelve restarts.
+    assert!(runs.iter().all(|runs| runs.len() > 2) && looks > 50 && tokens > 30 && applies > 4);
 
     settled::rest(&site).await;
     for (world, runs) in worlds.iter().zip(&runs) {

@@ -43,14 +43,14 @@ pub async fn rest(site: &Site) {
     }
 }
 
-/// One event for each run, one notice and one mail for each full one, and each mail came once.
+/// One event for each run that was no preview, one notice and one mail for each full one, and each mail came once.
 pub async fn check_told(site: &Site, worlds: &[World]) {
     let wrong = "SELECT run.id, run.kind, e.events, n.notices FROM run,
          LATERAL (SELECT count(*) AS events FROM outbox
                   WHERE outbox.run_id = run.id AND subject LIKE 'rollcall.run.finished.%') e,
          LATERAL (SELECT count(*) AS notices FROM notice
                   WHERE notice.run_id = run.id AND notice.kind = 'run_finished') n
-         WHERE events <> 1 OR (run.kind = 'full' AND notices <> 1)";
+         WHERE run.kind IN ('full', 'delta') AND events <> 1 OR run.kind = 'full' AND notices <> 1";
     assert_eq!(site.sql(wrong).await, "", "not one event and one notice each");
     for world in worlds {
         let wrong = format!(
@@ -73,9 +73,16 @@ pub async fn check_told(site: &Site, worlds: &[World]) {
     }
 }
 
+/// A client of ours at all servers of a cluster.
+pub async fn client(nats: &str) -> async_nats::Client {
+    let servers = nats.split(',').map(|url| url.parse().unwrap());
+    let servers: Vec<async_nats::ServerAddr> = servers.collect();
+    async_nats::connect(servers).await.unwrap()
+}
+
 /// The broker has each event of the outbox, once, and no message waits or is in anybody's hands.
 pub async fn check_bus(site: &Site, nats: &str) {
-    let client = async_nats::connect(nats).await.unwrap();
+    let client = client(nats).await;
     let jetstream = async_nats::jetstream::new(client);
     let stream = jetstream.get_stream(bus::streams::EVENTS).await.unwrap();
     let all = stream.cached_info().state.messages;

@@ -10,6 +10,8 @@ use local::Durability;
 use local::nats::{Nats, NatsCluster};
 use uuid::Uuid;
 
+use super::settled;
+
 async fn connect(url: &str, replicas: usize) -> Result<Bus, ConnectError> {
     let options = Options {
         url: url.to_owned().into(),
@@ -43,7 +45,7 @@ async fn keepers(jetstream: &async_nats::jetstream::Context) -> Vec<usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_number_of_replicas_changes_the_streams_and_their_queues() {
     let cluster = NatsCluster::start_temporary(3, Durability::Fast).await.unwrap();
-    let client = async_nats::connect(cluster.url()).await.unwrap();
+    let client = settled::client(&cluster.url()).await;
     let jetstream = async_nats::jetstream::new(client);
     let one = connected(&cluster.url(), 1).await;
     for spec in ALL {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::environment::{self, Listen, Surroundings};
+use crate::balancer;
 use crate::home::{Home, PortBook};
 use crate::port::Port;
 use crate::process::{Process, Program, StopWith};
@@ -107,9 +108,12 @@ impl Place {
         format!("{}://{address}", self.scheme)
     }
 
-    /// `127.0.0.1:PORT` of its gRPC side.
-    pub(super) fn grpc_address(&self) -> String {
-        self.grpc.address()
+    /// Its gRPC side, for a balancer.
+    pub(super) fn to_balance(&self, home: &Home) -> balancer::Copy {
+        balancer::Copy {
+            address: self.grpc.address(),
+            ready: home.address_file(&self.name()),
+        }
     }
 
     /// `http://127.0.0.1:PORT` of the console, for api.
