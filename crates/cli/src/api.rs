@@ -234,7 +234,7 @@ pub fn passes(status: &Status) -> bool {
 /// Whether the connection ended before the answer came: what api itself says has no cause here.
 fn is_lost(status: &Status) -> bool {
     let mut causes = std::iter::successors(status.source(), |error| (*error).source());
-    status.source().is_some() && !causes.any(|error| error.is::<tonic::TimeoutExpired>())
+    status.source().is_some() && !causes.any(<dyn std::error::Error>::is::<tonic::TimeoutExpired>)
 }
 
 fn address(access: &Access) -> Result<String, Failure> {

@@ -69,12 +69,11 @@ impl StoreError {
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         match self {
-            Self::Url(_) => true,
             Self::Statement(error)
             | Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
                 is_refusal(error)
             }
-            Self::Migrate(_) => true,
+            Self::Url(_) | Self::Migrate(_) => true,
             _ => false,
         }
     }

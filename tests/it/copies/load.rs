@@ -85,7 +85,6 @@ async fn run(world: &World, kind: RunKind) -> Run {
     let request = ApplyRunRequest {
         run_id: id.clone(),
         idempotency_key: Uuid::now_v7().to_string(),
-        ..ApplyRunRequest::default()
     };
     let applied = retried(async || world.runs().apply_run(world.call(request.clone())).await).await;
     applied.unwrap_or_else(|status| panic!("the plan of {id} is not applied: {status}"));

@@ -45,7 +45,7 @@ impl Raw {
     /// Whether the other side ends the connection in time.
     pub async fn is_cut_within(&mut self, limit: Duration) -> bool {
         let end = async {
-            let mut bytes = [0; 16 * 1024];
+            let mut bytes = [0; 4 * 1024];
             while self.stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
         };
         self.over |= tokio::time::timeout(limit, end).await.is_ok();
@@ -56,7 +56,7 @@ impl Raw {
     pub async fn read_until(&mut self, end: &str) -> String {
         let mut all = Vec::new();
         let read = async {
-            let mut bytes = [0; 16 * 1024];
+            let mut bytes = [0; 4 * 1024];
             loop {
                 match self.stream.read(&mut bytes).await {
                     Ok(count) if count > 0 => all.extend_from_slice(&bytes[..count]),

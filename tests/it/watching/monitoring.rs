@@ -106,8 +106,8 @@ impl Prometheus {
         let this = Self { running, http };
         until("every service is scraped", async || {
             let up = this.try_ask("query", &[("query", "sum(up)")]).await?;
-            let all = up["result"][0]["value"][1] == targets.len().to_string();
-            all.then_some(())
+            let count: usize = up["result"][0]["value"][1].as_str()?.parse().ok()?;
+            (count == targets.len()).then_some(())
         })
         .await;
         this

@@ -79,7 +79,7 @@ pub enum ChannelError {
         url: String,
         /// Why.
         #[source]
-        source: TlsError,
+        source: Box<TlsError>,
     },
     /// The TLS files are not what they should be.
     #[error("cannot use the TLS files for {url}")]
@@ -104,7 +104,10 @@ pub fn channel(config: &GrpcClientConfig) -> Result<GrpcChannel, ChannelError> {
         return Err(ChannelError::Scheme { url: url() });
     }
     if let Some(files) = &config.tls {
-        let tls = tls::client(files).map_err(|source| ChannelError::Files { url: url(), source })?;
+        let tls = tls::client(files).map_err(|source| ChannelError::Files {
+            url: url(),
+            source: Box::new(source),
+        })?;
         endpoint = endpoint
             .tls_config(tls)
             .map_err(|source| ChannelError::Tls { url: url(), source })?;

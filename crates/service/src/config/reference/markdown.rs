@@ -11,8 +11,7 @@ pub(super) fn page(name: &str, keys: &[Key]) -> String {
     for key in keys {
         if key.found.section() != section {
             section = key.found.section();
-            page.push_str(&format!("\n### `[{section}]`\n\n"));
-            page.push_str(HEAD);
+            page.extend(["\n### `[", section, "]`\n\n", HEAD]);
         }
         page.push_str(&line(key));
     }

@@ -144,11 +144,7 @@ impl At<'_> {
     }
 
     fn number<'de, V: Visitor<'de>>(self, most: Option<u32>, visitor: V) -> Result<V::Value, Error> {
-        let least = if expected(&visitor).contains("nonzero") {
-            1
-        } else {
-            0
-        };
+        let least = u8::from(expected(&visitor).contains("nonzero"));
         let kind = match (least, most) {
             (1, None) => "whole number, 1 or more".to_owned(),
             (_, None) => "whole number".to_owned(),
