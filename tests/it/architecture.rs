@@ -55,6 +55,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 /// Every Rust file of the workspace.
 fn rust_files() -> Vec<PathBuf> {
     let mut found = files(&root().join("tests"), "rs");
+    found.extend(files(&root().join("deploy"), "rs"));
     for folder in crates() {
         found.extend(files(&folder, "rs"));
     }

@@ -1,26 +1,5 @@
-#![doc = include_str!("../README.md")]
+//! The api's process.
 
-mod app;
-mod auth;
-mod config;
-mod configuration;
-mod console;
-mod fault;
-mod grpc;
-mod lookup;
-mod once;
-mod page;
-mod runs;
-mod start;
-mod suggest;
-mod sweep;
-mod view;
-
-#[cfg(test)]
-mod testing;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    service::run("api", config::DEFAULTS, start::start)
+fn main() -> std::process::ExitCode {
+    rollcall_api::main()
 }

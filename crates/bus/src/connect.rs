@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::backoff;
 use crate::metrics::tell_connected;
+use crate::sign_in::SignIn;
 use crate::streams::{self, Limits};
 
 /// For one answer of the broker.
@@ -25,7 +26,7 @@ const RECONNECT_MAX: Duration = Duration::from_secs(4);
 /// Where and how to connect.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `nats://host:port`, several with commas; may hold a user and password.
+    /// `nats://host:port`, several with commas; may hold a user and password, or a token.
     pub url: SecretString,
     /// What the broker's operator sees: the service's name.
     pub name: String,
@@ -106,7 +107,10 @@ impl Bus {
     pub async fn connect(options: &Options) -> Result<Self, ConnectError> {
         let servers = servers(&options.url)?;
         let (count, connections) = watch::channel(0);
-        let connect = connect_options(options, count).await?;
+        let mut connect = connect_options(options, count).await?;
+        if let Some(sign_in) = SignIn::of(&servers).map_err(|_| ConnectError::Url)? {
+            connect = sign_in.add_to(connect);
+        }
         let client = connect.connect(servers).await.map_err(ConnectError::Connect)?;
         let jetstream = ContextBuilder::new()
             .timeout(ANSWER_LIMIT)

@@ -14,6 +14,7 @@ mod headers;
 pub mod metrics;
 mod publish;
 mod publisher;
+mod sign_in;
 mod watch;
 
 pub use compress::{CompressionError, compress, decompress};

@@ -63,6 +63,11 @@ pub use crate::config::DEFAULTS;
 /// What is sealed in the tables that this service writes.
 const SEALED: [Kind; 2] = [Kind::FetchedLink, Kind::FetchedGroupsLink];
 
+/// The process, from its arguments to its exit code.
+pub fn main() -> std::process::ExitCode {
+    service::run("fetcher", config::DEFAULTS, start)
+}
+
 /// Starts the service.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.fetch.check()?;

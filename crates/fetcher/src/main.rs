@@ -1,7 +1,5 @@
 //! The fetcher's process.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    service::run("fetcher", rollcall_fetcher::DEFAULTS, rollcall_fetcher::start)
+fn main() -> std::process::ExitCode {
+    rollcall_fetcher::main()
 }

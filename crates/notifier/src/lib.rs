@@ -11,3 +11,8 @@ pub mod retention;
 mod wake_up;
 
 pub use start::start;
+
+/// The process, from its arguments to its exit code.
+pub fn main() -> std::process::ExitCode {
+    service::run("notifier", config::DEFAULTS, start)
+}

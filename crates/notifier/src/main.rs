@@ -1,9 +1,5 @@
-//! The notifier: tells people what runs came to.
+//! The notifier's process.
 
 fn main() -> std::process::ExitCode {
-    service::run(
-        "notifier",
-        rollcall_notifier::config::DEFAULTS,
-        rollcall_notifier::start,
-    )
+    rollcall_notifier::main()
 }

@@ -35,3 +35,17 @@ mod tell;
 
 pub use migrate::migrate;
 pub use start::start;
+
+/// The process, from its arguments to its exit code.
+pub fn main() -> std::process::ExitCode {
+    service::run_or(
+        "reconciler",
+        config::DEFAULTS,
+        start,
+        service::Errand {
+            flag: "migrate",
+            about: "Brings the database's schema up to date and exits: 0 done, 1 not, 64 wrong configuration",
+            work: migrate,
+        },
+    )
+}

@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use serde::de::DeserializeOwned;
 
-use crate::config::{self, CHASSIS_DEFAULTS, Environment, FILE_VARIABLE, Loaded, Sources};
+use crate::config::{self, CHASSIS_DEFAULTS, Environment, FILE_VARIABLE, GrpcServerConfig, Loaded, Sources};
 use crate::error::chain;
+use crate::grpc;
 
 /// `EX_USAGE` of sysexits: the configuration is wrong and a restart will not mend it.
 const EXIT_CONFIG: u8 = 64;
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Arguments {
     /// Configuration file (TOML); the variable `ROLLCALL_CONFIG` can name it too.
     #[arg(long, value_name = "FILE")]
@@ -26,6 +29,9 @@ struct Arguments {
     /// Prints what every setting is and means, as Markdown, and exits.
     #[arg(long)]
     print_reference: bool,
+    /// Asks the process that runs with this configuration whether it serves, says so, and exits with 0 if it does.
+    #[arg(long)]
+    health: bool,
     /// Writes the addresses listened on to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     address_file: Option<PathBuf>,
@@ -73,6 +79,9 @@ impl<C: DeserializeOwned> Invocation<C> {
             println!("OK");
             return Err(ExitCode::SUCCESS);
         }
+        if arguments.health {
+            return Err(ask_health(name, &loaded.chassis.grpc));
+        }
         if arguments.address_file.is_some() {
             loaded.chassis.process.address_file = arguments.address_file;
         }
@@ -98,9 +107,28 @@ fn print_reference<C: DeserializeOwned>(name: &str, defaults: &str) -> ExitCode 
     }
 }
 
+/// Asks the process beside this one, which must say that it serves.
+fn ask_health(name: &'static str, config: &GrpcServerConfig) -> ExitCode {
+    let asked = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+        .and_then(|runtime| Ok(runtime.block_on(grpc::ask(config))?));
+    match asked {
+        Ok(()) => {
+            println!("serving");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// The arguments, and whether the errand's flag is among them. Wrong ones end the process, as clap does.
 fn arguments(name: &'static str, errand: Option<(&'static str, &'static str)>) -> (Arguments, bool) {
-    let command = Command::new(name)
+    let command = Command::new(format!("rollcall-{name}"))
         .version(env!("CARGO_PKG_VERSION"))
         .about("A service of Rollcall.");
     let mut command = Arguments::augment_args(command);

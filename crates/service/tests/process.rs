@@ -344,6 +344,32 @@ fn the_configuration_can_be_checked_and_shown_without_running() {
 }
 
 #[test]
+fn a_running_process_is_asked_how_it_is_by_its_own_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("idle.json");
+    let process = Process::start(idle().arg("--address-file").arg(&file));
+    let listen = address(&file);
+    let ask = || Process::start(idle().arg("--health").env("ROLLCALL_GRPC__LISTEN", &listen)).end();
+    let asked = ask();
+    assert_eq!(
+        (asked.status.code(), asked.stdout.as_slice()),
+        (Some(0), b"serving\n".as_slice()),
+        "{}",
+        stderr(&asked)
+    );
+
+    process.signal("-TERM");
+    process.end();
+    let asked = ask();
+    assert_eq!((asked.status.code(), asked.stdout.len()), (Some(1), 0));
+    assert!(
+        stderr(&asked).starts_with(&format!("idle: cannot connect to {listen}: ")),
+        "{}",
+        stderr(&asked)
+    );
+}
+
+#[test]
 fn a_taken_port_is_one_clear_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap().to_string();

@@ -120,6 +120,7 @@ fn every_package_keeps_the_house_lints() {
         .map(|folder| folder.join("Cargo.toml"))
         .collect();
     manifests.push(root().join("tests/Cargo.toml"));
+    manifests.push(root().join("deploy/image/Cargo.toml"));
     for manifest in manifests {
         assert!(
             read(&manifest).contains("[lints]\nworkspace = true"),

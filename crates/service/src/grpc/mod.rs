@@ -1,5 +1,6 @@
 //! gRPC: the port on which a service answers, and the channels to others.
 
+mod ask;
 mod client;
 mod connection;
 mod deadline;
@@ -11,6 +12,7 @@ mod server;
 mod surface;
 mod tls;
 
+pub(crate) use ask::ask;
 pub use client::{ChannelError, Connection, GrpcChannel, Propagate, channel};
 pub use health::Health;
 pub(crate) use health::{DRAINING, STARTING};

@@ -1,3 +1,4 @@
+mod ask;
 mod limits;
 
 use std::convert::Infallible;
