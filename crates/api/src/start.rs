@@ -38,7 +38,7 @@ const SEALED: [Kind; 4] = [
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     let vault = Arc::new(keys::read(&config.vault)?);
     let store = open_store(&config.database).await?;
-    keys::check(&store, &vault, &config.vault).await?;
+    keys::check(&store, &vault, &config.vault, &context.stopper).await?;
     if let Some(secret) = &config.bootstrap.token {
         bootstrap(&store, &context, secret).await?;
     }

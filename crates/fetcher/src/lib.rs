@@ -78,7 +78,7 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         Transport::new(config.graph.of_tests())?,
     ));
     let store = open_store(&config.database).await?;
-    keys::check(&store, &vault, &config.vault).await?;
+    keys::check(&store, &vault, &config.vault, &context.stopper).await?;
     context.tasks.spawn(
         "reseal",
         keys::reseal(store.clone(), vault, &SEALED, context.stopper.clone()),

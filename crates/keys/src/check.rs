@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use service::config::VaultConfig;
+use service::drain::Stopper;
+use service::retry::{Policy, Verdict, retry};
 use store::sealed::{self, Kind, Placed};
 use store::{Store, StoreError};
 use vault::{Sealed, Vault};
@@ -60,11 +62,26 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Whether the ring opens what is sealed.
+/// Whether the ring opens what is sealed. A database that is away meanwhile is waited for.
 ///
 /// # Errors
 /// Says which key is missing or has another value, and what it has sealed.
-pub async fn check(store: &Store, vault: &Vault, config: &VaultConfig) -> Result<(), CheckError> {
+pub async fn check(
+    store: &Store,
+    vault: &Vault,
+    config: &VaultConfig,
+    stopper: &Stopper,
+) -> Result<(), CheckError> {
+    let judge = |error: &CheckError| match error {
+        CheckError::Store(error) if !error.is_lasting() => Verdict::Again,
+        _ => Verdict::GiveUp,
+    };
+    let policy = Policy::UNTIL_STOPPED;
+    let look = async || look(store, vault, config).await;
+    retry("looking up what is sealed", policy, stopper, judge, look).await
+}
+
+async fn look(store: &Store, vault: &Vault, config: &VaultConfig) -> Result<(), CheckError> {
     let lost: Vec<&str> = config.lost_keys.split(',').map(str::trim).collect();
     let uses = sealed::uses(&mut *store.connection().await?).await?;
     let mut by_key: BTreeMap<String, Vec<(Kind, u64)>> = BTreeMap::new();
@@ -96,7 +113,8 @@ pub async fn check(store: &Store, vault: &Vault, config: &VaultConfig) -> Result
     Err(CheckError::Keys { troubles })
 }
 
-/// Whether the ring's key opens any of what bears its id.
+/// Whether the ring's key opens any of what bears its id. It does where nothing bears it any more: it was sealed anew, or used,
+/// since it was counted.
 async fn opens(
     store: &Store,
     vault: &Vault,
@@ -105,13 +123,15 @@ async fn opens(
 ) -> Result<bool, StoreError> {
     let mut connection = store.connection().await?;
     let keys = [key_id.to_owned()];
+    let mut tried = 0;
     for (kind, _) in kinds {
         let some = sealed::sealed_by(&mut connection, *kind, &keys, None, TRIED).await?;
+        tried += some.len();
         if some.iter().any(|one| opens_one(vault, *kind, one)) {
             return Ok(true);
         }
     }
-    Ok(false)
+    Ok(tried == 0)
 }
 
 fn opens_one(vault: &Vault, kind: Kind, one: &Placed) -> bool {

@@ -26,7 +26,7 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
     let vault = Arc::new(keys::read(&config.vault)?);
     let smtp = Smtp::new(&config.smtp)?;
     let store = open_store(&config.database).await?;
-    keys::check(&store, &vault, &config.vault).await?;
+    keys::check(&store, &vault, &config.vault, &context.stopper).await?;
     let bus = open_bus(&config.nats, &context).await?;
     let (clock, metrics, due) = (context.clock.clone(), Metrics::new(), Arc::new(Notify::new()));
 

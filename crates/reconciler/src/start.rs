@@ -38,7 +38,7 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
     config.check()?;
     let vault = Arc::new(keys::read(&config.vault)?);
     let store = open_store(&config.database).await?;
-    keys::check(&store, &vault, &config.vault).await?;
+    keys::check(&store, &vault, &config.vault, &context.stopper).await?;
     let bus = open_bus(&config.nats, &context).await?;
     let (stopper, wake) = (&context.stopper, Arc::new(Notify::new()));
     let metrics = Metrics::new();

@@ -68,6 +68,7 @@ fn command(service: Service, database: &str) -> Command {
     command
         .env_clear()
         .env("ROLLCALL_DATABASE__URL", database)
+        .env("ROLLCALL_NATS__URL", "nats://127.0.0.1:9")
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     command
