@@ -132,7 +132,10 @@ pub(super) fn section(member: &Member) -> String {
 async fn is_healthy(address: &str) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(address).await.ok()?;
-        stream.write_all(b"GET /healthz?js-server-only=true HTTP/1.0\r\n\r\n").await.ok()?;
+        stream
+            .write_all(b"GET /healthz?js-server-only=true HTTP/1.0\r\n\r\n")
+            .await
+            .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.ok()?;
         answer.split(' ').nth(1).map(|code| code == "200")
