@@ -14,6 +14,8 @@ pub mod retry;
 
 pub mod runs;
 
+pub mod schedules;
+
 pub mod register;
 
 pub mod manual;

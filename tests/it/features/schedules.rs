@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use contracts::v1::schedules_client::SchedulesClient;
-use contracts::v1::{GetScheduleRequest, ListRunsRequest, Run, RunKind, RunState, Schedule};
+use contracts::v1::{ListRunsRequest, Run, RunKind, RunState};
 use harness::documents::CONNECTION;
 use harness::moved_clock::{MovedClock, machine_time};
 use harness::people::{hire, nobody};
+use harness::schedules::schedule_of;
 use harness::site::Site;
 use harness::wait::until;
 use harness::world::World;
@@ -44,7 +44,7 @@ async fn let_be_missed(world: &World, clock: &mut MovedClock, time: DateTime<Utc
     let_come(clock, time);
     let now = clock.now();
     let next = until("somebody has seen that it is late", async || {
-        let next = at(get(world).await.next_full_time);
+        let next = at(schedule_of(world, "nightly").await.next_full_time);
         (next > now).then_some(next)
     })
     .await;
@@ -87,17 +87,6 @@ async fn next_run(world: &World, known: &mut Vec<String>) -> Run {
     ended
 }
 
-async fn get(world: &World) -> Schedule {
-    let request = GetScheduleRequest {
-        schedule: "nightly".into(),
-    };
-    SchedulesClient::new(world.channel())
-        .get_schedule(world.call(request))
-        .await
-        .unwrap()
-        .into_inner()
-}
-
 fn at(time: Option<Timestamp>) -> DateTime<Utc> {
     let time = time.expect("it is told");
     DateTime::from_timestamp(time.seconds, 0).unwrap()
@@ -114,7 +103,7 @@ async fn r3_full_runs_and_deltas_come_by_themselves_and_make_up_for_what_was_mis
     world.apply(&schedule(start, "frequency: daily")).await;
     let mut known = Vec::new();
 
-    let told = get(&world).await;
+    let told = schedule_of(&world, "nightly").await;
     let offset = at(told.next_full_time) - start;
     assert!(offset >= TimeDelta::zero() && offset < TimeDelta::from_std(SPREAD).unwrap());
     assert_eq!(at(told.next_delta_time), start + HOUR + offset);
@@ -141,7 +130,7 @@ async fn r3_full_runs_and_deltas_come_by_themselves_and_make_up_for_what_was_mis
         run.reason,
         "makes up for 7 scheduled times that were missed while nobody ran"
     );
-    let told = get(&world).await;
+    let told = schedule_of(&world, "nightly").await;
     let full = told.last_times.iter().find(|time| time.missed == 7).unwrap();
     assert_eq!(full.run_id, run.id);
     let skipped = told
@@ -155,26 +144,26 @@ async fn r3_full_runs_and_deltas_come_by_themselves_and_make_up_for_what_was_mis
     clock.turn_back(DAY);
     let back = clock.now();
     until("the next time is one that has not come", async || {
-        let next = at(get(&world).await.next_delta_time);
+        let next = at(schedule_of(&world, "nightly").await.next_delta_time);
         (next < back + TimeDelta::hours(2)).then_some(())
     })
     .await;
     assert_eq!(scheduled(&world).await.len(), 3);
-    let next = at(get(&world).await.next_delta_time);
+    let next = at(schedule_of(&world, "nightly").await.next_delta_time);
     let_come(&mut clock, next);
     let run = next_run(&world, &mut known).await;
     assert_eq!(run.kind(), RunKind::Delta);
 
     // Off is off, for both.
     world.apply(&schedule(start, "frequency: daily\non: false")).await;
-    let told = get(&world).await;
+    let told = schedule_of(&world, "nightly").await;
     assert_eq!((told.next_full_time, told.next_delta_time), (None, None));
     assert_eq!(told.description, "off");
     clock.advance(2 * DAY);
     world
         .apply(&schedule(start, "frequency: { hours: 6 }\ndelta: { on: false }"))
         .await;
-    let next = at(get(&world).await.next_full_time);
+    let next = at(schedule_of(&world, "nightly").await.next_full_time);
     let_come(&mut clock, next);
     let run = next_run(&world, &mut known).await;
     assert_eq!(run.kind(), RunKind::Full);

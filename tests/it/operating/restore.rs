@@ -5,15 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::v1::schedules_client::SchedulesClient;
-use contracts::v1::{
-    GetScheduleRequest, LeaverAction, ListRunsRequest, NoticeKind, Outcome, Run, RunKind, RunState, Schedule,
-};
+use contracts::v1::{LeaverAction, ListRunsRequest, NoticeKind, Outcome, Run, RunKind, RunState};
 use harness::documents::CONNECTION;
 use harness::groups::{join, security_group};
 use harness::moved_clock::MovedClock;
 use harness::people::{crowd, hire, hire_many, nobody};
 use harness::runs::{counts, tally};
+use harness::schedules::schedule_of;
 use harness::site::Site;
 use harness::told::part;
 use harness::wait::until;
@@ -46,20 +44,9 @@ struct Scene {
     backup: tempfile::TempDir,
 }
 
-async fn schedule(world: &World) -> Schedule {
-    let request = GetScheduleRequest {
-        schedule: "nightly".into(),
-    };
-    SchedulesClient::new(world.channel())
-        .get_schedule(world.call(request))
-        .await
-        .unwrap()
-        .into_inner()
-}
-
 async fn next_full(world: &World) -> DateTime<Utc> {
     let time = until("the schedule's next time", async || {
-        schedule(world).await.next_full_time
+        schedule_of(world, "nightly").await.next_full_time
     })
     .await;
     DateTime::from_timestamp(time.seconds, 0).unwrap()
