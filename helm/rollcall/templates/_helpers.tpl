@@ -74,11 +74,13 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
   runAsNonRoot: true
-  runAsUser: {{ .user | default 65532 }}
-  runAsGroup: {{ .user | default 65532 }}
+  {{- with .user | default (int .root.Values.scheduling.user) }}
+  runAsUser: {{ . }}
+  runAsGroup: {{ . }}
   # Secrets and volumes are readable by this group.
-  fsGroup: {{ .user | default 65532 }}
+  fsGroup: {{ . }}
   fsGroupChangePolicy: OnRootMismatch
+  {{- end }}
   seccompProfile:
     type: RuntimeDefault
 {{- with .root.Values.scheduling }}

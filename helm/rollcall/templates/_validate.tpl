@@ -33,6 +33,11 @@
 {{- else if and .nats.url .nats.existingSecret }}
   {{- fail "nats.url and nats.existingSecret are both set: the Secret's URL would win, so remove one of them" }}
 {{- end }}
+{{- range $name := list "database" "nats" }}
+  {{- if and (index $.Values $name).bundled.enabled (not $.Values.scheduling.user) }}
+    {{- fail (printf "%s.bundled.enabled and scheduling.user=0 do not go together: the bundled server runs as its image's own user, which a cluster that chooses users refuses. Use a server of your own, or set scheduling.user=65532" $name) }}
+  {{- end }}
+{{- end }}
 {{- $managed := dict
       "process.grace_seconds" "shutdown.graceSeconds" "process.address_file" "" "process.clock_ahead_file" "" "metrics.listen" "listen"
       "grpc.listen" "listen" "grpc.tls" "tls.existingSecret, or api.tls.existingSecret"

@@ -110,6 +110,22 @@ fn every_pod_keeps_the_restricted_standard_and_more() {
 }
 
 #[test]
+fn a_cluster_that_chooses_users_is_left_the_choice() {
+    let chosen_by_values = render("minimal", "{scheduling: {user: 1234}}").unwrap();
+    let chosen_by_cluster = render("minimal", "{scheduling: {user: 0}}").unwrap();
+    for field in ["runAsUser", "runAsGroup", "fsGroup"] {
+        for pod in pods(&chosen_by_values.objects) {
+            assert_eq!(pod.spec["securityContext"][field], 1234, "{}", pod.owner);
+        }
+        for pod in pods(&chosen_by_cluster.objects) {
+            assert!(pod.spec["securityContext"][field].is_null(), "{}", pod.owner);
+            let found = against_the_restricted_standard(&pod);
+            assert!(found.is_empty(), "{}: {found:?}", pod.owner);
+        }
+    }
+}
+
+#[test]
 fn what_the_standard_forbids_is_found() {
     let broken = [
         ("/spec/hostNetwork", json!(true)),

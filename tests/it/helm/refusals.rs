@@ -3,7 +3,7 @@
 use super::chart::render;
 
 /// Of the wrong kind: values on top of `minimal`, and what the refusal names.
-const WRONG: [(&str, &str); 40] = [
+const WRONG: [(&str, &str); 42] = [
     ("{replicas: 3}", "'replicas' not allowed"),
     ("{api: {replica: 3}}", "'replica' not allowed"),
     ("{api: {replicas: 0}}", "/api/replicas"),
@@ -81,12 +81,14 @@ const WRONG: [(&str, &str); 40] = [
     ),
     ("{gateway: {enabled: true, parentRefs: [{name: a}]}}", "/gateway"),
     ("{podMonitor: {interval: often}}", "/podMonitor/interval"),
+    ("{prometheusRule: {runbook: 'a#b'}}", "/prometheusRule/runbook"),
+    ("{scheduling: {user: -1}}", "/scheduling/user"),
     ("{vault: {keys: 'k:AAAA'}}", "'keys' not allowed"),
     ("{bootstrap: {token: x}}", "'token' not allowed"),
 ];
 
 /// Missing, or in contradiction: a values file, values on top, what the refusal names, and the next step that it tells.
-const MISSING: [(&str, &str, &str, &str); 17] = [
+const MISSING: [(&str, &str, &str, &str); 19] = [
     (
         "minimal",
         "{image: {repository: ''}}",
@@ -129,6 +131,18 @@ const MISSING: [(&str, &str, &str, &str); 17] = [
         "{nats: {url: 'nats://a:1'}}",
         "nats.bundled.enabled is true",
         "remove them",
+    ),
+    (
+        "small",
+        "{scheduling: {user: 0}, nats: {url: 'nats://a:1', existingSecret: '', bundled: {enabled: false}}}",
+        "database.bundled.enabled and scheduling.user=0",
+        "server of your own",
+    ),
+    (
+        "minimal",
+        "{scheduling: {user: 0}, nats: {url: '', existingSecret: n, bundled: {enabled: true}}}",
+        "nats.bundled.enabled and scheduling.user=0",
+        "server of your own",
     ),
     (
         "small",
