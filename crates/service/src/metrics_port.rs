@@ -4,7 +4,6 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -15,14 +14,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{Registry, TextEncoder};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::MetricsConfig;
 use crate::drain::{Stopper, Tasks};
 use crate::error::chain;
-
-/// After a failed accept: most often there are no file descriptors left.
-const PAUSE: Duration = Duration::from_millis(200);
+use crate::listen::{self, Place, Places};
 
 /// What a scraper may take.
 #[derive(Clone, Copy, Debug)]
@@ -92,38 +88,22 @@ impl MetricsPort {
     }
 
     async fn accept(self, registry: Registry, tasks: Tasks, stopper: Stopper) -> Result<(), Infallible> {
-        let places = Arc::new(Semaphore::new(self.limits.connections));
-        loop {
-            let next = async {
-                let place = Arc::clone(&places)
-                    .acquire_owned()
-                    .await
-                    .expect("the semaphore is never closed");
-                (place, self.listener.accept().await)
-            };
-            let Some((place, accepted)) = stopper.until(next).await else {
-                return Ok(());
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    let one = connection(stream, registry.clone(), self.limits, place);
-                    tasks.spawn("metrics-connection", one);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a scraper's connection could not be accepted");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
+        let places = Places::new("metrics.listen", self.limits.connections);
+        while let Some((stream, place)) = listen::accept(&self.listener, &places, &stopper).await {
+            let one = connection(stream, registry.clone(), self.limits, place);
+            tasks.spawn("metrics-connection", one);
         }
+        Ok(())
     }
 }
 
-/// One request and its answer. Scrapes come so seldom that a connection is not kept for the next.
+/// One request and its answer. Scrapes come so seldom that a connection is not kept for the next, and so short that a
+/// newcomer waits for a place rather than taking one.
 async fn connection(
     stream: TcpStream,
     registry: Registry,
     limits: Limits,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 ) -> Result<(), Infallible> {
     let answer = service_fn(|request: Request<Incoming>| {
         let response = answer(&request, &registry);
