@@ -75,23 +75,35 @@ impl Answer {
             date: header(DATE.as_str()),
             ..Self::default()
         };
-        match serde_json::from_slice::<Value>(&reply.body) {
-            Ok(body) => answer.take_error(&body["error"], 0),
-            Err(_) => answer.message = shorten(&String::from_utf8_lossy(&reply.body)),
-        }
+        answer.take_body(&reply.body);
         answer
+    }
+
+    /// What the body alone says. Every text is short and on one line, whatever the body holds.
+    pub fn of_body(status: u16, body: &[u8]) -> Self {
+        let mut answer = Self {
+            status,
+            ..Self::default()
+        };
+        answer.take_body(body);
+        answer
+    }
+
+    fn take_body(&mut self, body: &[u8]) {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(body) => self.take_error(&body["error"], 0),
+            Err(_) => self.message = shorten(&String::from_utf8_lossy(body)),
+        }
     }
 
     fn take_error(&mut self, error: &Value, depth: usize) {
         let text = |name: &str| {
-            error[name]
-                .as_str()
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
+            let told = error[name].as_str().map(shorten);
+            told.filter(|text| !text.is_empty())
         };
         self.codes.extend(text("code"));
         if depth == 0 {
-            self.message = text("message").map_or_else(String::new, |message| shorten(&message));
+            self.message = text("message").unwrap_or_default();
         }
         self.request_id = self.request_id.take().or_else(|| text("request-id"));
         self.client_request_id = self
@@ -255,6 +267,27 @@ mod tests {
         ] {
             assert!(Answer::read(&reply(400, odd)).codes.is_empty(), "{odd}");
         }
+    }
+
+    #[test]
+    fn no_text_of_an_answer_is_long_or_holds_control_characters() {
+        let odd = format!("a\0b\r\n{}", "x".repeat(9000));
+        let inner =
+            serde_json::json!({"code": odd, "request-id": odd, "client-request-id": odd, "date": odd});
+        let body =
+            serde_json::json!({"error": {"code": odd, "message": odd, "innerError": inner}}).to_string();
+        let answer = Answer::of_body(400, body.as_bytes());
+        let ids = [&answer.request_id, &answer.client_request_id, &answer.date];
+        let texts = answer.codes.iter().chain(ids.into_iter().flatten());
+        let mut seen = 0;
+        for text in texts.chain([&answer.message]) {
+            assert!(
+                text.starts_with("a b  xx") && text.chars().count() == 301,
+                "{text}"
+            );
+            seen += 1;
+        }
+        assert_eq!(seen, 6);
     }
 
     #[test]

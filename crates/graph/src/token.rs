@@ -267,7 +267,7 @@ impl TokenSource {
         let again = retry_after(&reply.headers).map_or(Again::Backoff, Again::After);
         if reply.status == StatusCode::TOO_MANY_REQUESTS {
             let after = retry_after(&reply.headers);
-            let answer = Box::new(Answer::read(reply));
+            let answer = self.answer(reply);
             return Failed {
                 error: Error::Throttled { after, answer },
                 again,
@@ -275,7 +275,7 @@ impl TokenSource {
         }
         let Ok(refusal) = serde_json::from_slice::<Refusal>(&reply.body) else {
             if reply.status.is_server_error() {
-                let answer = Box::new(Answer::read(reply));
+                let answer = self.answer(reply);
                 return Failed {
                     error: Error::Unavailable { answer },
                     again,
@@ -297,6 +297,12 @@ impl TokenSource {
             error: Error::SignIn(Box::new(failure)),
             again,
         }
+    }
+
+    fn answer(&self, reply: &Reply) -> Box<Answer> {
+        let mut answer = Answer::read(reply);
+        answer.message = self.redacted(&answer.message);
+        Box::new(answer)
     }
 
     /// Entra does not quote secrets; what answers in its place may.
@@ -368,12 +374,13 @@ impl Refusal {
                 .lines()
                 .find_map(|line| line.trim().strip_prefix(name).map(shorten))
         };
+        let said = |field: Option<String>| field.as_deref().map(shorten);
         SignInFailure {
             cause: Cause::of_sign_in(&self.error, aadsts),
             aadsts,
-            trace_id: self.trace_id.or_else(|| line("Trace ID:")),
-            correlation_id: self.correlation_id.or_else(|| line("Correlation ID:")),
-            timestamp: self.timestamp.or_else(|| line("Timestamp:")),
+            trace_id: said(self.trace_id).or_else(|| line("Trace ID:")),
+            correlation_id: said(self.correlation_id).or_else(|| line("Correlation ID:")),
+            timestamp: said(self.timestamp).or_else(|| line("Timestamp:")),
             error: shorten(&self.error),
             description,
         }
