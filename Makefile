@@ -8,10 +8,12 @@ N ?= 100000
 TIME ?= 30m
 # What the image is called after.
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+# Seconds for each fuzz target.
+EACH ?= 600
 # How often a life that failed is tried to be made smaller.
 SHRINKS ?= 60
 
-.PHONY: help run demo test soak bench docs lint audit image image-check ci prerequisites tools
+.PHONY: help run demo test soak bench docs lint audit image image-check fuzz fuzz-smoke ci prerequisites tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +54,7 @@ docs: prerequisites ## write docs/configuration.md from what the services say of
 
 lint: tools ## formatting, clippy (warnings are errors), and what packages may be used (deny.toml)
 	cargo fmt --all -- --check
+	cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	./target/tools/bin/cargo-deny --locked check bans licenses sources
 
@@ -66,7 +69,13 @@ image-check: prerequisites tools ## the image's programs: built as it builds the
 	@deploy/build-binaries.sh
 	@IMAGE_OF_ROLLCALL=$(CURDIR)/target/image/rollcall-image cargo test --locked --workspace --test it -- image::started --nocapture
 
-ci: lint test image-check ## what the CI runs
+fuzz: ## texts, pages and messages that nobody expects, for EACH=600 seconds a target
+	@deploy/fuzz.sh $(EACH)
+
+fuzz-smoke: ## the same, for a few seconds each
+	@deploy/fuzz.sh 8
+
+ci: lint test image-check fuzz-smoke ## what the CI runs
 
 prerequisites:
 	@deploy/install-prerequisites.sh

@@ -3,6 +3,7 @@
 mod dependencies;
 mod documents;
 mod expand_contract;
+mod fuzzing;
 mod migrations;
 mod sources;
 

@@ -7,6 +7,7 @@ mod environment;
 mod failure;
 mod output;
 mod page;
+pub mod read;
 mod show;
 mod suggest;
 mod table;

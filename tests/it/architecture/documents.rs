@@ -59,7 +59,7 @@ fn every_link_in_a_readme_or_document_leads_somewhere() {
     for folder in crates() {
         pages.push(folder.join("README.md"));
     }
-    for folder in ["tests", "proto", "deploy", "docs", "helm"] {
+    for folder in ["tests", "proto", "deploy", "docs", "helm", "fuzz"] {
         pages.extend(files(&root().join(folder), "md"));
     }
     let mut findings = Vec::new();

@@ -131,6 +131,18 @@ fn lower_camel(name: &str) -> String {
     camel
 }
 
+/// Reads one file's text; either every document is right, or everything that is wrong is told.
+pub fn of_text(file: &str, text: &str, environment: Environment<'_>) -> Result<Vec<Placed>, Vec<Problem>> {
+    let (mut documents, mut problems) = (Vec::new(), Vec::new());
+    parse(file, text, environment, &mut documents, &mut problems);
+    refuse_twins(&documents, &mut problems);
+    if problems.is_empty() {
+        Ok(documents)
+    } else {
+        Err(problems)
+    }
+}
+
 fn read_file(file: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("can't read it: {error}");
     let mut bytes = Vec::new();

@@ -7,10 +7,29 @@ mod rows;
 mod text;
 mod users;
 
+use std::path::Path;
+
+use ::csv::ByteRecord;
 use clap::Subcommand;
 
 use crate::command::Session;
 use crate::failure::Failure;
+
+/// A whole CSV file: its header, and each row with the line on which it starts.
+pub fn read_all(file: &Path) -> Result<WholeFile, Failure> {
+    let source = text::Source::open(file, None)?;
+    let mut rows = rows::Rows::open(&source, None)?;
+    let cells = |record: &ByteRecord| record.iter().map(<[u8]>::to_vec).collect();
+    let header = cells(&rows.header()?);
+    let (mut all, mut record) = (Vec::new(), ByteRecord::new());
+    while let Some(line) = rows.next(&mut record)? {
+        all.push((line, cells(&record)));
+    }
+    Ok((header, all))
+}
+
+/// A header and rows.
+type WholeFile = (Vec<Vec<u8>>, Vec<(u32, Vec<Vec<u8>>)>);
 
 /// What to load.
 #[derive(Subcommand)]
