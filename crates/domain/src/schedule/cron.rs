@@ -56,7 +56,9 @@ impl Cron {
         for (place, (field, (name, range))) in fields.iter().zip(FIELDS).enumerate() {
             let mut alone = ["*"; FIELDS.len()];
             alone[place] = field;
-            if parser().parse(&alone.join(" ")).is_err() {
+            // The parser takes a list with nothing in it, and would look for its time for half a minute.
+            let has_gap = field.split(',').any(str::is_empty);
+            if has_gap || parser().parse(&alone.join(" ")).is_err() {
                 return Err(CronError::Field {
                     name,
                     text: (*field).to_owned(),
@@ -140,6 +142,10 @@ mod tests {
         assert!(problem("0 2 32 * *").contains("day of the month"));
         assert!(problem("0 2 * 13 *").contains("for the month"));
         assert!(problem("0 2 * * fry").contains("\"fry\" for the weekday"));
+        for list in [",", "1,", ",1", "1,,2"] {
+            let told = format!("has \"{list}\" for the minute; use 0 to 59");
+            assert!(problem(&format!("{list} * * * *")).contains(&told), "{list}");
+        }
         assert!(problem("0 2 * *").contains("has 4 fields"));
         assert!(problem("0 0 2 * * *").contains("has 6 fields"));
         assert!(problem("@daily").contains("has 1 fields"));
