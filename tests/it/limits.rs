@@ -19,6 +19,8 @@ use raw::Raw;
 const CONNECTIONS: usize = 32;
 /// By when a slow caller has to be gone; the console gives a request's head a quarter of a minute.
 const CUT: Duration = Duration::from_secs(40);
+/// For a newcomer's answer, before anybody in the crowd runs out of patience.
+const SOON: Duration = Duration::from_secs(9);
 /// What a service may grow by under all of this, in KiB.
 const GROWTH: u64 = 48 * 1024;
 
@@ -26,6 +28,10 @@ static SITE: OnceCell<(Site, BTreeMap<Service, u32>)> = OnceCell::const_new();
 
 async fn ports() -> Vec<Port> {
     let (site, processes) = SITE.get_or_init(start).await;
+    ports_of(site, processes)
+}
+
+fn ports_of(site: &Site, processes: &BTreeMap<Service, u32>) -> Vec<Port> {
     let ports = port::of(site, processes);
     assert_eq!(
         ports.iter().filter(|port| port.speaks == Speaks::Grpc).count(),
@@ -38,25 +44,44 @@ async fn ports() -> Vec<Port> {
 
 async fn start() -> (Site, BTreeMap<Service, u32>) {
     let mut site = Site::apart(builder).await;
-    let mut process = |service| site.stack_mut().pid(service, 1).unwrap().unwrap();
-    let processes = Service::ALL.map(|service| (service, process(service)));
-    (site, processes.into())
+    let processes = processes(&mut site);
+    (site, processes)
 }
 
-/// With little patience.
-fn builder() -> Builder {
+fn processes(site: &mut Site) -> BTreeMap<Service, u32> {
+    let mut process = |service| site.stack_mut().pid(service, 1).unwrap().unwrap();
+    Service::ALL.map(|service| (service, process(service))).into()
+}
+
+/// With few places.
+fn small() -> Builder {
     let connections = CONNECTIONS.to_string();
     let builder = Service::ALL
         .into_iter()
         .fold(Site::builder(), |builder, service| {
-            builder
-                .set(service, "grpc.connections", &connections)
-                .set(service, "grpc.handshake_seconds", "2")
-                .set(service, "grpc.keepalive_seconds", "2")
-                .set(service, "grpc.stall_seconds", "2")
-                .set(service, "grpc.request_timeout_seconds", "5")
+            builder.set(service, "grpc.connections", &connections)
         });
     builder.set(Service::Api, "console.connections", &connections)
+}
+
+/// And with little patience.
+fn builder() -> Builder {
+    Service::ALL.into_iter().fold(small(), |builder, service| {
+        builder
+            .set(service, "grpc.handshake_seconds", "2")
+            .set(service, "grpc.keepalive_seconds", "2")
+            .set(service, "grpc.stall_seconds", "2")
+            .set(service, "grpc.request_timeout_seconds", "5")
+    })
+}
+
+/// With so much patience that nobody goes who need not.
+fn patient() -> Builder {
+    Service::ALL.into_iter().fold(small(), |builder, service| {
+        builder
+            .set(service, "grpc.handshake_seconds", "60")
+            .set(service, "grpc.keepalive_seconds", "60")
+    })
 }
 
 /// Sends `piece` again and again, with pauses, and says whether that was ended in time. Who pauses sends too, so that it is
@@ -95,20 +120,25 @@ async fn slow_callers_are_cut_while_others_are_served() {
 
 #[tokio::test]
 async fn more_idle_connections_than_there_are_places_keep_nobody_out() {
-    for port in ports().await {
+    let mut site = Site::start(patient()).await;
+    let processes = processes(&mut site);
+    for port in ports_of(&site, &processes) {
         let mut crowd = Vec::new();
         for _ in 0..CONNECTIONS + 16 {
             let mut raw = Raw::connect(port.address).await;
             raw.send(port.greeting()).await;
             crowd.push(raw);
         }
-        port.answers().await;
+        tokio::time::timeout(SOON, port.answers())
+            .await
+            .unwrap_or_else(|_| panic!("{}: somebody was kept out", port.name));
         let mut gone = 0;
         for raw in &mut crowd {
             gone += usize::from(raw.is_over().await);
         }
         assert!(gone >= 16, "{}: only {gone} made way", port.name);
     }
+    site.stop().await;
 }
 
 #[tokio::test]

@@ -8,6 +8,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// For a connection that has to go to be gone; where it is not, another one has to go as well. A peer that still listens is
+/// gone within a round trip, and a crowd of those that don't must not hold a newcomer up for each of them.
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// The places of one listener. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Places(Arc<All>);
@@ -25,6 +29,8 @@ struct All {
 struct Taken {
     next: u64,
     places: BTreeMap<u64, Arc<Occupant>>,
+    /// When one of them was last told to go.
+    sent_away: Option<Instant>,
     /// Whether it has been said that all are taken.
     told: bool,
 }
@@ -78,8 +84,8 @@ impl Places {
             if let Some(place) = self.try_take() {
                 return place;
             }
-            // A change since is kept for this one waiter: the listener.
-            self.0.changed.notified().await;
+            // A change since is kept for this one waiter: the listener. Without one it looks again in a moment.
+            let _changed = tokio::time::timeout(MOMENT, self.0.changed.notified()).await;
         }
     }
 
@@ -109,14 +115,19 @@ impl Places {
                 "all connections are taken; idle ones have to go"
             );
         }
-        let leaving = taken.places.values().any(|one| one.leave.is_cancelled());
-        let idlest = taken
-            .places
-            .values()
+        let (leaving, staying): (Vec<_>, Vec<_>) =
+            taken.places.values().partition(|one| one.leave.is_cancelled());
+        let told_just_now = taken.sent_away.is_some_and(|at| at.elapsed() < MOMENT);
+        if told_just_now && !leaving.is_empty() {
+            return None;
+        }
+        let idlest = staying
+            .into_iter()
             .filter_map(|one| Some((one.idle_since()?, one)))
             .min_by_key(|(since, _)| *since);
-        if let Some((_, idlest)) = idlest.filter(|_| !leaving) {
+        if let Some((_, idlest)) = idlest {
             idlest.leave.cancel();
+            taken.sent_away = Some(Instant::now());
         }
         None
     }
@@ -228,6 +239,24 @@ mod tests {
         assert!(busy.needed().now_or_never().is_none(), "it works");
         drop(idlest);
         newcomer.now_or_never().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_go_when_told_is_not_waited_for() {
+        let places = Places::new("test.connections", 3);
+        let deaf = places.take().await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let idle = places.take().await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let later = places.take().await;
+
+        let newcomer = tokio::time::timeout(3 * MOMENT / 2, places.take());
+        assert!(newcomer.await.is_err());
+        assert!(deaf.needed().now_or_never().is_some());
+        assert!(idle.needed().now_or_never().is_some());
+        assert!(later.needed().now_or_never().is_none(), "one in a moment");
+        drop(idle);
+        places.take().now_or_never().unwrap();
     }
 
     #[tokio::test(start_paused = true)]
