@@ -267,7 +267,7 @@ impl TokenSource {
         let again = retry_after(&reply.headers).map_or(Again::Backoff, Again::After);
         if reply.status == StatusCode::TOO_MANY_REQUESTS {
             let after = retry_after(&reply.headers);
-            let answer = self.answer(reply);
+            let answer = Box::new(self.answer(reply));
             return Failed {
                 error: Error::Throttled { after, answer },
                 again,
@@ -275,7 +275,7 @@ impl TokenSource {
         }
         let Ok(refusal) = serde_json::from_slice::<Refusal>(&reply.body) else {
             if reply.status.is_server_error() {
-                let answer = self.answer(reply);
+                let answer = Box::new(self.answer(reply));
                 return Failed {
                     error: Error::Unavailable { answer },
                     again,
@@ -299,10 +299,10 @@ impl TokenSource {
         }
     }
 
-    fn answer(&self, reply: &Reply) -> Box<Answer> {
+    fn answer(&self, reply: &Reply) -> Answer {
         let mut answer = Answer::read(reply);
         answer.message = self.redacted(&answer.message);
-        Box::new(answer)
+        answer
     }
 
     /// Entra does not quote secrets; what answers in its place may.

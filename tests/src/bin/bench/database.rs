@@ -86,6 +86,12 @@ impl Database {
         })
     }
 
+    /// What it takes on disk, in MiB: tables, indexes, and room to write in.
+    pub async fn size_mib(&self, name: &str) -> anyhow::Result<u64> {
+        let size = format!("SELECT pg_database_size('{name}') / (1024 * 1024)");
+        Ok(self.sql(name, &size).await?.trim().parse()?)
+    }
+
     /// CPU-seconds of all its processes so far.
     pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
         machine::cpu_seconds_with_children(self.pid)

@@ -104,6 +104,7 @@ fn rows(series: &Series) {
         }
     }
     println!("messages of an import {:>14}", series.messages);
+    println!("database after an import {:>11} MiB", series.database_mib);
 }
 
 /// One figure with its target.
@@ -233,6 +234,7 @@ fn details(series: &Series) -> Value {
         "n": series.users,
         "peak_rss_mib": series.peak_mib,
         "messages": series.messages,
+        "database_mib": series.database_mib,
     });
     for (title, users, turns) in measurements(series) {
         value[title] = json!({

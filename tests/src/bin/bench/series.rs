@@ -71,6 +71,8 @@ pub struct Series {
     pub peak_mib: BTreeMap<String, f64>,
     /// Messages that an import put on the bus; 0 when there was none.
     pub messages: u64,
+    /// What the database takes on disk after an import, in MiB; 0 when there was none.
+    pub database_mib: u64,
 }
 
 /// Measures everything.
@@ -159,6 +161,7 @@ impl Bench {
         };
         series.import.rows = Some(self.database.rows_written(&name).await?);
         self.database.tidy(&name).await?;
+        series.database_mib = self.database.size_mib(&name).await?;
         Ok(Some(product))
     }
 
@@ -312,6 +315,7 @@ impl Series {
             delta: Turns::default(),
             peak_mib: BTreeMap::new(),
             messages: 0,
+            database_mib: 0,
         }
     }
 
