@@ -9,9 +9,8 @@ use contracts::internal::v1::register_client::RegisterClient;
 use domain::id::TokenId;
 use secrecy::{ExposeSecret, SecretString};
 use service::Context;
-use service::config::{DatabaseConfig, NatsConfig};
+use service::config::NatsConfig;
 use service::grpc::{Surface, channel};
-use service::metrics::Pool;
 use service::retry::Policy;
 use store::sealed::Kind;
 use store::token::{self, Role, Token};
@@ -37,7 +36,7 @@ const SEALED: [Kind; 4] = [
 /// Connects, starts what goes on, and says what is offered.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     let vault = Arc::new(keys::read(&config.vault)?);
-    let store = open_store(&config.database).await?;
+    let store = backing::store(&config.database).await?;
     keys::check(&store, &vault, &config.vault, &context.stopper).await?;
     if let Some(secret) = &config.bootstrap.token {
         bootstrap(&store, &context, secret).await?;
@@ -70,36 +69,10 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
     Ok(grpc::surface(&app))
 }
 
-/// The database, with a schema that is at least ours.
-async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
-    let store = Store::new(config.url.expose_secret(), config.max_connections)
-        .context("database.url can't be used")?;
-    let measured = store.clone();
-    service::metrics::database(move || {
-        let store::Connections { used, idle, most } = measured.connections();
-        Pool { used, idle, most }
-    });
-    let prepared = store.prepare(config.migrate).await;
-    prepared.context("the database can't be used (database.url)")?;
-    Ok(store)
-}
-
 /// The bus only wakes others, so answers are given while it is away.
 async fn connect(app: App, config: NatsConfig) {
-    let tls = config.tls.map(|tls| bus::Tls {
-        ca: tls.ca,
-        identity: tls.cert.zip(tls.key),
-    });
-    let options = bus::Options {
-        url: config.url,
-        name: "rollcall-api".to_owned(),
-        credentials: config.credentials,
-        tls,
-        limits: bus::streams::Limits {
-            replicas: config.replicas.into(),
-            ..bus::streams::Limits::default()
-        },
-    };
+    let options = backing::bus_options("rollcall-api", &config);
+    // By hand: the compiler can't show of `retry` that a task may do it (rust-lang/rust#102211).
     for attempt in 0.. {
         let Some(connected) = Box::pin(app.stopper.until(Bus::connect(&options))).await else {
             return;

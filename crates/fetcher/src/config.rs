@@ -125,24 +125,6 @@ impl GraphConfig {
     }
 }
 
-/// How to reach the bus.
-pub fn bus_options(config: &NatsConfig) -> bus::Options {
-    let tls = config.tls.as_ref().map(|tls| bus::Tls {
-        ca: tls.ca.clone(),
-        identity: tls.cert.clone().zip(tls.key.clone()),
-    });
-    bus::Options {
-        url: config.url.clone(),
-        name: "rollcall-fetcher".to_owned(),
-        credentials: config.credentials.clone(),
-        tls,
-        limits: bus::streams::Limits {
-            replicas: config.replicas.into(),
-            ..bus::streams::Limits::default()
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use service::config::{Environment, Loaded, Sources, load};

@@ -39,13 +39,9 @@ use anyhow::Context as _;
 use bus::{Bus, Consumer, Watch, consumers, subjects};
 use contracts::internal::v1::directory_server::DirectoryServer;
 use graph::Transport;
-use secrecy::ExposeSecret;
 use service::Context;
-use service::config::DatabaseConfig;
 use service::grpc::Surface;
-use service::metrics::Pool;
 use service::retry::{Policy, Verdict, retry};
-use store::Store;
 use store::sealed::Kind;
 
 use crate::config::Config;
@@ -77,13 +73,13 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         Transport::new(config.graph.of_runs())?,
         Transport::new(config.graph.of_tests())?,
     ));
-    let store = open_store(&config.database).await?;
+    let store = backing::store(&config.database).await?;
     keys::check(&store, &vault, &config.vault, &context.stopper).await?;
     context.tasks.spawn(
         "reseal",
         keys::reseal(store.clone(), vault, &SEALED, context.stopper.clone()),
     );
-    let bus = bus(&config, &context).await?;
+    let bus = backing::bus("rollcall-fetcher", &config.nats, &context.stopper).await?;
     let expiries = Arc::new(Expiries {
         store: store.clone(),
         clock: context.clock.clone(),
@@ -132,47 +128,19 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         .describe(contracts::FILE_DESCRIPTOR_SET))
 }
 
-/// The database, with a schema that is at least ours.
-async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
-    let store = Store::new(config.url.expose_secret(), config.max_connections)
-        .context("database.url can't be used")?;
-    let measured = store.clone();
-    service::metrics::database(move || {
-        let store::Connections { used, idle, most } = measured.connections();
-        Pool { used, idle, most }
-    });
-    let prepared = store.prepare(config.migrate).await;
-    prepared.context("the database can't be used (database.url)")?;
-    Ok(store)
-}
-
-async fn bus(config: &Config, context: &Context) -> anyhow::Result<Bus> {
-    let options = config::bus_options(&config.nats);
-    let again = |_: &_| Verdict::Again;
-    let connect = async || Bus::connect(&options).await;
-    retry(
-        "connecting to NATS",
-        Policy::UNTIL_STOPPED,
-        &context.stopper,
-        again,
-        connect,
-    )
-    .await
-    .context("no connection to NATS")
-}
-
 /// What wakes the taking of runs, and what ends them.
 async fn listen(bus: &Bus, context: &Context) -> anyhow::Result<(Consumer, Watch)> {
-    let again = |_: &_| Verdict::Again;
-    let (policy, stopper) = (Policy::UNTIL_STOPPED, &context.stopper);
-    let join = async || bus.consume(consumers::FETCHER_RUNS).await;
-    let wake_ups = retry("joining the queue of runs", policy, stopper, again, join).await;
-    let again = |_: &_| Verdict::Again;
+    let wake_ups = backing::join(bus, consumers::FETCHER_RUNS, &context.stopper).await?;
+    let (policy, again) = (Policy::UNTIL_STOPPED, |_: &_| Verdict::Again);
     let any = subjects::any_run_cancel();
     let watch = async || bus.watch(&any).await;
-    let cancellations = retry("watching for cancellations", policy, stopper, again, watch).await;
-    Ok((
-        wake_ups.context("no queue of runs")?,
-        cancellations.context("no news of cancellations")?,
-    ))
+    let cancellations = retry(
+        "watching for cancellations",
+        policy,
+        &context.stopper,
+        again,
+        watch,
+    )
+    .await;
+    Ok((wake_ups, cancellations.context("no news of cancellations")?))
 }

@@ -3,18 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use bus::Bus;
 use bus::consumers::{self, ConsumerSpec};
 use contracts::internal::v1::register_server::RegisterServer;
-use secrecy::ExposeSecret;
 use service::Context;
-use service::config::{DatabaseConfig, NatsConfig};
 use service::drain::Stopper;
 use service::grpc::Surface;
-use service::metrics::Pool;
-use service::retry::{Policy, Verdict, retry};
-use store::Store;
 use store::sealed::Kind;
 use tokio::sync::Notify;
 
@@ -37,9 +30,9 @@ const SEALED: [Kind; 2] = [Kind::DeltaLink, Kind::MailedPassword];
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> {
     config.check()?;
     let vault = Arc::new(keys::read(&config.vault)?);
-    let store = open_store(&config.database).await?;
+    let store = backing::store(&config.database).await?;
     keys::check(&store, &vault, &config.vault, &context.stopper).await?;
-    let bus = open_bus(&config.nats, &context).await?;
+    let bus = backing::bus("rollcall-reconciler", &config.nats, &context.stopper).await?;
     let (stopper, wake) = (&context.stopper, Arc::new(Notify::new()));
     let metrics = Metrics::new();
     let decider = Decider {
@@ -53,11 +46,11 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Surface> 
         ..consumers::RECONCILER_PAGES
     };
     for _ in 0..config.work.deciders {
-        let consumer = join(&bus, queue, &context).await?;
+        let consumer = backing::join(&bus, queue, &context.stopper).await?;
         let loop_ = pages::run(consumer, decider.clone(), Arc::clone(&wake), stopper.clone());
         context.tasks.spawn("pages", loop_);
     }
-    let fetched = join(&bus, consumers::RECONCILER_FETCHED, &context).await?;
+    let fetched = backing::join(&bus, consumers::RECONCILER_FETCHED, &context.stopper).await?;
     context.tasks.spawn(
         "fetched",
         wake_on_fetched(fetched, Arc::clone(&wake), stopper.clone()),
@@ -140,59 +133,4 @@ async fn wake_on_fetched(
     }
     consumer.close().await;
     Ok(())
-}
-
-/// Joins a queue; a broker that is only just up may take longer than one try.
-async fn join(bus: &Bus, queue: ConsumerSpec, context: &Context) -> anyhow::Result<bus::Consumer> {
-    let again = |_: &_| Verdict::Again;
-    retry(
-        "joining a queue",
-        Policy::UNTIL_STOPPED,
-        &context.stopper,
-        again,
-        async || bus.consume(queue).await,
-    )
-    .await
-    .with_context(|| format!("cannot join the queue {}", queue.durable))
-}
-
-/// The database, with a schema that is at least ours.
-async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
-    let store = Store::new(config.url.expose_secret(), config.max_connections)
-        .context("database.url can't be used")?;
-    let measured = store.clone();
-    service::metrics::database(move || {
-        let store::Connections { used, idle, most } = measured.connections();
-        Pool { used, idle, most }
-    });
-    let prepared = store.prepare(config.migrate).await;
-    prepared.context("the database can't be used (database.url)")?;
-    Ok(store)
-}
-
-async fn open_bus(config: &NatsConfig, context: &Context) -> anyhow::Result<Bus> {
-    let tls = config.tls.clone().map(|tls| bus::Tls {
-        ca: tls.ca,
-        identity: tls.cert.zip(tls.key),
-    });
-    let options = bus::Options {
-        url: config.url.clone(),
-        name: "rollcall-reconciler".to_owned(),
-        credentials: config.credentials.clone(),
-        tls,
-        limits: bus::streams::Limits {
-            replicas: config.replicas.into(),
-            ..bus::streams::Limits::default()
-        },
-    };
-    let again = |_: &_| Verdict::Again;
-    retry(
-        "reaching NATS",
-        Policy::UNTIL_STOPPED,
-        &context.stopper,
-        again,
-        async || Bus::connect(&options).await,
-    )
-    .await
-    .context("cannot reach NATS (nats.url)")
 }

@@ -13,7 +13,7 @@ const SERVICES: [&str; 4] = ["api", "fetcher", "notifier", "reconciler"];
 const IMAGE: &str = "image";
 
 /// Our crates, and which others of ours each may use.
-const OURS: [(&str, &[&str]); 16] = [
+const OURS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("contracts", &["domain"]),
     ("bus", &["domain"]),
@@ -22,9 +22,11 @@ const OURS: [(&str, &[&str]); 16] = [
     ("graph", &["domain"]),
     ("service", &[]),
     ("keys", &["service", "store", "vault"]),
+    ("backing", &["bus", "service", "store"]),
     (
         "fetcher",
         &[
+            "backing",
             "bus",
             "contracts",
             "domain",
@@ -37,15 +39,42 @@ const OURS: [(&str, &[&str]); 16] = [
     ),
     (
         "reconciler",
-        &["bus", "contracts", "domain", "keys", "service", "store", "vault"],
+        &[
+            "backing",
+            "bus",
+            "contracts",
+            "domain",
+            "keys",
+            "service",
+            "store",
+            "vault",
+        ],
     ),
     (
         "notifier",
-        &["bus", "contracts", "domain", "keys", "service", "store", "vault"],
+        &[
+            "backing",
+            "bus",
+            "contracts",
+            "domain",
+            "keys",
+            "service",
+            "store",
+            "vault",
+        ],
     ),
     (
         "api",
-        &["bus", "contracts", "domain", "keys", "service", "store", "vault"],
+        &[
+            "backing",
+            "bus",
+            "contracts",
+            "domain",
+            "keys",
+            "service",
+            "store",
+            "vault",
+        ],
     ),
     ("cli", &["contracts", "domain"]),
     ("entra-sim", &[]),
@@ -89,6 +118,7 @@ const THEIRS: [(&str, &[&str], &[&str]); 19] = [
     (
         "anyhow",
         &[
+            "backing",
             "service",
             "api",
             "fetcher",
