@@ -80,6 +80,7 @@ impl Answer {
     }
 
     /// What the body alone says. Every text is short and on one line, whatever the body holds.
+    #[must_use]
     pub fn of_body(status: u16, body: &[u8]) -> Self {
         let mut answer = Self {
             status,

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
-use url::Url;
+use url::{Url, form_urlencoded};
 use uuid::Uuid;
 
 use crate::advice::Cause;
@@ -232,6 +232,8 @@ impl TokenSource {
             reply.body.zeroize();
             return read;
         }
+        // Entra does not quote secrets; what answers in its place may. Before anything is cut off.
+        reply.body = self.redacted(&String::from_utf8_lossy(&reply.body)).into_bytes();
         Err(self.judge(&reply))
     }
 
@@ -267,7 +269,7 @@ impl TokenSource {
         let again = retry_after(&reply.headers).map_or(Again::Backoff, Again::After);
         if reply.status == StatusCode::TOO_MANY_REQUESTS {
             let after = retry_after(&reply.headers);
-            let answer = Box::new(self.answer(reply));
+            let answer = Box::new(Answer::read(reply));
             return Failed {
                 error: Error::Throttled { after, answer },
                 again,
@@ -275,7 +277,7 @@ impl TokenSource {
         }
         let Ok(refusal) = serde_json::from_slice::<Refusal>(&reply.body) else {
             if reply.status.is_server_error() {
-                let answer = Box::new(self.answer(reply));
+                let answer = Box::new(Answer::read(reply));
                 return Failed {
                     error: Error::Unavailable { answer },
                     again,
@@ -284,7 +286,6 @@ impl TokenSource {
             return Failed::stop(self.not_entra(reply, "it is not one of Entra's error messages"));
         };
         let mut failure = refusal.failure();
-        failure.description = self.redacted(&failure.description);
         if reply.status.is_server_error() {
             failure.cause = Cause::Transient;
         }
@@ -299,19 +300,16 @@ impl TokenSource {
         }
     }
 
-    fn answer(&self, reply: &Reply) -> Answer {
-        let mut answer = Answer::read(reply);
-        answer.message = self.redacted(&answer.message);
-        answer
-    }
-
-    /// Entra does not quote secrets; what answers in its place may.
+    /// Without the secrets, as they are and as a form has them.
     fn redacted(&self, text: &str) -> String {
         let secrets = [Some(&self.credential.secret), self.credential.other.as_ref()];
         let known = secrets.into_iter().flatten().map(ExposeSecret::expose_secret);
         known
             .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+            .fold(text.to_owned(), |text, secret| {
+                let in_a_form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+                text.replace(secret, "…").replace(&in_a_form, "…")
+            })
     }
 
     fn not_entra(&self, reply: &Reply, what: &'static str) -> Error {
@@ -464,8 +462,8 @@ mod tests {
         let endpoints = Endpoints::new(crate::Cloud::Global, None, None, None).unwrap();
         let source = TokenSource::new(&endpoints, credential);
         assert_eq!(
-            source.redacted("no such secret: s3cret~value, other~s3cret!"),
-            "no such secret: …, …!"
+            source.redacted("no such secret: s3cret~value, other~s3cret, s3cret%7Evalue!"),
+            "no such secret: …, …, …!"
         );
     }
 

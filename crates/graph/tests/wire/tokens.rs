@@ -150,9 +150,41 @@ async fn what_is_not_entra_is_told_so() {
 
 #[tokio::test]
 async fn an_echoed_secret_is_not_repeated() {
-    let echo = r#"{"error":"invalid_client","error_description":"AADSTS7000215: You sent s3cret~value."}"#;
-    let error = refused(401, echo).await;
-    assert!(!format!("{error} {error:?}").contains(SECRET));
+    let long = "x".repeat(250);
+    for (status, echo) in [
+        (
+            401,
+            r#"{"error":"invalid_client","error_description":"AADSTS7000215: You sent s3cret~value."}"#
+                .to_owned(),
+        ),
+        (
+            401,
+            r#"{"error":"s3cret~value","trace_id":"s3cret~value"}"#.to_owned(),
+        ),
+        // It begins before what is kept of a text, and ends behind that.
+        (
+            401,
+            format!(
+                r#"{{"error":"invalid_client","error_description":"{long}{} s3cret~value"}}"#,
+                "x".repeat(44)
+            ),
+        ),
+        (
+            500,
+            "You sent grant_type=client_credentials&client_secret=s3cret%7Evalue".to_owned(),
+        ),
+        (429, "s3cret~value".to_owned()),
+    ] {
+        let server = Server::start({
+            let echo = echo.clone();
+            move |seen| seen.is_token().then(|| Answer::new(status, echo.clone()))
+        })
+        .await;
+        let error = server.client().sign_in().await.unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains(&SECRET[..4]), "{echo}: {told}");
+        assert!(told.contains('…'), "{echo}: {told}");
+    }
 }
 
 #[tokio::test]
