@@ -67,7 +67,7 @@ pub(super) struct Call {
 }
 
 impl Places {
-    /// `most` of them; `name` is the setting that says so.
+    /// `most` of them; `name` is what the log calls them by: the setting, where one says how many.
     pub fn new(name: &'static str, most: usize) -> Self {
         Self(Arc::new(All {
             name,
@@ -77,8 +77,8 @@ impl Places {
         }))
     }
 
-    /// Takes a place. When there is none, the connection that has been idle the longest has to go; when none is idle, this
-    /// waits until one is.
+    /// Takes a place. When there is none, the connection that has been idle the longest has to go, and after it the next if it
+    /// has not gone in a moment; when none is idle, this waits until one is.
     pub async fn take(&self) -> Place {
         loop {
             if let Some(place) = self.try_take() {
@@ -92,7 +92,10 @@ impl Places {
     fn try_take(&self) -> Option<Place> {
         let mut taken = lock(&self.0.taken);
         if taken.places.len() < self.0.most {
-            taken.told = false;
+            // Said again once there has been room to spare: a crowd is one event, not one for each in it.
+            if taken.places.len() < self.0.most / 2 {
+                taken.told = false;
+            }
             let id = taken.next;
             taken.next += 1;
             let occupant = Arc::new(Occupant {
