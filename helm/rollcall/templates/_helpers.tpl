@@ -63,6 +63,11 @@ labels: {{- include "rollcall.labels" . | nindent 2 }}
 {{- end -}}
 {{- end -}}
 
+{{/* As whom pods of our image run; 0: as the cluster says. */}}
+{{- define "rollcall.user" -}}
+{{ dig "user" 65532 (.Values.scheduling | default dict) }}
+{{- end -}}
+
 {{/* What every pod has: identity, placement, and what the restricted Pod Security Standard asks of it. Takes root and name;
      user, where the image has another; account, where it is not the release's. */}}
 {{- define "rollcall.pod" -}}
@@ -74,7 +79,7 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
   runAsNonRoot: true
-  {{- with .user | default (int .root.Values.scheduling.user) }}
+  {{- with .user | default (int (include "rollcall.user" .root)) }}
   runAsUser: {{ . }}
   runAsGroup: {{ . }}
   # Secrets and volumes are readable by this group.

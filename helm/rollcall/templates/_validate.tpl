@@ -34,7 +34,7 @@
   {{- fail "nats.url and nats.existingSecret are both set: the Secret's URL would win, so remove one of them" }}
 {{- end }}
 {{- range $name := list "database" "nats" }}
-  {{- if and (index $.Values $name).bundled.enabled (not $.Values.scheduling.user) }}
+  {{- if and (index $.Values $name).bundled.enabled (eq "0" (include "rollcall.user" $)) }}
     {{- fail (printf "%s.bundled.enabled and scheduling.user=0 do not go together: the bundled server runs as its image's own user, which a cluster that chooses users refuses. Use a server of your own, or set scheduling.user=65532" $name) }}
   {{- end }}
 {{- end }}
