@@ -69,10 +69,10 @@ image-check: prerequisites tools ## the image's programs: built as it builds the
 	@deploy/build-binaries.sh
 	@IMAGE_OF_ROLLCALL=$(CURDIR)/target/image/rollcall-image cargo test --locked --workspace --test it -- image::started --nocapture
 
-fuzz: ## texts, pages and messages that nobody expects, for EACH=600 seconds a target
+fuzz: tools ## texts, pages and messages that nobody expects, for EACH=600 seconds a target
 	@deploy/fuzz.sh $(EACH)
 
-fuzz-smoke: ## the same, for a few seconds each
+fuzz-smoke: tools ## the same, for a few seconds each
 	@deploy/fuzz.sh 8
 
 ci: lint test image-check fuzz-smoke ## what the CI runs

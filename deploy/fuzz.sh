@@ -2,8 +2,8 @@
 # Builds the fuzz targets with coverage, and runs each for so many seconds: deploy/fuzz.sh SECONDS [TARGET…]
 #
 # Stable Rust: LLVM's coverage pass is an option of the compiler, and libFuzzer comes with the crate libfuzzer-sys, whose C++
-# the machine's own compiler builds. All seeds are run first; with 0 seconds they are all that is run. What is found on the
-# way is kept in target/fuzz/corpus; a crash in target/fuzz/artifacts, with the command that runs it again.
+# the machine's own compiler builds. All seeds are run first, and what was found before; with 0 seconds nothing else is. What is found
+# on the way is kept in target/fuzz/corpus; a crash in target/fuzz/artifacts, with the command that runs it again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,6 +14,10 @@ if [ ${#targets[@]} -eq 0 ]; then
     for file in fuzz/fuzz_targets/*.rs; do targets+=("$(basename "$file" .rs)"); done
 fi
 
+if ! command -v "${CXX:-c++}" >/dev/null; then
+    echo "fuzz: libFuzzer is C++, and there is no compiler for it: apt-get install g++" >&2
+    exit 1
+fi
 host=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="-Dwarnings --cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
 -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \

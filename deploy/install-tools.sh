@@ -28,6 +28,11 @@ if ! "$python" -c 'import ensurepip, ctypes; ctypes.CDLL("libpython3.11.so.1.0")
     quietly as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get -qq install --yes --no-install-recommends python3-venv libpython3.11
 fi
+# libFuzzer is C++.
+if ! command -v c++ >/dev/null; then
+    quietly as_root apt-get -qq update
+    quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends g++
+fi
 rm -rf "$tools"
 mkdir -p "$tools"
 quietly "$python" -m venv "$tools"

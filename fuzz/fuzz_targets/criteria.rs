@@ -33,7 +33,9 @@ fuzz_target!(|bytes: &[u8]| {
     };
     assert_eq!(clause.values(), values);
     let opposite = match operator {
-        Operator::Equals => AttributeClause::new(attribute, Operator::NotEquals, values).ok(),
+        Operator::Equals => {
+            Some(AttributeClause::new(attribute, Operator::NotEquals, values).expect("as equals"))
+        }
         _ => None,
     };
     let clause = Clause::Attribute(clause);
@@ -57,5 +59,5 @@ fuzz_target!(|bytes: &[u8]| {
     user.attributes[attribute as usize] = Mention::Unmentioned;
     user.completeness = Completeness::Partial;
     assert_eq!(clause.holds(&user), Truth::Unknown);
-    assert!(begun.elapsed() < Duration::from_secs(2), "slow");
+    assert!(begun.elapsed() < Duration::from_secs(10), "slow");
 });

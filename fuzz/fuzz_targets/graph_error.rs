@@ -13,5 +13,4 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(text.chars().count() <= 301, "{text}");
         assert!(!text.contains(char::is_control), "{text:?}");
     }
-    assert!(answer.to_string().starts_with("400"));
 });

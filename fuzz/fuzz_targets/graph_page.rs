@@ -2,7 +2,7 @@
 //! made up; and what was read goes over the bus unchanged.
 #![no_main]
 
-use domain::observed::Completeness;
+use domain::attribute::Attribute;
 use graph::{PageBody, Shape};
 use libfuzzer_sys::fuzz_target;
 
@@ -16,14 +16,14 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(page) = PageBody::of_bytes(body.to_vec(), shape, 1, "fuzz".to_owned()) else {
         return;
     };
-    // Every record takes two bytes at least: {}.
     if shape == Shape::Groups {
         let Ok(groups) = page.groups() else { return };
         assert!(format!("{groups:?}").len() < 64 * 1024 + 200 * body.len());
         return;
     }
     let Ok(records) = page.users() else { return };
-    assert!(records.users.len() + records.unusable.len() <= body.len());
+    // Every record takes two bytes at least: {}.
+    assert!(2 * (records.users.len() + records.unusable.len()) <= body.len());
     for unusable in &records.unusable {
         assert!(!unusable.reason.is_empty());
     }
@@ -35,8 +35,9 @@ fuzz_target!(|bytes: &[u8]| {
         let mut wire_again = Vec::new();
         contracts::observed::encode(&again, &mut wire_again);
         assert_eq!(wire, wire_again);
-        if user.completeness == Completeness::Partial {
-            assert_eq!(&again.attributes, &user.attributes);
+        assert_eq!((again.presence, &again.problem), (user.presence, &user.problem));
+        for attribute in Attribute::ALL {
+            assert_eq!(again.mention(attribute), user.mention(attribute), "{attribute}");
         }
     }
 });

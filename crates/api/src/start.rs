@@ -84,7 +84,7 @@ async fn connect(app: App, config: NatsConfig) {
                 return;
             }
             Err(error) => {
-                tracing::warn!(attempt, error = %service::error::chain(&error), "connecting to NATS failed; trying again");
+                tracing::warn!(attempt = attempt + 1, error = %service::error::chain(&error), "connecting to NATS failed; trying again");
             }
         }
         let wait = Policy::UNTIL_STOPPED.backoff.delay(attempt, rand::random());

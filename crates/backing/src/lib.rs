@@ -13,7 +13,7 @@ use store::Store;
 /// The database, with a schema that is at least ours. From then on its connections are told as metrics.
 ///
 /// # Errors
-/// Names the setting: the URL can't be used, the schema is newer than this program or can't be made.
+/// Names the setting: the URL can't be used, or the schema can't be made or is of another program.
 pub async fn store(config: &DatabaseConfig) -> anyhow::Result<Store> {
     let store = Store::new(config.url.expose_secret(), config.max_connections)
         .context("database.url can't be used")?;

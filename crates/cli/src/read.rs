@@ -5,6 +5,7 @@ use std::path::Path;
 
 use contracts::v1::Document;
 
+use crate::command::import::{self, WholeFile};
 use crate::yaml::{self, export, section::Problem};
 
 /// What is wrong with a YAML file, and where; both count from 1.
@@ -46,6 +47,6 @@ pub fn yaml(documents: &[Document]) -> Result<String, String> {
 ///
 /// # Errors
 /// Why it can't be read.
-pub fn rows(file: &Path) -> Result<(Vec<Vec<u8>>, Vec<(u32, Vec<Vec<u8>>)>), String> {
-    crate::command::import::read_all(file).map_err(|failure| failure.report())
+pub fn rows(file: &Path) -> Result<WholeFile, String> {
+    import::read_all(file).map_err(|failure| failure.report())
 }

@@ -12,6 +12,18 @@ const SERVICES: [&str; 4] = ["api", "fetcher", "notifier", "reconciler"];
 /// The program of the container image.
 const IMAGE: &str = "image";
 
+/// What a service that does not read Graph may use.
+const SERVICE_USES: [&str; 8] = [
+    "backing",
+    "bus",
+    "contracts",
+    "domain",
+    "keys",
+    "service",
+    "store",
+    "vault",
+];
+
 /// Our crates, and which others of ours each may use.
 const OURS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
@@ -37,45 +49,9 @@ const OURS: [(&str, &[&str]); 17] = [
             "vault",
         ],
     ),
-    (
-        "reconciler",
-        &[
-            "backing",
-            "bus",
-            "contracts",
-            "domain",
-            "keys",
-            "service",
-            "store",
-            "vault",
-        ],
-    ),
-    (
-        "notifier",
-        &[
-            "backing",
-            "bus",
-            "contracts",
-            "domain",
-            "keys",
-            "service",
-            "store",
-            "vault",
-        ],
-    ),
-    (
-        "api",
-        &[
-            "backing",
-            "bus",
-            "contracts",
-            "domain",
-            "keys",
-            "service",
-            "store",
-            "vault",
-        ],
-    ),
+    ("reconciler", &SERVICE_USES),
+    ("notifier", &SERVICE_USES),
+    ("api", &SERVICE_USES),
     ("cli", &["contracts", "domain"]),
     ("entra-sim", &[]),
     ("local", &[]),

@@ -64,12 +64,7 @@ pub fn load(files: &[String], environment: Environment<'_>) -> Result<Vec<Placed
             }
         }
     }
-    refuse_twins(&documents, &mut problems);
-    if problems.is_empty() {
-        Ok(documents)
-    } else {
-        Err(problems)
-    }
+    complete(documents, problems)
 }
 
 impl Placed {
@@ -131,16 +126,21 @@ fn lower_camel(name: &str) -> String {
     camel
 }
 
-/// Reads one file's text; either every document is right, or everything that is wrong is told.
-pub fn of_text(file: &str, text: &str, environment: Environment<'_>) -> Result<Vec<Placed>, Vec<Problem>> {
-    let (mut documents, mut problems) = (Vec::new(), Vec::new());
-    parse(file, text, environment, &mut documents, &mut problems);
+/// All documents, if nothing is wrong with any of them.
+fn complete(documents: Vec<Placed>, mut problems: Vec<Problem>) -> Result<Vec<Placed>, Vec<Problem>> {
     refuse_twins(&documents, &mut problems);
     if problems.is_empty() {
         Ok(documents)
     } else {
         Err(problems)
     }
+}
+
+/// Reads one file's text; either every document is right, or everything that is wrong is told.
+pub fn of_text(file: &str, text: &str, environment: Environment<'_>) -> Result<Vec<Placed>, Vec<Problem>> {
+    let (mut documents, mut problems) = (Vec::new(), Vec::new());
+    parse(file, text, environment, &mut documents, &mut problems);
+    complete(documents, problems)
 }
 
 fn read_file(file: &str) -> Result<String, String> {

@@ -86,7 +86,7 @@ impl Database {
         })
     }
 
-    /// What it takes on disk, in MiB: tables, indexes, and room to write in.
+    /// What its tables and indexes take on disk, in MiB; the log that is written ahead is beside it.
     pub async fn size_mib(&self, name: &str) -> anyhow::Result<u64> {
         let size = format!("SELECT pg_database_size('{name}') / (1024 * 1024)");
         Ok(self.sql(name, &size).await?.trim().parse()?)

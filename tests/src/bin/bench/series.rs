@@ -71,7 +71,7 @@ pub struct Series {
     pub peak_mib: BTreeMap<String, f64>,
     /// Messages that an import put on the bus; 0 when there was none.
     pub messages: u64,
-    /// What the database takes on disk after an import, in MiB; 0 when there was none.
+    /// What tables and indexes take on disk after an import, in MiB; 0 when there was none.
     pub database_mib: u64,
 }
 

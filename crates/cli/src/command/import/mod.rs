@@ -15,7 +15,7 @@ use clap::Subcommand;
 use crate::command::Session;
 use crate::failure::Failure;
 
-/// A whole CSV file: its header, and each row with the line on which it starts.
+/// A whole CSV file.
 pub fn read_all(file: &Path) -> Result<WholeFile, Failure> {
     let source = text::Source::open(file, None)?;
     let mut rows = rows::Rows::open(&source, None)?;
@@ -28,8 +28,8 @@ pub fn read_all(file: &Path) -> Result<WholeFile, Failure> {
     Ok((header, all))
 }
 
-/// A header and rows.
-type WholeFile = (Vec<Vec<u8>>, Vec<(u32, Vec<Vec<u8>>)>);
+/// A header, and each row with the line on which it starts.
+pub type WholeFile = (Vec<Vec<u8>>, Vec<(u32, Vec<Vec<u8>>)>);
 
 /// What to load.
 #[derive(Subcommand)]
