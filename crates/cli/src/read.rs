@@ -1,6 +1,5 @@
 //! Files as the commands read them, for whoever checks that no text breaks the reading.
 
-use std::env::VarError;
 use std::path::Path;
 
 use contracts::v1::Document;
@@ -19,12 +18,12 @@ pub struct Misplaced {
     pub message: String,
 }
 
-/// The documents of a YAML file, as `apply` reads them, with every variable of the environment unset.
+/// The documents of a YAML file, as `apply` reads them where every variable of the environment has a value.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn documents(text: &str) -> Result<Vec<Document>, Vec<Misplaced>> {
-    let placed = yaml::of_text("-", text, &|_| Err(VarError::NotPresent)).map_err(|problems| {
+    let placed = yaml::of_text("-", text, &|_| Ok("a value".to_owned())).map_err(|problems| {
         let misplaced = |problem: Problem| Misplaced {
             line: problem.at.line,
             column: problem.at.column,
