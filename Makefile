@@ -75,7 +75,7 @@ fuzz: tools ## texts, pages and messages that nobody expects, for EACH=600 secon
 fuzz-smoke: tools ## the same, for a few seconds each
 	@deploy/fuzz.sh 8
 
-ci: lint test image-check fuzz-smoke ## what the CI runs
+ci: lint fuzz-smoke test image-check ## what the CI runs
 
 prerequisites:
 	@deploy/install-prerequisites.sh
