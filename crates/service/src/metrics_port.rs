@@ -261,16 +261,40 @@ mod tests {
         assert!(told.starts_with("HTTP/1.1 431 "), "{told}");
     }
 
+    /// Half a head, and nothing more.
+    async fn slow(address: SocketAddr) -> TcpStream {
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        slow.write_all(b"GET /metrics HTTP/1.1\r\nho").await.unwrap();
+        slow
+    }
+
     #[tokio::test]
-    async fn whoever_is_slow_is_let_go_and_keeps_nobody_else_out() {
+    async fn whoever_is_slow_is_let_go() {
         let (address, _stopper, _provider) = serving(Limits {
-            connections: 1,
             head: SHORT,
             ..LIMITS
         })
         .await;
-        let mut slow = TcpStream::connect(address).await.unwrap();
-        slow.write_all(b"GET /metrics HTTP/1.1\r\nho").await.unwrap();
+        let (mut slow, mut left) = (slow(address).await, Vec::new());
+        let end = slow.read_to_end(&mut left);
+        tokio::time::timeout(DEADLINE, end)
+            .await
+            .expect("it was let go")
+            .unwrap();
+        let left = String::from_utf8(left).unwrap();
+        assert!(left.is_empty() || left.starts_with("HTTP/1.1 408 "), "{left}");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_slow_keeps_nobody_else_out() {
+        let (address, _stopper, _provider) = serving(Limits {
+            connections: 1,
+            head: 6 * DEADLINE,
+            connection: 6 * DEADLINE,
+            ..LIMITS
+        })
+        .await;
+        let mut slow = slow(address).await;
         // There is one place, and the slow one has it.
         let told = answer_to(address, "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
             .await
@@ -278,7 +302,7 @@ mod tests {
         assert!(told.starts_with("HTTP/1.1 200 OK\r\n"), "{told}");
         let mut left = Vec::new();
         let end = slow.read_to_end(&mut left);
-        // What it had sent is not read to its end: that may end it by a reset.
+        // What it had sent may be unread: then it ends by a reset.
         let let_go = tokio::time::timeout(DEADLINE, end).await;
         drop(let_go.expect("it was let go"));
         assert!(left.is_empty(), "{left:?}");
